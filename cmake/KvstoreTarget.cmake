@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+#
+# How every target of this project is compiled. Functions rather than an
+# interface target, so that nothing of it reaches those who link the library.
+
+include(CheckCCompilerFlag)
+include(CheckLinkerFlag)
+include(CheckPIESupported)
+include(GNUInstallDirs)
+
+check_pie_supported(LANGUAGES C)
+
+function(kvstore_warnings target)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wvla)
+endfunction()
+
+# Adds a compiler option where the compiler takes it.
+function(kvstore_compile_option_if_taken target option)
+  string(MAKE_C_IDENTIFIER "KVSTORE_HAS${option}" has_option)
+  check_c_compiler_flag(${option} ${has_option})
+  if(${has_option})
+    target_compile_options(${target} PRIVATE ${option})
+  endif()
+endfunction()
+
+# Sanitizers, or else what hardens a build for use.
+function(kvstore_hardening target)
+  if(KVSTORE_SANITIZE)
+    target_compile_options(${target} PRIVATE
+      -fsanitize=${KVSTORE_SANITIZE} -fno-sanitize-recover=all
+      -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC
+      $<BUILD_INTERFACE:-fsanitize=${KVSTORE_SANITIZE}>)
+    return()
+  endif()
+  kvstore_compile_option_if_taken(${target} -fstack-protector-strong)
+  # Fortified calls exist only in optimised code. Some distributions define a
+  # level of their own, which would be a warning.
+  target_compile_options(${target} PRIVATE
+    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE>
+    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-D_FORTIFY_SOURCE=2>)
+endfunction()
+
+function(kvstore_compiled_as_usual target)
+  target_compile_features(${target} PRIVATE c_std_11)
+  set_target_properties(${target} PROPERTIES
+    C_EXTENSIONS OFF
+    C_STANDARD_REQUIRED ON
+    POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(${target} PRIVATE
+    _POSIX_C_SOURCE=200809L
+    _FILE_OFFSET_BITS=64)
+  kvstore_warnings(${target})
+  kvstore_hardening(${target})
+endfunction()
+
+# A library from the sources in src/.
+function(kvstore_library target)
+  kvstore_compiled_as_usual(${target})
+  # The code can be linked into shared objects, and is not slower for it.
+  kvstore_compile_option_if_taken(${target} -fno-semantic-interposition)
+  target_include_directories(${target}
+    PUBLIC
+      $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+      $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_include_directories(${target}
+    SYSTEM PRIVATE ${KVSTORE_XXHASH_INCLUDE_DIR})
+  target_link_libraries(${target} PRIVATE cJSON::cJSON Threads::Threads)
+endfunction()
+
+# A program that people run.
+function(kvstore_program target)
+  kvstore_compiled_as_usual(${target})
+  if(KVSTORE_SANITIZE)
+    return()
+  endif()
+  check_linker_flag(C -Wl,-z,relro,-z,now KVSTORE_HAS_RELRO)
+  if(KVSTORE_HAS_RELRO)
+    target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now)
+  endif()
+endfunction()

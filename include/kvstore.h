@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+
+/**
+ * @file kvstore.h
+ * A persistent key-value store: one append-only log of JSON lines, one hash
+ * index, compaction by rename.
+ *
+ * Read this first:
+ *
+ * - A store is a directory. Any number of processes may read and write it at
+ *   once; writers take turns, for each call, behind a lock on the directory.
+ *   Do not use it on a network file system.
+ * - By default a call that changes the store returns when the change is on the
+ *   disk. With KVSTORE_SYNC_NONE it survives the death of the process but not
+ *   of the machine.
+ * - A handle may be used by any number of threads at once, except that nothing
+ *   may run beside kvstore_close(). A child of fork() cannot use its parent's
+ *   handle: every call on it returns KVSTORE_INVALID, and kvstore_close() only
+ *   frees memory there.
+ * - The library prints nothing, never exits and installs no signal handler.
+ * - Truncating or editing store.log while a program has the store open is not
+ *   supported.
+ *
+ * A call that fails returns its reason and leaves more about it in
+ * kvstore_last_error(). The file format is described in docs/format.md.
+ */
+
+#ifndef KVSTORE_H
+#define KVSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The version of this header. */
+#define KVSTORE_VERSION "0.1.0"
+
+/** Longest key in bytes; the shortest has one byte. */
+#define KVSTORE_KEY_SIZE_MAX 65535u
+
+/** Longest value in bytes: 1 GiB. A value may be empty. */
+#define KVSTORE_VALUE_SIZE_MAX 1073741824u
+
+/** What a call came to. Zero is success; the numbers never change. */
+typedef enum kvstore_status {
+    KVSTORE_OK = 0,                /**< Done. */
+    KVSTORE_NOT_FOUND = 1,         /**< The key is not there: an answer. */
+    KVSTORE_INVALID_KEY = 2,       /**< 0 or more than 65,535 bytes. */
+    KVSTORE_INVALID = 3,           /**< An argument, or a handle after fork. */
+    KVSTORE_TOO_LARGE = 4,         /**< Value over its limit, buffer too small. */
+    KVSTORE_IO = 5,                /**< A system call failed; errno is kept. */
+    KVSTORE_BAD_JSON = 6,          /**< A line that is no record. */
+    KVSTORE_CORRUPT = 7,           /**< A record does not verify. */
+    KVSTORE_COMPACTION_FAILED = 8, /**< The log is as it was. */
+    KVSTORE_NO_MEMORY = 9,         /**< An allocation failed. */
+    KVSTORE_BUSY = 10,             /**< The lock was not to be had in time. */
+    KVSTORE_READ_ONLY = 11,        /**< The handle was opened read-only. */
+    KVSTORE_CONFLICT = 12,         /**< A condition was not met. */
+    KVSTORE_UNSUPPORTED = 13       /**< Newer format, network file system. */
+} kvstore_status;
+
+/** When a change counts as done: kvstore_options.sync. */
+enum {
+    KVSTORE_SYNC_ALWAYS = 0, /**< When it is on the disk (fdatasync). */
+    KVSTORE_SYNC_NONE = 1    /**< When the kernel has it. */
+};
+
+/** Who runs a compaction that is due: kvstore_options.compaction. */
+enum {
+    /** The default: the library sees to it. In this version the call that
+     *  made it due runs it, as with KVSTORE_COMPACT_INLINE. */
+    KVSTORE_COMPACT_BACKGROUND = 0,
+    KVSTORE_COMPACT_INLINE = 1, /**< The call that made it due. */
+    KVSTORE_COMPACT_MANUAL = 2  /**< Nobody but kvstore_compact(). */
+};
+
+/** An open store. */
+typedef struct kvstore kvstore;
+
+/** Why this thread's last failing call failed. */
+typedef struct kvstore_error {
+    kvstore_status status; /**< What the call returned; KVSTORE_OK: none yet. */
+    int system_errno;      /**< errno of the system call that failed, or 0. */
+    uint64_t offset;       /**< Place in store.log, or UINT64_MAX: none. */
+    char message[256];     /**< One line of text, no full stop. Keys and values
+                                never appear in it. */
+} kvstore_error;
+
+/** Counters of a store: kvstore_get_stats(). The four kinds of bytes, live,
+ *  stale, blank and damaged, add up to log_bytes. */
+typedef struct kvstore_stats {
+    uint64_t keys;            /**< Keys that have a value. */
+    uint64_t live_bytes;      /**< Bytes of the records that hold them. */
+    uint64_t stale_bytes;     /**< Bytes of superseded records and removes. */
+    uint64_t log_bytes;       /**< Bytes of store.log. */
+    uint64_t index_bytes;     /**< Bytes of the index. */
+    uint64_t compactions;     /**< Compactions that this handle has run. */
+    uint64_t damaged_records; /**< Lines that are no sound record. */
+    uint64_t blank_bytes;     /**< Bytes of blank lines. */
+    uint64_t damaged_bytes;   /**< Bytes of damaged lines. */
+    uint64_t damaged_offset;  /**< The first of them, or UINT64_MAX: none. */
+    uint64_t reserved[6];     /**< Zero. */
+} kvstore_stats;
+
+/** How to open a store. Zero means the default everywhere. */
+typedef struct kvstore_options {
+    size_t size;             /**< sizeof(kvstore_options), or 0 for the same. */
+    int sync;                /**< KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
+    int compaction;          /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
+    bool exclusive;          /**< Keep the writers' lock while open: others read,
+                                  their writes are KVSTORE_BUSY, and this
+                                  handle's are several times faster. */
+    bool read_only;          /**< Never write; implies no_create. */
+    bool no_create;          /**< Fail where there is no store. */
+    int32_t lock_timeout_ms; /**< How long to wait for the lock: 0 is 5000,
+                                  -1 tries once, INT32_MAX waits for ever. */
+    uint64_t compaction_threshold; /**< Stale bytes; 0 is 1,048,576. */
+    uint32_t compaction_percent;   /**< Stale share of the log, 1 to 100;
+                                        0 is 50. */
+    uint32_t reserved[9];          /**< Zero. */
+} kvstore_options;
+
+/** All defaults. */
+#define KVSTORE_OPTIONS_INIT \
+    { \
+        sizeof(kvstore_options), KVSTORE_SYNC_ALWAYS, \
+            KVSTORE_COMPACT_BACKGROUND, false, false, false, 0, 0, 0, \
+        { \
+            0 \
+        } \
+    }
+
+/**
+ * Sets all options to their defaults, as KVSTORE_OPTIONS_INIT does.
+ *
+ * @param options  Overwritten; NULL does nothing.
+ */
+void kvstore_options_init(kvstore_options *options);
+
+/**
+ * Opens the store in a directory, and creates it where there is none.
+ *
+ * Costs one pass over the log, which builds the index, and changes nothing in
+ * a store that is there. The first write mends what a killed writer left: an
+ * unfinished last line is cut off; where more than one line is cut, the bytes
+ * are first saved beside the log as store.log.cut-<offset>. Lines that are
+ * damaged stay where they are, and are counted in kvstore_stats.
+ *
+ * Creating makes the directory and those above it (mode 0700) and the log
+ * (mode 0600, or as open as an existing directory is), all of it on the disk
+ * before the call returns.
+ *
+ * @param dir        Path of the directory; borrowed until the call returns.
+ * @param options    NULL for all defaults; borrowed.
+ * @param store_out  Set to the handle on KVSTORE_OK, to be released with
+ *                   kvstore_close(). Else NULL.
+ *
+ * @retval KVSTORE_OK           The store is open.
+ * @retval KVSTORE_INVALID      A NULL or empty path, an option out of bounds.
+ * @retval KVSTORE_IO           A system call failed. No store and no_create:
+ *                              system_errno is ENOENT and nothing was created.
+ * @retval KVSTORE_BUSY         exclusive, and another writer kept the lock
+ *                              until the timeout.
+ * @retval KVSTORE_NO_MEMORY    An allocation failed.
+ * @retval KVSTORE_UNSUPPORTED  A network file system.
+ *
+ * A store that holds records of a newer version opens; its known records can
+ * be read, and writing returns KVSTORE_UNSUPPORTED.
+ *
+ * Threads: any number at a time, also on one directory.
+ */
+kvstore_status kvstore_open(const char *dir,
+                            const kvstore_options *options,
+                            kvstore **store_out);
+
+/**
+ * Closes a store and frees its handle.
+ *
+ * Writes nothing: what was acknowledged needs no close, and with
+ * KVSTORE_SYNC_NONE only kvstore_sync() brings it to the disk. In a child of
+ * fork() it touches nothing of the parent's.
+ *
+ * @param store  An open store; NULL does nothing. Invalid afterwards.
+ *
+ * Threads: no other call on this handle may be running.
+ */
+void kvstore_close(kvstore *store);
+
+/**
+ * Stores a value under a key, in place of an older one.
+ *
+ * Costs one appended line, and with KVSTORE_SYNC_ALWAYS one fdatasync. Where
+ * it makes a compaction due and the handle's options let it, that runs before
+ * the call returns; whether it succeeds does not change this call's status.
+ *
+ * @param store       Open store.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value       Any bytes; borrowed. May be NULL if value_size is 0.
+ * @param value_size  0 to KVSTORE_VALUE_SIZE_MAX bytes.
+ *
+ * @retval KVSTORE_OK           Stored; durable as the handle's options say.
+ * @retval KVSTORE_INVALID_KEY  key_size breaks the bounds above.
+ * @retval KVSTORE_TOO_LARGE    value_size breaks the bound above.
+ * @retval KVSTORE_INVALID      A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_BUSY         Another writer kept the lock until the timeout.
+ * @retval KVSTORE_READ_ONLY    The handle was opened read-only.
+ * @retval KVSTORE_IO           A system call failed; system_errno says why.
+ *                              After a failed fdatasync the handle refuses all
+ *                              further writes until kvstore_compact() has
+ *                              written the log anew.
+ * @retval KVSTORE_CORRUPT      The log was changed under the handle.
+ * @retval KVSTORE_NO_MEMORY    An allocation failed.
+ * @retval KVSTORE_UNSUPPORTED  The store holds records of a newer version.
+ *
+ * On any status but KVSTORE_OK the key keeps its old value; only after a
+ * failed fdatasync, or when the process is killed, the new one may appear.
+ * Threads: any number at a time; they take turns.
+ */
+kvstore_status kvstore_set(kvstore *store,
+                           const void *key,
+                           size_t key_size,
+                           const void *value,
+                           size_t value_size);
+
+/**
+ * Reads the newest value of a key into a new buffer.
+ *
+ * Costs one index probe and one read of the key's line. A removed key is as
+ * absent as one that was never set.
+ *
+ * @param store           Open store.
+ * @param key             Any bytes; borrowed until the call returns.
+ * @param key_size        1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value_out       Set to a new buffer on KVSTORE_OK, one NUL behind the
+ *                        value; released with kvstore_free(). Else NULL.
+ * @param value_size_out  Bytes of the value, the NUL not counted. Else 0.
+ *
+ * @retval KVSTORE_OK           The key has this value.
+ * @retval KVSTORE_NOT_FOUND    It has none. Sets no error.
+ * @retval KVSTORE_INVALID_KEY  key_size breaks the bounds above.
+ * @retval KVSTORE_INVALID      A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_CORRUPT      The key's newest line does not verify;
+ *                              kvstore_last_error()->offset says where.
+ * @retval KVSTORE_TOO_LARGE    A value over KVSTORE_VALUE_SIZE_MAX that another
+ *                              program wrote.
+ * @retval KVSTORE_IO           A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY    An allocation failed.
+ * @retval KVSTORE_UNSUPPORTED  The key's newest record is of a newer version.
+ *
+ * No outcome changes the store. Threads: any number at a time, beside
+ * writers.
+ */
+kvstore_status kvstore_get(const kvstore *store,
+                           const void *key,
+                           size_t key_size,
+                           void **value_out,
+                           size_t *value_size_out);
+
+/**
+ * Reads the newest value of a key into the caller's buffer.
+ *
+ * Costs what kvstore_get() costs, without the buffer. No NUL is added.
+ *
+ * @param store           Open store.
+ * @param key             Any bytes; borrowed until the call returns.
+ * @param key_size        1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param buffer          Filled on KVSTORE_OK, else untouched. May be NULL if
+ *                        capacity is 0, which asks for the size.
+ * @param capacity        Bytes that buffer can hold.
+ * @param value_size_out  Bytes of the value, on KVSTORE_OK and
+ *                        KVSTORE_TOO_LARGE. Else 0.
+ *
+ * @retval KVSTORE_OK         The key has this value.
+ * @retval KVSTORE_TOO_LARGE  It does not fit; *value_size_out says what would.
+ *
+ * All other statuses are those of kvstore_get(). No outcome changes the
+ * store. Threads: any number at a time, beside writers.
+ */
+kvstore_status kvstore_get_into(const kvstore *store,
+                                const void *key,
+                                size_t key_size,
+                                void *buffer,
+                                size_t capacity,
+                                size_t *value_size_out);
+
+/**
+ * Removes a key.
+ *
+ * Costs one appended line, and with KVSTORE_SYNC_ALWAYS one fdatasync; nothing
+ * where the key is absent.
+ *
+ * @param store     Open store.
+ * @param key       Any bytes; borrowed until the call returns.
+ * @param key_size  1 to KVSTORE_KEY_SIZE_MAX bytes.
+ *
+ * @retval KVSTORE_OK         Removed; durable as the handle's options say.
+ * @retval KVSTORE_NOT_FOUND  The key has no value; nothing was written. Sets
+ *                            no error.
+ *
+ * All other statuses, what holds after a failure, and threads: as
+ * kvstore_set(). A key whose newest line is damaged can be removed.
+ */
+kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size);
+
+/**
+ * Frees a value that kvstore_get() returned.
+ *
+ * @param value  The buffer; NULL does nothing.
+ */
+void kvstore_free(void *value);
+
+/**
+ * Compacts the log: writes the live records to a new file and renames it over
+ * the old one.
+ *
+ * Costs one pass over the log and needs room for the live bytes a second time.
+ * In this version writers wait meanwhile; readers do not. Damaged lines are
+ * carried along byte for byte, and while there are any, so are removes.
+ *
+ * @param store  Open store.
+ *
+ * @retval KVSTORE_OK                 The log is compact, and on the disk.
+ * @retval KVSTORE_COMPACTION_FAILED  The log is as it was; system_errno says
+ *                                    why, where a system call failed.
+ * @retval KVSTORE_INVALID            A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_BUSY               Another writer kept the lock until the
+ *                                    timeout, or compacts.
+ * @retval KVSTORE_READ_ONLY          The handle was opened read-only.
+ * @retval KVSTORE_IO                 The log could not be read or mended, or
+ *                                    the new one is in place and its directory
+ *                                    could not be synced: all data is there,
+ *                                    and the handle refuses further writes.
+ * @retval KVSTORE_NO_MEMORY          An allocation failed; the log is as it
+ *                                    was.
+ * @retval KVSTORE_UNSUPPORTED        The store holds records of a newer
+ *                                    version; the log is as it was.
+ *
+ * Threads: any number at a time; they take turns.
+ */
+kvstore_status kvstore_compact(kvstore *store);
+
+/**
+ * Brings everything that was acknowledged so far to the disk.
+ *
+ * Costs one fdatasync. With KVSTORE_SYNC_ALWAYS there is nothing it could add.
+ *
+ * @param store  Open store.
+ *
+ * @retval KVSTORE_OK       All of it survives a power cut.
+ * @retval KVSTORE_INVALID  A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_IO       The sync failed. Writes since the last successful
+ *                          one may be lost by a power cut, and the handle
+ *                          refuses further writes.
+ *
+ * Threads: any number at a time.
+ */
+kvstore_status kvstore_sync(kvstore *store);
+
+/**
+ * Sets how many stale bytes make a compaction due.
+ *
+ * It is due when this many bytes, and compaction_percent of the log, are
+ * stale.
+ *
+ * @param store        Open store; NULL does nothing.
+ * @param stale_bytes  0 is the default of 1,048,576; UINT64_MAX is never.
+ *
+ * Threads: any number at a time. Takes effect with the next write.
+ */
+void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes);
+
+/**
+ * Reads the counters of a store.
+ *
+ * @param store      Open store.
+ * @param stats_out  Filled on KVSTORE_OK, else zeroed.
+ *
+ * @retval KVSTORE_OK         The counters agree with each other.
+ * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ *
+ * No outcome changes the store. Threads: any number at a time.
+ */
+kvstore_status kvstore_get_stats(const kvstore *store,
+                                 kvstore_stats *stats_out);
+
+/**
+ * Names a status in English.
+ *
+ * @param status  Any number.
+ * @return A constant text without a full stop; never NULL.
+ */
+const char *kvstore_strerror(kvstore_status status);
+
+/**
+ * Tells why this thread's last failing call failed.
+ *
+ * @return Never NULL. Owned by the library; holds until this thread's next
+ *         failing call. Its status is KVSTORE_OK as long as none has failed.
+ */
+const kvstore_error *kvstore_last_error(void);
+
+/**
+ * Tells the version of the library.
+ *
+ * @return A constant text such as "0.1.0".
+ */
+const char *kvstore_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

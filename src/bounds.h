@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Every bound that more than one module obeys. docs/format.md explains those
+ * that concern the files. */
+
+#ifndef KV_BOUNDS_H
+#define KV_BOUNDS_H
+
+#include <stdint.h>
+
+#include "kvstore.h"
+
+#define KV_KEY_SIZE_MAX ((size_t)KVSTORE_KEY_SIZE_MAX)
+#define KV_VALUE_SIZE_MAX ((size_t)KVSTORE_VALUE_SIZE_MAX)
+
+/* Longest line that can be a record, its newline counted. What we write is
+ * never longer than base64 makes it (4/3 of the value), so only lines of other
+ * programs can reach this; a longer one is damage. */
+#define KV_LINE_SIZE_MAX ((size_t)INT32_MAX)
+
+/* Offsets fit the 44 bits that a slot of the index has for them: 16 TiB. */
+#define KV_OFFSET_MAX ((UINT64_C(1) << 44) - 1)
+
+/* Nesting that the JSON parser follows; deeper is damage. */
+#define KV_JSON_DEPTH_MAX 1000u
+
+/* Stale bytes and share of the log that make a compaction due. */
+#define KV_COMPACTION_THRESHOLD_DEFAULT UINT64_C(1048576)
+#define KV_COMPACTION_PERCENT_DEFAULT 50u
+
+#define KV_LOCK_TIMEOUT_MS_DEFAULT 5000
+
+#endif

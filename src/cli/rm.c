@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+
+/* kvstore rm: removes keys. One that is missing is named and does not stop the
+ * others; any other failure stops. */
+
+#include "commands.h"
+#include "output.h"
+#include "store.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static int remove_key(const struct cli_options *options,
+                      kvstore *store,
+                      const char *key)
+{
+    kvstore_status status = kvstore_remove(store, key, strlen(key));
+
+    if (status == KVSTORE_OK) {
+        return CLI_DONE;
+    }
+    if (status != KVSTORE_NOT_FOUND) {
+        return cli_store_failed(options, "remove", key, status);
+    }
+    return options->force ? CLI_DONE : cli_store_missing_key(options, key);
+}
+
+int cli_command_rm(const struct cli_options *options,
+                   int count,
+                   char **operands)
+{
+    kvstore *store = NULL;
+    int result = CLI_DONE;
+
+    for (int i = 0; i < count && result == CLI_DONE; i++) {
+        result = cli_store_check_key(operands[i]);
+    }
+    if (result == CLI_DONE) {
+        result = cli_store_open(options, CLI_CHANGE, &store);
+    }
+    if (result != CLI_DONE) {
+        return result;
+    }
+    for (int i = 0; i < count; i++) {
+        int removed = remove_key(options, store, operands[i]);
+        if (removed != CLI_DONE) {
+            result = removed;
+        }
+        if (removed != CLI_DONE && removed != CLI_NOT_FOUND) {
+            break;
+        }
+    }
+    kvstore_close(store);
+    return result;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The store that the options name: opening it as a command needs it, and
+ * telling what went wrong with it in the same words everywhere. Every message
+ * about a failure names the directory, since mail from cron has no other
+ * trace of it. Knows no commands. */
+
+#include "store.h"
+
+#include "output.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+static void warn_of_damage(const kvstore *store)
+{
+    kvstore_stats stats;
+
+    /* Whatever keeps the counters from being read will stop the command
+     * itself, and is told then. */
+    if (kvstore_get_stats(store, &stats) != KVSTORE_OK ||
+        stats.damaged_records == 0) {
+        return;
+    }
+    cli_tell("warning: %ju damaged %s in store.log, the first at offset %ju: "
+             "a key may be older than its last write",
+             (uintmax_t)stats.damaged_records,
+             stats.damaged_records == 1 ? "line" : "lines",
+             (uintmax_t)stats.damaged_offset);
+}
+
+int cli_store_open(const struct cli_options *options,
+                   enum cli_access access,
+                   kvstore **store_out)
+{
+    kvstore_options wanted = KVSTORE_OPTIONS_INIT;
+
+    wanted.sync = options->sync;
+    wanted.lock_timeout_ms = options->lock_timeout_ms;
+    /* A thread would die with the command. */
+    wanted.compaction = KVSTORE_COMPACT_INLINE;
+    wanted.read_only = access == CLI_READ;
+    wanted.no_create = access != CLI_CREATE;
+
+    kvstore_status status = kvstore_open(options->data_dir, &wanted, store_out);
+    if (status == KVSTORE_IO && wanted.no_create &&
+        kvstore_last_error()->system_errno == ENOENT) {
+        cli_tell("no store in '%s'", options->data_dir);
+        return CLI_FAILED;
+    }
+    if (status != KVSTORE_OK) {
+        cli_tell("cannot open '%s': %s", options->data_dir, cli_reason(status));
+        return cli_exit_status(status);
+    }
+    if (!options->quiet) {
+        warn_of_damage(*store_out);
+    }
+    return CLI_DONE;
+}
+
+int cli_store_failed(const struct cli_options *options,
+                     const char *verb,
+                     const char *key,
+                     kvstore_status status)
+{
+    cli_tell("cannot %s '%s' in '%s': %s",
+             verb,
+             key,
+             options->data_dir,
+             cli_reason(status));
+    return cli_exit_status(status);
+}
+
+int cli_store_missing_key(const struct cli_options *options, const char *key)
+{
+    if (!options->quiet) {
+        cli_tell("key not found: %s", key);
+    }
+    return CLI_NOT_FOUND;
+}
+
+int cli_store_check_key(const char *key)
+{
+    size_t size = strlen(key);
+
+    if (size == 0) {
+        cli_tell("the key is empty");
+        return CLI_USAGE;
+    }
+    if (size > KVSTORE_KEY_SIZE_MAX) {
+        cli_tell("the key has %ju bytes, more than the limit of %ju",
+                 (uintmax_t)size,
+                 (uintmax_t)KVSTORE_KEY_SIZE_MAX);
+        return CLI_USAGE;
+    }
+    return CLI_DONE;
+}

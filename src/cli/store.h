@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The store that the options name: opening it as a command needs it, and
+ * telling what went wrong with it in the same words everywhere. Knows no
+ * commands. */
+
+#ifndef CLI_STORE_H
+#define CLI_STORE_H
+
+#include "options.h"
+#include <kvstore.h>
+
+/* What a command wants of the store. */
+enum cli_access {
+    CLI_READ,   /* A store that is there; nothing is written. */
+    CLI_CHANGE, /* A store that is there. */
+    CLI_CREATE  /* A store, made where there is none. */
+};
+
+/* Opens the store and warns of damage in it. Returns CLI_DONE and the handle,
+ * to be released with kvstore_close(); else the exit status, and says why. */
+int cli_store_open(const struct cli_options *options,
+                   enum cli_access access,
+                   kvstore **store_out);
+
+/* Tells that a call about a key failed, such as "cannot get 'user' in './data':
+ * reason", and returns the exit status. */
+int cli_store_failed(const struct cli_options *options,
+                     const char *verb,
+                     const char *key,
+                     kvstore_status status);
+
+/* Says that there is no such key, unless it was asked to be quiet. Returns the
+ * exit status. */
+int cli_store_missing_key(const struct cli_options *options, const char *key);
+
+/* Has the key a size that a store takes? Else says so and returns
+ * CLI_USAGE. Comes before the store is opened, and so created. */
+int cli_store_check_key(const char *key);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Lines that others wrote or people edited: members in any order, any white
+ * space, any escapes, unknown members. cJSON takes them apart, behind fences:
+ *
+ * - Nothing reaches it that is not strictly JSON, or that holds an escaped NUL,
+ *   at which it would cut a string.
+ * - Some releases fail at a number longer than their buffer; they get a copy of
+ *   the line in which such numbers are replaced.
+ * - So it fails for one reason only, a lack of memory.
+ * - It keeps the first of two members with one name; here they are damage.
+ * - Its parser writes a record of its last error that all threads share; so
+ *   parses take turns, and that record is never read. */
+
+#include "command_foreign.h"
+
+#include "error.h"
+#include "io.h"
+#include "json.h"
+
+#include <cjson/cJSON.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The longest number that every cJSON reads: 1.7.15 as its authors released it
+ * has room for no more. */
+#define NUMBER_SIZE_MAX ((size_t)63)
+
+static pthread_mutex_t parser_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* Parses a line that passed the fences. */
+static kvstore_status parse_fenced(const char *line,
+                                   size_t size,
+                                   cJSON **root_out)
+{
+    (void)pthread_mutex_lock(&parser_mutex);
+    *root_out = cJSON_ParseWithLengthOpts(line, size, NULL, 0);
+    (void)pthread_mutex_unlock(&parser_mutex);
+    if (*root_out == NULL) {
+        return kv_fail(KVSTORE_NO_MEMORY,
+                       "out of memory for parsing a line of %zu bytes",
+                       size);
+    }
+    return KVSTORE_OK;
+}
+
+/* The place behind a string whose opening quote stands just before at. */
+static char *skip_string(char *at, const char *end)
+{
+    while (at < end && *at != '"') {
+        at += *at == '\\' ? 2 : 1;
+    }
+    return at + 1;
+}
+
+static bool is_in_number(char character)
+{
+    return memchr("0123456789+-.eE", character, 15) != NULL;
+}
+
+/* Replaces the numbers that are too long by a zero and blanks. That is no
+ * batch, and of no account anywhere else. */
+static void replace_long_numbers(char *line, size_t size)
+{
+    char *at = line;
+    const char *end = line + size;
+    while (at < end) {
+        if (*at == '"') {
+            at = skip_string(at + 1, end);
+            continue;
+        }
+        size_t number_size = 0;
+        while (at + number_size < end && is_in_number(at[number_size])) {
+            number_size++;
+        }
+        if (number_size > NUMBER_SIZE_MAX) {
+            memset(at, ' ', number_size);
+            *at = '0';
+        }
+        at += number_size == 0 ? 1 : number_size;
+    }
+}
+
+static kvstore_status parse_without_long_numbers(const char *line,
+                                                 size_t size,
+                                                 cJSON **root_out)
+{
+    char *copy = kv_io_allocate(size);
+    if (copy == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    memcpy(copy, line, size);
+    replace_long_numbers(copy, size);
+    kvstore_status status = parse_fenced(copy, size, root_out);
+    kv_io_free(copy);
+    return status;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    const char *const *left_name = left;
+    const char *const *right_name = right;
+    return strcmp(*left_name, *right_name);
+}
+
+/* Do all members of the object have names of their own? */
+static kvstore_status check_names(const cJSON *object, bool *are_unique_out)
+{
+    size_t count = 0;
+    const cJSON *member = NULL;
+    *are_unique_out = true;
+    cJSON_ArrayForEach(member, object)
+    {
+        count++;
+    }
+    if (count < 2) {
+        return KVSTORE_OK;
+    }
+    const char **names = kv_io_allocate(count * sizeof *names);
+    if (names == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    size_t i = 0;
+    cJSON_ArrayForEach(member, object)
+    {
+        names[i++] = member->string;
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    for (i = 1; i < count; i++) {
+        if (strcmp(names[i - 1], names[i]) == 0) {
+            *are_unique_out = false;
+        }
+    }
+    kv_io_free(names);
+    return KVSTORE_OK;
+}
+
+static const cJSON *get(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* Reads a text that stands in one of two members; not both, not none. */
+static bool read_text(const cJSON *plain,
+                      const cJSON *base64,
+                      struct kv_text *text_out)
+{
+    const cJSON *member = plain != NULL ? plain : base64;
+    if ((plain != NULL && base64 != NULL) || !cJSON_IsString(member)) {
+        return false;
+    }
+    size_t size = strlen(member->valuestring);
+    if (base64 != NULL) {
+        return kv_text_from_base64(member->valuestring, size, text_out);
+    }
+    *text_out = kv_text_plain(member->valuestring, size);
+    return true;
+}
+
+static bool read_key(const cJSON *variant, struct kv_command *command)
+{
+    command->has_key =
+        read_text(get(variant, "key"), get(variant, "key64"), &command->key);
+    return command->has_key;
+}
+
+static bool read_value(const cJSON *variant, struct kv_text *value_out)
+{
+    const cJSON *val = get(variant, "val");
+    const cJSON *value = get(variant, "value");
+    if (val != NULL && value != NULL) {
+        return false;
+    }
+    return read_text(
+        val != NULL ? val : value, get(variant, "val64"), value_out);
+}
+
+static bool read_batch(const cJSON *variant, uint32_t *batch_out)
+{
+    const cJSON *batch = get(variant, "batch");
+    if (batch == NULL) {
+        return true;
+    }
+    if (!cJSON_IsNumber(batch) || !(batch->valuedouble >= 1) ||
+        !(batch->valuedouble <= UINT32_MAX)) {
+        return false;
+    }
+    *batch_out = (uint32_t)batch->valuedouble;
+    return (double)*batch_out == batch->valuedouble;
+}
+
+/* A sum in a variant's object must be the last thing in the line, in the one
+ * place and form in which it can be verified, and fit. Where the variant comes
+ * last and the sum comes last in it, the line's end, which has_fitting_sum
+ * speaks of, is that sum. */
+static bool is_sum_sound(const cJSON *variant, bool has_fitting_sum)
+{
+    const cJSON *sum = get(variant, "sum");
+    return sum == NULL ||
+           (has_fitting_sum && sum->next == NULL && variant->next == NULL);
+}
+
+/* Reads what Set and Remove hold. The command stays damaged unless all of it
+ * is sound, but may tell its key. */
+static kvstore_status read_known(const cJSON *variant,
+                                 enum kv_command_type type,
+                                 bool has_fitting_sum,
+                                 struct kv_command *command)
+{
+    bool are_unique = false;
+    if (!cJSON_IsObject(variant)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = check_names(variant, &are_unique);
+    if (status != KVSTORE_OK || !are_unique) {
+        return status;
+    }
+    bool has_key = read_key(variant, command);
+    if (!is_sum_sound(variant, has_fitting_sum)) {
+        command->damage = KVSTORE_CORRUPT;
+        return KVSTORE_OK;
+    }
+    uint32_t batch = 0;
+    if (!has_key || !read_batch(variant, &batch)) {
+        return KVSTORE_OK;
+    }
+    if (type == KV_COMMAND_SET && !read_value(variant, &command->value)) {
+        return KVSTORE_OK;
+    }
+    command->type = type;
+    command->batch = batch;
+    command->damage = KVSTORE_OK;
+    return KVSTORE_OK;
+}
+
+/* Every object at the top may be the variant that a newer version knows, so
+ * all of them have to be sound. The first key that is told counts. */
+static kvstore_status read_unknown(const cJSON *root,
+                                   bool has_fitting_sum,
+                                   struct kv_command *command)
+{
+    bool has_variant = false;
+    bool is_sound = true;
+    const cJSON *variant = NULL;
+    cJSON_ArrayForEach(variant, root)
+    {
+        bool are_unique = false;
+        if (!cJSON_IsObject(variant)) {
+            continue;
+        }
+        has_variant = true;
+        kvstore_status status = check_names(variant, &are_unique);
+        if (status != KVSTORE_OK || !are_unique) {
+            return status;
+        }
+        if (!command->has_key) {
+            read_key(variant, command);
+        }
+        is_sound = is_sound && is_sum_sound(variant, has_fitting_sum);
+    }
+    if (!is_sound) {
+        command->damage = KVSTORE_CORRUPT;
+    } else if (has_variant) {
+        command->type = KV_COMMAND_UNKNOWN;
+        command->damage = KVSTORE_OK;
+    }
+    return KVSTORE_OK;
+}
+
+static kvstore_status read_record(const cJSON *root,
+                                  bool has_fitting_sum,
+                                  struct kv_command *command)
+{
+    bool are_unique = false;
+    if (!cJSON_IsObject(root)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = check_names(root, &are_unique);
+    if (status != KVSTORE_OK || !are_unique) {
+        return status;
+    }
+    const cJSON *set = get(root, "Set");
+    const cJSON *remove = get(root, "Remove");
+    if (set != NULL && remove != NULL) {
+        return KVSTORE_OK;
+    }
+    if (set != NULL) {
+        return read_known(set, KV_COMMAND_SET, has_fitting_sum, command);
+    }
+    if (remove != NULL) {
+        return read_known(remove, KV_COMMAND_REMOVE, has_fitting_sum, command);
+    }
+    return read_unknown(root, has_fitting_sum, command);
+}
+
+/* Moves the texts from cJSON's memory to the command's own. */
+static kvstore_status own_texts(struct kv_command *command)
+{
+    size_t key_size = command->has_key ? command->key.size : 0;
+    size_t value_size =
+        command->type == KV_COMMAND_SET ? command->value.size : 0;
+    if (key_size + value_size > 0) {
+        command->owned = kv_io_allocate(key_size + value_size);
+        if (command->owned == NULL) {
+            return KVSTORE_NO_MEMORY;
+        }
+    }
+    char *key = command->owned;
+    char *value = key_size == 0 ? key : key + key_size;
+    if (key_size > 0) {
+        kv_text_decode(&command->key, key);
+    }
+    if (value_size > 0) {
+        kv_text_decode(&command->value, value);
+    }
+    command->key = kv_text_plain(key, key_size);
+    command->value = kv_text_plain(value, value_size);
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_command_decode_foreign(const char *line,
+                                         size_t size,
+                                         bool has_fitting_sum,
+                                         struct kv_command *command)
+{
+    assert(line != NULL && command != NULL);
+    assert(command->type == KV_COMMAND_DAMAGED && command->owned == NULL);
+    cJSON *root = NULL;
+    struct kv_json_facts facts;
+    if (!kv_json_is_valid(line, size, &facts) || facts.has_nul) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = facts.longest_number_size <= NUMBER_SIZE_MAX
+                                ? parse_fenced(line, size, &root)
+                                : parse_without_long_numbers(line, size, &root);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = read_record(root, has_fitting_sum, command);
+    if (status == KVSTORE_OK) {
+        status = own_texts(command);
+    }
+    cJSON_Delete(root);
+    return status;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the parts of the engine share. */
+
+#ifndef KV_ENGINE_H
+#define KV_ENGINE_H
+
+#include <stddef.h>
+
+#include "kvstore.h"
+
+/* Are these a handle and a key? */
+kvstore_status kv_engine_check_key(const kvstore *store,
+                                   const void *key,
+                                   size_t key_size);
+
+#endif

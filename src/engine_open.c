@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Opening and closing a store. */
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "bounds.h"
+#include "error.h"
+#include "handle.h"
+#include "kvstore.h"
+
+/* --- Options --- */
+
+void kvstore_options_init(kvstore_options *options)
+{
+    if (options != NULL) {
+        *options = (kvstore_options)KVSTORE_OPTIONS_INIT;
+    }
+}
+
+static bool options_are_valid(const kvstore_options *options)
+{
+    bool has_reserved = false;
+    size_t count = sizeof options->reserved / sizeof *options->reserved;
+    for (size_t i = 0; i < count; i++) {
+        has_reserved |= options->reserved[i] != 0;
+    }
+    bool is_size_known =
+        options->size == 0 || options->size == sizeof *options;
+    return is_size_known && !has_reserved &&
+           (options->sync == KVSTORE_SYNC_ALWAYS ||
+            options->sync == KVSTORE_SYNC_NONE) &&
+           options->compaction >= KVSTORE_COMPACT_BACKGROUND &&
+           options->compaction <= KVSTORE_COMPACT_MANUAL &&
+           options->lock_timeout_ms >= -1 &&
+           options->compaction_percent <= 100;
+}
+
+static uint64_t effective_threshold(uint64_t stale_bytes)
+{
+    return stale_bytes == 0 ? KV_COMPACTION_THRESHOLD_DEFAULT : stale_bytes;
+}
+
+static int32_t effective_timeout(int32_t lock_timeout_ms)
+{
+    if (lock_timeout_ms == -1) {
+        return 0;
+    }
+    return lock_timeout_ms == 0 ? KV_LOCK_TIMEOUT_MS_DEFAULT : lock_timeout_ms;
+}
+
+static void apply_options(kvstore *store, const kvstore_options *options)
+{
+    store->is_durable = options->sync == KVSTORE_SYNC_ALWAYS;
+    store->is_exclusive = options->exclusive && !options->read_only;
+    store->is_read_only = options->read_only;
+    store->compacts_when_due = options->compaction != KVSTORE_COMPACT_MANUAL;
+    store->lock_timeout_ms = effective_timeout(options->lock_timeout_ms);
+    store->compaction_percent = options->compaction_percent == 0
+                                    ? KV_COMPACTION_PERCENT_DEFAULT
+                                    : options->compaction_percent;
+    atomic_init(&store->compaction_threshold,
+                effective_threshold(options->compaction_threshold));
+}
+
+void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes)
+{
+    if (store != NULL) {
+        atomic_store(&store->compaction_threshold,
+                     effective_threshold(stale_bytes));
+    }
+}
+
+/* --- Files --- */
+
+static kvstore_status no_store(void)
+{
+    return kv_fail_errno(
+        KVSTORE_IO, ENOENT, "the directory holds no store");
+}
+
+static kvstore_status
+open_directory(kvstore *store, const char *path, bool may_create)
+{
+    kvstore_status status = kv_io_open_directory(path, &store->directory);
+    if (status != KVSTORE_OK && may_create &&
+        kvstore_last_error()->system_errno == ENOENT) {
+        status = kv_io_make_directories(path);
+        if (status == KVSTORE_OK) {
+            status = kv_io_open_directory(path, &store->directory);
+        }
+    }
+    if (status != KVSTORE_OK && !may_create &&
+        kvstore_last_error()->system_errno == ENOENT) {
+        status = no_store();
+    }
+    return status;
+}
+
+static kvstore_status
+open_log(kvstore *store, const char *path, bool may_create)
+{
+    kvstore_status status =
+        kv_log_open(&store->directory, !store->is_read_only, &store->log);
+    if (status != KVSTORE_NOT_FOUND) {
+        return status;
+    }
+    if (!may_create) {
+        return no_store();
+    }
+    /* The directories are there; this brings them to the disk. */
+    status = kv_io_make_directories(path);
+    if (status == KVSTORE_OK) {
+        status = kv_log_create(&store->directory, &store->log);
+    }
+    return status;
+}
+
+static kvstore_status open_files(kvstore *store,
+                                 const char *path,
+                                 const kvstore_options *options)
+{
+    bool may_create = !options->no_create && !options->read_only;
+    bool is_remote = false;
+    kvstore_status status = open_directory(store, path, may_create);
+    if (status == KVSTORE_OK) {
+        status = kv_io_is_remote(&store->directory, &is_remote);
+    }
+    if (status == KVSTORE_OK && is_remote) {
+        status = kv_fail(KVSTORE_UNSUPPORTED,
+                         "network file systems are not supported");
+    }
+    if (status == KVSTORE_OK) {
+        status = open_log(store, path, may_create);
+    }
+    if (status == KVSTORE_OK && store->is_exclusive) {
+        status = kv_io_lock(&store->directory, store->lock_timeout_ms);
+    }
+    return status;
+}
+
+/* --- The handle --- */
+
+static kvstore_status init_gate_condition(kvstore *store)
+{
+    pthread_condattr_t attributes;
+    int result = pthread_condattr_init(&attributes);
+    if (result == 0) {
+        result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        if (result == 0) {
+            result = pthread_cond_init(&store->gate_opened, &attributes);
+        }
+        (void)pthread_condattr_destroy(&attributes);
+    }
+    return result == 0
+               ? KVSTORE_OK
+               : kv_fail_errno(
+                     KVSTORE_NO_MEMORY, result, "cannot make a condition");
+}
+
+/* A handle without files, registered with the fork guard. */
+static kvstore_status create_handle(const kvstore_options *options,
+                                    kvstore **store_out)
+{
+    kvstore *store = kv_io_allocate(sizeof *store);
+    if (store == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    memset(store, 0, sizeof *store);
+    store->directory = KV_IO_FILE_NONE;
+    store->log = KV_LOG_NONE;
+    store->keydir = KV_KEYDIR_NONE;
+    store->guard.files[0] = &store->directory;
+    store->guard.files[1] = &store->log.file;
+    apply_options(store, options);
+    kvstore_status status = init_gate_condition(store);
+    if (status == KVSTORE_OK) {
+        status = kv_fork_guard_add(&store->guard);
+        if (status != KVSTORE_OK) {
+            (void)pthread_cond_destroy(&store->gate_opened);
+        }
+    }
+    if (status != KVSTORE_OK) {
+        kv_io_free(store);
+        return status;
+    }
+    (void)pthread_mutex_init(&store->gate_mutex, NULL);
+    (void)pthread_rwlock_init(&store->view_lock, NULL);
+    *store_out = store;
+    return KVSTORE_OK;
+}
+
+kvstore_status kvstore_open(const char *dir,
+                            const kvstore_options *options,
+                            kvstore **store_out)
+{
+    static const kvstore_options defaults = KVSTORE_OPTIONS_INIT;
+    if (store_out == NULL) {
+        return kv_fail(KVSTORE_INVALID, "no place for the handle");
+    }
+    *store_out = NULL;
+    if (dir == NULL || dir[0] == '\0') {
+        return kv_fail(KVSTORE_INVALID, "no directory is named");
+    }
+    if (options == NULL) {
+        options = &defaults;
+    }
+    if (!options_are_valid(options)) {
+        return kv_fail(KVSTORE_INVALID, "an option is out of its bounds");
+    }
+    kvstore *store = NULL;
+    kvstore_status status = create_handle(options, &store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = open_files(store, dir, options);
+    if (status == KVSTORE_OK) {
+        status = kv_handle_load(store);
+    }
+    if (status != KVSTORE_OK) {
+        kvstore_close(store);
+        return status;
+    }
+    *store_out = store;
+    return KVSTORE_OK;
+}
+
+void kvstore_close(kvstore *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    kv_fork_guard_remove(&store->guard);
+    if (!kv_fork_guard_is_child(&store->guard)) {
+        /* A thread of the parent may have been using these at the fork. */
+        (void)pthread_rwlock_destroy(&store->view_lock);
+        (void)pthread_cond_destroy(&store->gate_opened);
+        (void)pthread_mutex_destroy(&store->gate_mutex);
+    }
+    kv_keydir_release(&store->keydir);
+    kv_log_close(&store->log);
+    kv_io_close(&store->directory);
+    kv_io_free(store);
+}
+
+const char *kvstore_version(void)
+{
+    return KVSTORE_VERSION;
+}

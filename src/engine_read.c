@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The calls that read a store. */
+
+#include "engine.h"
+
+#include <string.h>
+
+#include "bounds.h"
+#include "command.h"
+#include "error.h"
+#include "handle.h"
+#include "keydir.h"
+#include "kvstore.h"
+
+/* Reads leave the handle const: what follows the log behind it is a cache. */
+static kvstore *own(const kvstore *store)
+{
+    return (kvstore *)store;
+}
+
+kvstore_status kv_engine_check_key(const kvstore *store,
+                                   const void *key,
+                                   size_t key_size)
+{
+    if (store == NULL || key == NULL) {
+        return kv_fail(KVSTORE_INVALID, "a handle or a key is NULL");
+    }
+    if (key_size == 0 || key_size > KV_KEY_SIZE_MAX) {
+        return kv_fail(KVSTORE_INVALID_KEY,
+                       "a key must have 1 to %u bytes, not %zu",
+                       KVSTORE_KEY_SIZE_MAX,
+                       key_size);
+    }
+    return KVSTORE_OK;
+}
+
+/* Where a value goes: into a buffer of the caller's, or a new one. */
+struct destination {
+    void *buffer;
+    size_t capacity;
+    bool is_allocated; /* Here, with one NUL behind the value. */
+    size_t value_size;
+};
+
+static kvstore_status deliver(const struct kv_text *value,
+                              struct destination *destination)
+{
+    if (value->size > KV_VALUE_SIZE_MAX) {
+        return kv_fail(KVSTORE_TOO_LARGE,
+                       "the value has %zu bytes, more than %u",
+                       value->size,
+                       KVSTORE_VALUE_SIZE_MAX);
+    }
+    destination->value_size = value->size;
+    if (destination->is_allocated) {
+        destination->buffer = kv_io_allocate(value->size + 1);
+        if (destination->buffer == NULL) {
+            return KVSTORE_NO_MEMORY;
+        }
+        ((char *)destination->buffer)[value->size] = '\0';
+    } else if (value->size > destination->capacity) {
+        return kv_fail(KVSTORE_TOO_LARGE,
+                       "the value has %zu bytes, the buffer %zu",
+                       value->size,
+                       destination->capacity);
+    }
+    if (value->size > 0) {
+        kv_text_decode(value, destination->buffer);
+    }
+    return KVSTORE_OK;
+}
+
+/* Tells what was found of a key. */
+static kvstore_status answer(kvstore *store,
+                             const struct kv_keydir_find *find,
+                             struct destination *destination)
+{
+    bool is_flagged =
+        find->flagged_offset != KV_NO_OFFSET &&
+        (!find->is_found || find->flagged_offset > find->pointer.offset);
+    if (is_flagged && find->is_unknown) {
+        return kv_fail_at(KVSTORE_UNSUPPORTED,
+                          find->flagged_offset,
+                          "the key's record was written by a newer version");
+    }
+    if (is_flagged) {
+        return kv_fail_at(KVSTORE_CORRUPT,
+                          find->flagged_offset,
+                          "the key's newest line in %s is damaged",
+                          KV_LOG_NAME);
+    }
+    if (!find->is_found) {
+        return KVSTORE_NOT_FOUND;
+    }
+    kvstore_status status = kv_handle_ensure_synced(
+        store, find->pointer.offset + find->pointer.length);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return find->command.type == KV_COMMAND_SET
+               ? deliver(&find->command.value, destination)
+               : KVSTORE_NOT_FOUND;
+}
+
+/* Looks a key up once. doubt_out: where the index leads to a line that it
+ * cannot have been built from, while the key was found nowhere else. */
+static kvstore_status look_up(kvstore *store,
+                              const void *key,
+                              size_t key_size,
+                              struct destination *destination,
+                              uint64_t *doubt_out)
+{
+    struct kv_keydir_find find;
+    *doubt_out = KV_NO_OFFSET;
+    kvstore_status status = kv_handle_begin_read(store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_keydir_find(
+        &store->keydir, &store->log, key, key_size, &find);
+    if (status == KVSTORE_OK) {
+        if (!find.is_found) {
+            *doubt_out = find.doubt_offset;
+        }
+        status = answer(store, &find, destination);
+        kv_keydir_find_release(&find);
+    }
+    kv_handle_end_read(store);
+    return status;
+}
+
+static kvstore_status get(kvstore *store,
+                          const void *key,
+                          size_t key_size,
+                          struct destination *destination)
+{
+    uint64_t doubt_offset = KV_NO_OFFSET;
+    kvstore_status status =
+        look_up(store, key, key_size, destination, &doubt_offset);
+    if (doubt_offset != KV_NO_OFFSET) {
+        status = kv_handle_rebuild(store);
+        if (status == KVSTORE_OK) {
+            status =
+                look_up(store, key, key_size, destination, &doubt_offset);
+        }
+        if (doubt_offset != KV_NO_OFFSET) {
+            status = kv_fail_at(KVSTORE_CORRUPT,
+                                doubt_offset,
+                                "a line of %s cannot be read",
+                                KV_LOG_NAME);
+        }
+    }
+    return status;
+}
+
+kvstore_status kvstore_get(const kvstore *store,
+                           const void *key,
+                           size_t key_size,
+                           void **value_out,
+                           size_t *value_size_out)
+{
+    if (value_out == NULL || value_size_out == NULL) {
+        return kv_fail(KVSTORE_INVALID, "no place for the value");
+    }
+    *value_out = NULL;
+    *value_size_out = 0;
+    kvstore_status status = kv_engine_check_key(store, key, key_size);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct destination destination = {.is_allocated = true};
+    status = get(own(store), key, key_size, &destination);
+    if (status == KVSTORE_OK) {
+        *value_out = destination.buffer;
+        *value_size_out = destination.value_size;
+    }
+    return status;
+}
+
+kvstore_status kvstore_get_into(const kvstore *store,
+                                const void *key,
+                                size_t key_size,
+                                void *buffer,
+                                size_t capacity,
+                                size_t *value_size_out)
+{
+    if (value_size_out == NULL || (buffer == NULL && capacity > 0)) {
+        return kv_fail(KVSTORE_INVALID, "no place for the value");
+    }
+    *value_size_out = 0;
+    kvstore_status status = kv_engine_check_key(store, key, key_size);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct destination destination = {.buffer = buffer, .capacity = capacity};
+    status = get(own(store), key, key_size, &destination);
+    if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
+        *value_size_out = destination.value_size;
+    }
+    return status;
+}
+
+void kvstore_free(void *value)
+{
+    kv_io_free(value);
+}
+
+kvstore_status kvstore_get_stats(const kvstore *store, kvstore_stats *stats_out)
+{
+    if (stats_out == NULL) {
+        return kv_fail(KVSTORE_INVALID, "no place for the counters");
+    }
+    memset(stats_out, 0, sizeof *stats_out);
+    if (store == NULL) {
+        return kv_fail(KVSTORE_INVALID, "the handle is NULL");
+    }
+    kvstore_status status = kv_handle_begin_read(own(store));
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    const struct kv_index_counts *counts = &header->counts;
+    *stats_out = (kvstore_stats){
+        .keys = counts->keys,
+        .live_bytes = counts->live_bytes,
+        .stale_bytes = counts->stale_bytes,
+        .log_bytes = header->applied,
+        .index_bytes = kv_index_region_size(header->level),
+        .compactions = store->compactions,
+        .damaged_records = counts->damaged_records,
+        .blank_bytes = counts->blank_bytes,
+        .damaged_bytes = counts->damaged_bytes,
+        .damaged_offset = counts->damaged_offset};
+    kv_handle_end_read(own(store));
+    return KVSTORE_OK;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Status names, and this thread's last error. The place that first sees a
+ * failure describes it here, once; everyone above passes the status up. */
+
+#ifndef KV_ERROR_H
+#define KV_ERROR_H
+
+#include <stdint.h>
+
+#include "kvstore.h"
+
+#define KV_NO_OFFSET UINT64_MAX
+
+#if defined(__GNUC__)
+#define KV_PRINTF_LIKE(format_index, first_index) \
+    __attribute__((format(printf, format_index, first_index)))
+#else
+#define KV_PRINTF_LIKE(format_index, first_index)
+#endif
+
+/* Fills this thread's last error and returns status, which is a failure.
+ * The message names files and places, never keys or values. */
+kvstore_status kv_fail(kvstore_status status, const char *format, ...)
+    KV_PRINTF_LIKE(2, 3);
+
+/* The same for a place in the log. */
+kvstore_status kv_fail_at(kvstore_status status,
+                          uint64_t offset,
+                          const char *format,
+                          ...) KV_PRINTF_LIKE(3, 4);
+
+/* The same for a failed system call: appends the text of system_errno. */
+kvstore_status kv_fail_errno(kvstore_status status,
+                             int system_errno,
+                             const char *format,
+                             ...) KV_PRINTF_LIKE(3, 4);
+
+/* Gives the last error another status and keeps the rest: for the few places
+ * where a failure means something else to the caller. */
+kvstore_status kv_fail_as(kvstore_status status);
+
+/* Puts back the error that a clean-up may have overwritten. */
+void kv_fail_again(const kvstore_error *error);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The fold over the lines of a log, and its three judgements.
+ *
+ * A line is an *anchor* if it was written whole for certain: a sound record,
+ * or a closed line, one that begins with {, ends in } and its own newline and
+ * holds no NUL.
+ *
+ * 1. A line that does not read is damage if it or a later line is an anchor;
+ *    else it begins the torn tail, and nothing behind it is visited.
+ * 2. The records of a batch count down to 1 on neighbouring lines. Records
+ *    directly behind a damaged line are not whole: that line may have been one
+ *    of them.
+ * 3. A batch that is not whole is damage if an anchor follows behind it; else
+ *    it begins the torn tail.
+ *
+ * Each look ahead goes no further than the anchor it finds, and remembers it,
+ * so a fold reads no line more than three times. */
+
+#include "fold.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Large enough to make system calls rare; a look ahead is short. */
+#define WINDOW_SIZE ((size_t)1 << 20)
+#define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
+
+struct fold {
+    const struct kv_log *log;
+    uint64_t end;
+    kv_fold_visit visit;
+    void *context;
+    struct kv_fold_result result;
+    uint64_t anchor;          /* There is one at this place or behind it. */
+    uint64_t whole_until;     /* Records of a batch before this are whole, */
+    uint64_t broken_until;    /* and before this they are not. */
+};
+
+/* Decodes the line under a cursor. */
+static kvstore_status decode(const struct kv_log_view *view,
+                             struct kv_command *command_out)
+{
+    if (view->bytes == NULL) {
+        *command_out = (struct kv_command){.type = KV_COMMAND_DAMAGED,
+                                           .damage = KVSTORE_BAD_JSON};
+        return KVSTORE_OK;
+    }
+    return kv_command_decode(view->bytes, view->size, command_out);
+}
+
+static bool is_record(const struct kv_command *command)
+{
+    return command->type == KV_COMMAND_SET ||
+           command->type == KV_COMMAND_REMOVE;
+}
+
+static bool is_closed(const struct kv_log_view *view)
+{
+    return view->is_terminated && view->size > 0 && view->bytes != NULL &&
+           view->bytes[0] == '{' && view->bytes[view->size - 1] == '}' &&
+           memchr(view->bytes, '\0', view->size) == NULL;
+}
+
+/* --- Looking ahead for an anchor --- */
+
+/* Judges one line of the look ahead. follows_damage: nothing but records of
+ * batches stands between a damaged line and this one, so that a record of a
+ * batch is not whole, and as suspect as the damage before it. */
+static bool is_anchor(const struct kv_log_view *view,
+                      const struct kv_command *command,
+                      bool *follows_damage)
+{
+    switch (command->type) {
+    case KV_COMMAND_BLANK:
+        *follows_damage = false;
+        return false;
+    case KV_COMMAND_SET:
+    case KV_COMMAND_REMOVE:
+        return command->batch == 0 || !*follows_damage;
+    case KV_COMMAND_UNKNOWN:
+        return true;
+    case KV_COMMAND_DAMAGED:
+        *follows_damage = true;
+        return is_closed(view);
+    }
+    return false;
+}
+
+/* Is there an anchor at or behind an offset? */
+static kvstore_status find_anchor(struct fold *fold,
+                                  uint64_t offset,
+                                  bool follows_damage,
+                                  bool *found_out)
+{
+    *found_out = fold->anchor != 0 && offset <= fold->anchor;
+    if (*found_out) {
+        return KVSTORE_OK;
+    }
+    struct kv_log_cursor cursor;
+    kvstore_status status = kv_log_cursor_init(
+        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    while (status == KVSTORE_OK && !*found_out) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = kv_log_cursor_next(&cursor, &view);
+        if (status == KVSTORE_OK) {
+            status = decode(&view, &command);
+        }
+        if (status == KVSTORE_OK) {
+            *found_out = is_anchor(&view, &command, &follows_damage);
+            kv_command_release(&command);
+        }
+        if (*found_out) {
+            fold->anchor = view.pointer.offset;
+        }
+    }
+    kv_log_cursor_release(&cursor);
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+/* --- Batches --- */
+
+/* How far does the batch reach that begins at an offset, and does it count
+ * down to its end? */
+static kvstore_status measure_batch(const struct fold *fold,
+                                    uint64_t offset,
+                                    uint64_t *end_out,
+                                    bool *is_whole_out)
+{
+    *end_out = offset;
+    *is_whole_out = false;
+    struct kv_log_cursor cursor;
+    kvstore_status status = kv_log_cursor_init(
+        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    uint32_t expected = 0;
+    bool goes_on = true;
+    while (status == KVSTORE_OK && goes_on) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = kv_log_cursor_next(&cursor, &view);
+        if (status == KVSTORE_OK) {
+            status = decode(&view, &command);
+        }
+        if (status != KVSTORE_OK) {
+            break;
+        }
+        goes_on = is_record(&command) && command.batch != 0 &&
+                  (expected == 0 || command.batch == expected);
+        if (goes_on) {
+            *end_out = view.pointer.offset + view.pointer.length;
+            *is_whole_out = command.batch == 1;
+            expected = command.batch - 1;
+            goes_on = !*is_whole_out;
+        }
+        kv_command_release(&command);
+    }
+    kv_log_cursor_release(&cursor);
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+/* Settles what holds of the batch that begins at an offset. */
+static kvstore_status judge_batch(struct fold *fold, uint64_t offset)
+{
+    uint64_t end = offset;
+    bool is_whole = false;
+    kvstore_status status = measure_batch(fold, offset, &end, &is_whole);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (is_whole && !fold->result.follows_damage) {
+        fold->whole_until = end;
+        return KVSTORE_OK;
+    }
+    bool is_anchored = false;
+    status = find_anchor(fold, end, false, &is_anchored);
+    fold->broken_until = end;
+    fold->result.is_torn = !is_anchored;
+    return status;
+}
+
+/* --- Judging each line --- */
+
+/* What is this line? Sets fold->result.is_torn where the torn tail begins. */
+static kvstore_status judge(struct fold *fold,
+                            const struct kv_log_view *view,
+                            const struct kv_command *command,
+                            enum kv_command_type *type_out)
+{
+    uint64_t offset = view->pointer.offset;
+    *type_out = command->type;
+    if (command->type == KV_COMMAND_DAMAGED) {
+        bool is_anchored = is_closed(view);
+        kvstore_status status = KVSTORE_OK;
+        if (!is_anchored) {
+            status = find_anchor(fold,
+                                 offset + view->pointer.length,
+                                 true,
+                                 &is_anchored);
+        }
+        fold->result.is_torn = !is_anchored;
+        return status;
+    }
+    if (!is_record(command) || command->batch == 0) {
+        return KVSTORE_OK;
+    }
+    if (offset >= fold->whole_until && offset >= fold->broken_until) {
+        kvstore_status status = judge_batch(fold, offset);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    if (offset < fold->broken_until) {
+        *type_out = KV_COMMAND_DAMAGED;
+    }
+    return KVSTORE_OK;
+}
+
+/* Judges one line and, unless the torn tail begins with it, has it visited. */
+static kvstore_status fold_line(struct fold *fold,
+                                const struct kv_log_view *view,
+                                const struct kv_command *command)
+{
+    struct kv_fold_item item = {.pointer = view->pointer,
+                                .bytes = view->bytes,
+                                .size = view->size,
+                                .command = command};
+    kvstore_status status = judge(fold, view, command, &item.type);
+    if (status != KVSTORE_OK || fold->result.is_torn) {
+        return status;
+    }
+    bool is_last =
+        view->pointer.offset + view->pointer.length == fold->end;
+    if (is_last && !view->is_terminated) {
+        item.pointer.length++;
+        fold->result.is_unterminated = true;
+    }
+    status = fold->visit(fold->context, &item);
+    if (status == KVSTORE_OK) {
+        fold->result.offset = item.pointer.offset + item.pointer.length;
+        /* A readable record of a broken batch is known for what it is: the
+         * records behind it are a batch of their own. */
+        fold->result.follows_damage = command->type == KV_COMMAND_DAMAGED;
+    }
+    return status;
+}
+
+kvstore_status kv_fold(const struct kv_log *log,
+                       struct kv_fold_range range,
+                       kv_fold_visit visit,
+                       void *context,
+                       struct kv_fold_result *result_out)
+{
+    struct fold fold = {
+        .log = log,
+        .end = range.end,
+        .visit = visit,
+        .context = context,
+        .result = {.offset = range.offset,
+                   .follows_damage = range.follows_damage}};
+    struct kv_log_cursor cursor;
+    kvstore_status status = kv_log_cursor_init(
+        &cursor, log, range.offset, range.end, WINDOW_SIZE);
+    while (status == KVSTORE_OK && !fold.result.is_torn) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = kv_log_cursor_next(&cursor, &view);
+        fold.end = cursor.end;
+        if (status == KVSTORE_OK) {
+            status = decode(&view, &command);
+        }
+        if (status == KVSTORE_OK) {
+            status = fold_line(&fold, &view, &command);
+            kv_command_release(&command);
+        }
+    }
+    kv_log_cursor_release(&cursor);
+    *result_out = fold.result;
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}

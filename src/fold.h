@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The fold: visits every line of a log from an offset on, in order, and says
+ * of each what it is. Opening, catching up, compaction and verification are
+ * folds. It alone decides what is damage and what is an unfinished write, and
+ * whether a batch is whole. It changes nothing. */
+
+#ifndef KV_FOLD_H
+#define KV_FOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "command.h"
+#include "kvstore.h"
+#include "log.h"
+#include "log_pointer.h"
+
+/* A line and the verdict on it. */
+struct kv_fold_item {
+    struct kv_log_pointer pointer;
+    const char *bytes; /* Without the newline; NULL: longer than a record. */
+    size_t size;
+    /* SET and REMOVE are to be applied. A record of a batch that is not whole
+     * is DAMAGED here, whatever its command says of itself. */
+    enum kv_command_type type;
+    const struct kv_command *command;
+};
+
+/* Any status but KVSTORE_OK ends the fold with that status. What the item
+ * points at holds until the call returns. */
+typedef kvstore_status (*kv_fold_visit)(void *context,
+                                        const struct kv_fold_item *item);
+
+/* From where to where: the bytes [offset, end), of which the first is the
+ * first of a line. */
+struct kv_fold_range {
+    uint64_t offset;
+    uint64_t end;
+    bool follows_damage; /* The line before offset is damaged. */
+};
+
+struct kv_fold_result {
+    uint64_t offset; /* Past the last line visited, its newline counted. */
+    bool follows_damage; /* That line is damaged. */
+    bool is_torn;        /* What stands at offset is an unfinished write. */
+    bool is_unterminated; /* The last line lacks its newline, which is counted
+                             all the same: offset is one past the file's end.
+                             The next writer adds it. */
+};
+
+/* On KVSTORE_OK every line of the range was visited, but for a torn tail. */
+kvstore_status kv_fold(const struct kv_log *log,
+                       struct kv_fold_range range,
+                       kv_fold_visit visit,
+                       void *context,
+                       struct kv_fold_result *result_out);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The list of open handles for pthread_atfork, the only state of the library
+ * that is not a handle's or a thread's. */
+
+#include "fork_guard.h"
+
+#include <pthread.h>
+
+#include "error.h"
+
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct kv_fork_guard *list;
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+static int install_result;
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&list_mutex);
+}
+
+static void in_parent(void)
+{
+    (void)pthread_mutex_unlock(&list_mutex);
+}
+
+static void in_child(void)
+{
+    struct kv_fork_guard *guard = list;
+    list = NULL;
+    while (guard != NULL) {
+        struct kv_fork_guard *next = guard->next;
+        guard->previous = NULL;
+        guard->next = NULL;
+        atomic_store(&guard->is_child, true);
+        for (int i = 0; i < KV_FORK_GUARD_FILES; i++) {
+            kv_io_close(guard->files[i]);
+        }
+        guard = next;
+    }
+    (void)pthread_mutex_unlock(&list_mutex);
+}
+
+static void install(void)
+{
+    install_result = pthread_atfork(before_fork, in_parent, in_child);
+}
+
+kvstore_status kv_fork_guard_add(struct kv_fork_guard *guard)
+{
+    (void)pthread_once(&install_once, install);
+    if (install_result != 0) {
+        return kv_fail_errno(
+            KVSTORE_NO_MEMORY, install_result, "cannot watch for fork");
+    }
+    (void)pthread_mutex_lock(&list_mutex);
+    atomic_store(&guard->is_child, false);
+    guard->previous = NULL;
+    guard->next = list;
+    if (list != NULL) {
+        list->previous = guard;
+    }
+    list = guard;
+    (void)pthread_mutex_unlock(&list_mutex);
+    return KVSTORE_OK;
+}
+
+void kv_fork_guard_remove(struct kv_fork_guard *guard)
+{
+    (void)pthread_mutex_lock(&list_mutex);
+    if (guard->previous != NULL) {
+        guard->previous->next = guard->next;
+    } else if (list == guard) {
+        list = guard->next;
+    }
+    if (guard->next != NULL) {
+        guard->next->previous = guard->previous;
+    }
+    (void)pthread_mutex_unlock(&list_mutex);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Every system call and every allocation of the library, behind one table that
+ * tests can swap. Whole reads and writes, retries after EINTR, locks with a
+ * bounded wait. Knows files, not what is in them. */
+
+#ifndef KV_IO_H
+#define KV_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "kvstore.h"
+
+/* The seam. Each member has the meaning of the call it is named for, errno
+ * included. */
+struct kv_io_table {
+    int (*openat)(int dir_fd, const char *name, int flags, mode_t mode);
+    int (*close)(int fd);
+    int (*dup_high)(int fd); /* fcntl(fd, F_DUPFD_CLOEXEC, 3) */
+    ssize_t (*pread)(int fd, void *buffer, size_t size, off_t offset);
+    /* Without SIGXFSZ at a limit on file sizes, just EFBIG. */
+    ssize_t (*pwrite)(int fd, const void *bytes, size_t size, off_t offset);
+    int (*ftruncate)(int fd, off_t size);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*fstat)(int fd, struct stat *stat_out);
+    int (*fstatat)(int dir_fd, const char *name, struct stat *stat_out);
+    int (*fchown)(int fd, uid_t owner, gid_t group);
+    int (*fchmod)(int fd, mode_t mode);
+    int (*mkdir)(const char *path, mode_t mode);
+    int (*renameat)(int dir_fd, const char *from, const char *to);
+    int (*unlinkat)(int dir_fd, const char *name);
+    int (*flock)(int fd, int operation);
+    long (*file_system_type)(int fd); /* fstatfs: f_type, or -1 */
+    int64_t (*clock_ns)(void);        /* CLOCK_MONOTONIC */
+    void (*sleep_ns)(int64_t ns);
+    ssize_t (*getrandom)(void *buffer, size_t size);
+    void *(*malloc)(size_t size);
+    void (*free)(void *memory);
+};
+
+#ifdef KV_IO_SWAPPABLE
+/* Test builds only: the system's own table, and the one to use from now on. */
+const struct kv_io_table *kv_io_system_table(void);
+void kv_io_swap_table(const struct kv_io_table *table);
+#endif
+
+/* An open file or directory; the name is for messages, and borrowed. */
+struct kv_io_file {
+    int fd; /* -1: none. */
+    const char *name;
+};
+#define KV_IO_FILE_NONE ((struct kv_io_file){.fd = -1, .name = ""})
+
+/* Who and what a file is. */
+struct kv_io_stat {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;
+    bool is_regular;
+    bool is_sticky;
+    mode_t mode; /* Permissions only. */
+    uid_t owner;
+    gid_t group;
+};
+
+enum kv_io_open_mode {
+    KV_IO_READ,          /* An existing file, to read. */
+    KV_IO_WRITE,         /* An existing file, to read and write. */
+    KV_IO_WRITE_CREATE,  /* The same, created with mode 0600 where absent. */
+    KV_IO_CREATE_NEW     /* Must not exist yet. */
+};
+
+/* Memory. NULL, with the last error set, where there is none. */
+void *kv_io_allocate(size_t size);
+void kv_io_free(void *memory);
+
+/* Opens a directory. Descriptors are never 0 to 2, and close on exec. The name
+ * for messages is "the data directory". A missing one is KVSTORE_IO with
+ * ENOENT. */
+kvstore_status kv_io_open_directory(const char *path,
+                                    struct kv_io_file *directory_out);
+
+/* Creates a directory, mode 0700, where there is none, and those above it,
+ * and syncs the directory above each that it made. */
+kvstore_status kv_io_make_directories(const char *path);
+
+/* Opens a regular file in a directory; follows no symbolic link. */
+kvstore_status kv_io_open(const struct kv_io_file *directory,
+                          const char *name,
+                          enum kv_io_open_mode mode,
+                          struct kv_io_file *file_out);
+
+/* Takes -1 as nothing to close, and leaves -1. */
+void kv_io_close(struct kv_io_file *file);
+
+kvstore_status kv_io_stat(const struct kv_io_file *file,
+                          struct kv_io_stat *stat_out);
+
+/* By name. KVSTORE_NOT_FOUND, without an error set, where there is none. */
+kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
+                               const char *name,
+                               struct kv_io_stat *stat_out);
+
+/* Reads until size bytes or the end of the file; read_out says how many. */
+kvstore_status kv_io_read(const struct kv_io_file *file,
+                          uint64_t offset,
+                          void *buffer,
+                          size_t size,
+                          size_t *read_out);
+
+/* Writes all bytes, or fails; a failure may leave a part of them. A limit on
+ * file sizes is KVSTORE_IO with EFBIG, and raises no SIGXFSZ. */
+kvstore_status kv_io_write(const struct kv_io_file *file,
+                           uint64_t offset,
+                           const void *bytes,
+                           size_t size);
+
+kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size);
+
+/* Data and size to the disk (fdatasync); all of it, or a directory (fsync). */
+kvstore_status kv_io_sync_data(const struct kv_io_file *file);
+kvstore_status kv_io_sync(const struct kv_io_file *file);
+
+/* Gives a new file the mode, the group and, where this process may set it, the
+ * owner of another. A group that cannot be set gets no permissions. */
+kvstore_status kv_io_adopt(const struct kv_io_file *file,
+                           const struct kv_io_stat *model);
+
+kvstore_status kv_io_rename(const struct kv_io_file *directory,
+                            const char *from,
+                            const char *to);
+kvstore_status kv_io_unlink(const struct kv_io_file *directory,
+                            const char *name);
+
+/* Takes the lock on a file or directory (flock): tries, spins a little, backs
+ * off up to a millisecond. KVSTORE_BUSY after timeout_ms (0: try once,
+ * INT32_MAX: for ever). */
+kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms);
+void kv_io_unlock(const struct kv_io_file *file);
+
+/* Is the file on a network file system? */
+kvstore_status kv_io_is_remote(const struct kv_io_file *file,
+                               bool *is_remote_out);
+
+int64_t kv_io_clock_ns(void);
+void kv_io_sleep_ns(int64_t ns);
+
+/* A random number for the index's seed. */
+kvstore_status kv_io_random(uint64_t *random_out);
+
+#endif

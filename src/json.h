@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Is this text JSON, strictly by RFC 8259? cJSON, which takes lines apart,
+ * accepts more than that (control characters in strings, numbers such as 01,
+ * any byte up to 32 as white space, trailing bytes) and cannot tell a wrong line
+ * from a lack of memory. So nothing reaches it that has not passed here. */
+
+#ifndef KV_JSON_H
+#define KV_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a valid text holds that cJSON does not take as it stands. */
+struct kv_json_facts {
+    bool has_nul;               /* An escaped NUL, \u0000, in some string. */
+    size_t longest_number_size; /* Bytes; 0: there is no number. */
+};
+
+/* True if the text is one JSON value in valid UTF-8 with white space around
+ * it, nested no deeper than KV_JSON_DEPTH_MAX. Does not recurse, allocates
+ * nothing. */
+bool kv_json_is_valid(const char *text,
+                      size_t size,
+                      struct kv_json_facts *facts_out);
+
+#endif

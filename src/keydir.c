@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Finding keys: the index says where a key may stand, and the lines there are
+ * compared with it. */
+
+#include "keydir.h"
+
+#include "keydir_walk.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "bounds.h"
+#include "error.h"
+#include "io.h"
+
+/* --- Memory --- */
+
+kvstore_status kv_keydir_create_at(unsigned level,
+                                   uint64_t seed,
+                                   struct kv_keydir *keydir_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    void *region = kv_io_allocate(kv_index_region_size(level));
+    if (region == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    *keydir_out = (struct kv_keydir){
+        .index = kv_index_format(region, level, seed), .region = region};
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_keydir_create(uint64_t key_count,
+                                struct kv_keydir *keydir_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    uint64_t seed = 0;
+    kvstore_status status = kv_io_random(&seed);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return kv_keydir_create_at(kv_index_level_for(key_count), seed, keydir_out);
+}
+
+void kv_keydir_release(struct kv_keydir *keydir)
+{
+    kv_io_free(keydir->region);
+    *keydir = KV_KEYDIR_NONE;
+}
+
+/* --- Keys of lines --- */
+
+kvstore_status kv_keydir_get_key(const struct kv_command *command,
+                                    struct kv_keydir_key *key_out)
+{
+    const struct kv_text *text = &command->key;
+    *key_out = (struct kv_keydir_key){.bytes = text->raw, .size = text->size};
+    if (text->form == KV_TEXT_PLAIN) {
+        return KVSTORE_OK;
+    }
+    key_out->allocated = kv_io_allocate(text->size + 1);
+    if (key_out->allocated == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    kv_text_decode(text, key_out->allocated);
+    key_out->bytes = key_out->allocated;
+    return KVSTORE_OK;
+}
+
+bool kv_keydir_is_reachable(const struct kv_fold_item *item)
+{
+    return item->command->has_key && item->command->key.size >= 1 &&
+           item->command->key.size <= KV_KEY_SIZE_MAX;
+}
+
+bool kv_keydir_is_indexed(const struct kv_fold_item *item)
+{
+    return item->type != KV_COMMAND_BLANK && kv_keydir_is_reachable(item);
+}
+
+bool kv_keydir_is_flagged(const struct kv_fold_item *item)
+{
+    return item->type == KV_COMMAND_DAMAGED ||
+           item->type == KV_COMMAND_UNKNOWN;
+}
+
+/* --- Finding --- */
+
+static bool is_record(const struct kv_command *command)
+{
+    return command->type == KV_COMMAND_SET ||
+           command->type == KV_COMMAND_REMOVE;
+}
+
+kvstore_status kv_keydir_walk(const struct kv_index *index,
+                           const struct kv_log *log,
+                           const struct kv_keydir_key *key,
+                           bool is_flagged,
+                           struct kv_keydir_find *find)
+{
+    find->is_found = false;
+    find->place = kv_index_probe_start(
+        index, kv_index_hash(index, key->bytes, key->size));
+    struct kv_index_entry entry;
+    while (kv_index_probe_next(index, &find->place, &entry)) {
+        if (entry.is_flagged != is_flagged) {
+            continue;
+        }
+        kv_keydir_find_release(find);
+        kvstore_status status = kv_log_read_line(
+            log, entry.offset, entry.about_size, &find->line);
+        if (status == KVSTORE_OK) {
+            status = kv_command_decode(
+                find->line.bytes, find->line.size, &find->command);
+        }
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        if (!is_flagged && !is_record(&find->command)) {
+            find->doubt_offset = entry.offset;
+            continue;
+        }
+        if (find->command.has_key &&
+            kv_text_equals(&find->command.key, key->bytes, key->size)) {
+            find->is_found = true;
+            find->pointer = (struct kv_log_pointer){
+                .offset = entry.offset, .length = find->line.length};
+            return KVSTORE_OK;
+        }
+    }
+    return KVSTORE_OK;
+}
+
+void kv_keydir_find_init(struct kv_keydir_find *find)
+{
+    find->is_found = false;
+    find->flagged_offset = KV_NO_OFFSET;
+    find->is_unknown = false;
+    find->doubt_offset = KV_NO_OFFSET;
+    find->command.owned = NULL;
+    find->line.allocated = NULL;
+}
+
+kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
+                              const struct kv_log *log,
+                              const void *key,
+                              size_t key_size,
+                              struct kv_keydir_find *find_out)
+{
+    assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
+    const struct kv_index *index = &keydir->index;
+    struct kv_keydir_key plain = {.bytes = key, .size = key_size};
+    kvstore_status status = KVSTORE_OK;
+    kv_keydir_find_init(find_out);
+    if (index->header->slots_flagged > 0) {
+        status = kv_keydir_walk(index, log, &plain, true, find_out);
+        if (status == KVSTORE_OK && find_out->is_found) {
+            find_out->flagged_offset = find_out->pointer.offset;
+            find_out->is_unknown =
+                find_out->command.type == KV_COMMAND_UNKNOWN;
+        }
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_walk(index, log, &plain, false, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_keydir_find_release(find_out);
+    }
+    return status;
+}
+
+void kv_keydir_find_release(struct kv_keydir_find *find)
+{
+    kv_command_release(&find->command);
+    kv_log_line_release(&find->line);
+}
+
+/* --- Checking --- */
+
+kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
+                                const struct kv_log *log,
+                                const struct kv_fold_item *item,
+                                uint64_t *offset_out)
+{
+    assert(kv_keydir_is_indexed(item));
+    struct kv_keydir_key key;
+    kvstore_status status = kv_keydir_get_key(item->command, &key);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    /* No other key's slot leads here, so this needs no comparing. */
+    struct kv_index_probe probe = kv_index_probe_start(
+        &keydir->index, kv_index_hash(&keydir->index, key.bytes, key.size));
+    struct kv_index_entry entry;
+    *offset_out = 0;
+    bool is_newest = false;
+    while (!is_newest && kv_index_probe_next(&keydir->index, &probe, &entry)) {
+        is_newest = entry.offset == item->pointer.offset;
+    }
+    if (!is_newest) {
+        struct kv_keydir_find find;
+        kv_keydir_find_init(&find);
+        status = kv_keydir_walk(&keydir->index, log, &key, kv_keydir_is_flagged(item), &find);
+        if (status == KVSTORE_OK && find.is_found) {
+            *offset_out = find.pointer.offset;
+        }
+        kv_keydir_find_release(&find);
+    } else {
+        *offset_out = item->pointer.offset;
+    }
+    kv_io_free(key.allocated);
+    if (status == KVSTORE_OK && *offset_out < item->pointer.offset) {
+        status = kv_fail_at(KVSTORE_CORRUPT,
+                            item->pointer.offset,
+                            "the index does not belong to %s",
+                            KV_LOG_NAME);
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,
+                                 const struct kv_log *log,
+                                 bool *matches_out)
+{
+    const struct kv_index_header *header = keydir->index.header;
+    *matches_out = true;
+    if (header->last.length == 0) {
+        return KVSTORE_OK;
+    }
+    struct kv_log_line line;
+    kvstore_status status = kv_log_read_line(
+        log, header->last.offset, (size_t)header->last.length, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    *matches_out = line.length == header->last.length &&
+                   XXH3_64bits(line.bytes, line.size) == header->last_hash;
+    kv_log_line_release(&line);
+    return KVSTORE_OK;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the parts of the keydir share: its walks along the slots of a hash. */
+
+#ifndef KV_KEYDIR_WALK_H
+#define KV_KEYDIR_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keydir.h"
+
+/* A command's key as bytes. Most keys stand in the line as they are; others
+ * are decoded into memory that the caller frees. */
+struct kv_keydir_key {
+    const void *bytes;
+    size_t size;
+    void *allocated;
+};
+
+kvstore_status kv_keydir_get_key(const struct kv_command *command,
+                                 struct kv_keydir_key *key_out);
+
+/* Has the item a place in the index? */
+bool kv_keydir_is_indexed(const struct kv_fold_item *item);
+
+/* Damage, and what a newer version wrote, tell a key without giving it a
+ * record: such a line is found beside the key's record, by a flag. */
+bool kv_keydir_is_flagged(const struct kv_fold_item *item);
+
+kvstore_status kv_keydir_create_at(unsigned level,
+                                   uint64_t seed,
+                                   struct kv_keydir *keydir_out);
+
+void kv_keydir_find_init(struct kv_keydir_find *find);
+
+/* Reads the lines that the slots of a hash lead to, those with the flag or
+ * those without, until one is about the key. find->is_found says whether there
+ * is one, find->place where the walk ended. */
+kvstore_status kv_keydir_walk(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              bool is_flagged,
+                              struct kv_keydir_find *find);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The append-only file of lines. Knows bytes and newlines, not JSON; who may
+ * write, and when, is decided above.
+ *
+ * Invariants:
+ * 1. A line is never changed once it is whole. Only bytes behind the last
+ *    sound line are ever cut off, and only under the writers' lock.
+ * 2. A log that exists is durable with its directory entry before anything is
+ *    acknowledged in it.
+ * 3. What a read returns is bounded by KV_LINE_SIZE_MAX, whatever the file
+ *    holds. */
+
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "error.h"
+
+/* --- The file --- */
+
+/* Takes the file over, or closes it. */
+static kvstore_status take_file(struct kv_io_file *file, struct kv_log *log_out)
+{
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat(file, &stat);
+    if (status != KVSTORE_OK) {
+        kv_io_close(file);
+        return status;
+    }
+    *log_out = (struct kv_log){
+        .file = *file, .device = stat.device, .inode = stat.inode};
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_log_open(const struct kv_io_file *directory,
+                           bool is_writable,
+                           struct kv_log *log_out)
+{
+    *log_out = KV_LOG_NONE;
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat_name(directory, KV_LOG_NAME, &stat);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    status = kv_io_open(directory,
+                        KV_LOG_NAME,
+                        is_writable ? KV_IO_WRITE : KV_IO_READ,
+                        &file);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return take_file(&file, log_out);
+}
+
+/* A new log is as open as its directory: who may write there may write it. In
+ * a directory such as /tmp, whose files belong to whoever made them, it is its
+ * owner's alone. */
+static kvstore_status adopt_from_directory(const struct kv_io_file *file,
+                                           const struct kv_io_file *directory)
+{
+    struct kv_io_stat model;
+    kvstore_status status = kv_io_stat(directory, &model);
+    if (status == KVSTORE_OK && model.is_sticky) {
+        status = kv_io_stat(file, &model);
+        model.mode = 0;
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    model.mode = (model.mode & 066) | 0600;
+    return kv_io_adopt(file, &model);
+}
+
+kvstore_status kv_log_create(const struct kv_io_file *directory,
+                             struct kv_log *log_out)
+{
+    *log_out = KV_LOG_NONE;
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    kvstore_status status =
+        kv_io_open(directory, KV_LOG_NAME, KV_IO_WRITE_CREATE, &file);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = adopt_from_directory(&file, directory);
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(&file);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(directory);
+    }
+    if (status != KVSTORE_OK) {
+        kv_io_close(&file);
+        return status;
+    }
+    return take_file(&file, log_out);
+}
+
+void kv_log_close(struct kv_log *log)
+{
+    kv_io_close(&log->file);
+}
+
+kvstore_status kv_log_look(const struct kv_log *log,
+                           const struct kv_io_file *directory,
+                           bool *is_current_out,
+                           uint64_t *size_out)
+{
+    *is_current_out = false;
+    *size_out = 0;
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat_name(directory, KV_LOG_NAME, &stat);
+    if (status == KVSTORE_NOT_FOUND) {
+        return kv_fail_errno(KVSTORE_IO, ENOENT, "%s is gone", KV_LOG_NAME);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    *is_current_out = stat.device == log->device && stat.inode == log->inode;
+    *size_out = *is_current_out ? stat.size : 0;
+    return KVSTORE_OK;
+}
+
+/* --- One line --- */
+
+/* Makes the line's buffer hold at least capacity bytes; what it holds so far
+ * is kept. */
+static kvstore_status
+grow_line(struct kv_log_line *line, size_t used, size_t capacity)
+{
+    if (capacity <= sizeof line->inline_bytes) {
+        return KVSTORE_OK;
+    }
+    char *larger = kv_io_allocate(capacity);
+    if (larger == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    memcpy(larger, line->bytes, used);
+    kv_io_free(line->allocated);
+    line->allocated = larger;
+    line->bytes = larger;
+    return KVSTORE_OK;
+}
+
+/* Sets the line's size if its end is among the bytes read so far. */
+static bool
+find_line_end(struct kv_log_line *line, size_t from, size_t used, bool at_end)
+{
+    const char *newline = memchr(line->bytes + from, '\n', used - from);
+    if (newline != NULL) {
+        line->size = (size_t)(newline - line->bytes);
+        line->length = line->size + 1;
+        return true;
+    }
+    if (at_end || used == KV_LINE_SIZE_MAX) {
+        line->size = used;
+        line->length = used == 0 ? 0 : used + 1;
+        return true;
+    }
+    return false;
+}
+
+kvstore_status kv_log_read_line(const struct kv_log *log,
+                                uint64_t offset,
+                                size_t about_size,
+                                struct kv_log_line *line_out)
+{
+    struct kv_log_line *line = line_out;
+    line->bytes = line->inline_bytes;
+    line->size = 0;
+    line->length = 0;
+    line->allocated = NULL;
+
+    size_t capacity = about_size;
+    if (capacity < sizeof line->inline_bytes / 2) {
+        capacity = sizeof line->inline_bytes / 2;
+    }
+    size_t used = 0;
+    for (;;) {
+        if (capacity > KV_LINE_SIZE_MAX) {
+            capacity = KV_LINE_SIZE_MAX;
+        }
+        kvstore_status status = grow_line(line, used, capacity);
+        size_t part = 0;
+        if (status == KVSTORE_OK) {
+            status = kv_io_read(&log->file,
+                                offset + used,
+                                line->bytes + used,
+                                capacity - used,
+                                &part);
+        }
+        if (status != KVSTORE_OK) {
+            kv_log_line_release(line);
+            return status;
+        }
+        bool at_end = part < capacity - used;
+        if (find_line_end(line, used, used + part, at_end)) {
+            return KVSTORE_OK;
+        }
+        used += part;
+        capacity *= 2;
+    }
+}
+
+void kv_log_line_release(struct kv_log_line *line)
+{
+    kv_io_free(line->allocated);
+    line->allocated = NULL;
+    line->bytes = line->inline_bytes;
+    line->size = 0;
+}
+
+/* --- Lines in order --- */
+
+kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
+                                  const struct kv_log *log,
+                                  uint64_t offset,
+                                  uint64_t end,
+                                  size_t window_size)
+{
+    assert(offset <= end && window_size > 0);
+    uint64_t left = end - offset;
+    size_t capacity = left < window_size ? (size_t)left + 1 : window_size;
+    *cursor = (struct kv_log_cursor){.log = log,
+                                     .offset = offset,
+                                     .end = end,
+                                     .window_capacity = capacity,
+                                     .window_offset = offset};
+    cursor->window = kv_io_allocate(capacity);
+    return cursor->window == NULL ? KVSTORE_NO_MEMORY : KVSTORE_OK;
+}
+
+void kv_log_cursor_release(struct kv_log_cursor *cursor)
+{
+    kv_io_free(cursor->window);
+    cursor->window = NULL;
+}
+
+/* Bytes of the window at and behind the cursor. */
+static size_t bytes_ahead(const struct kv_log_cursor *cursor)
+{
+    return cursor->window_size -
+           (size_t)(cursor->offset - cursor->window_offset);
+}
+
+/* Moves what lies ahead to the front of a window that is large enough to take
+ * more. */
+static kvstore_status slide_window(struct kv_log_cursor *cursor)
+{
+    size_t ahead = bytes_ahead(cursor);
+    const char *rest = cursor->window + cursor->window_size - ahead;
+    if (ahead <= cursor->window_capacity / 2) {
+        memmove(cursor->window, rest, ahead);
+    } else {
+        size_t capacity = cursor->window_capacity * 2;
+        char *larger = kv_io_allocate(capacity);
+        if (larger == NULL) {
+            return KVSTORE_NO_MEMORY;
+        }
+        memcpy(larger, rest, ahead);
+        kv_io_free(cursor->window);
+        cursor->window = larger;
+        cursor->window_capacity = capacity;
+    }
+    cursor->window_offset = cursor->offset;
+    cursor->window_size = ahead;
+    return KVSTORE_OK;
+}
+
+/* Reads on. Where the file ends before cursor->end, the end moves there. */
+static kvstore_status read_on(struct kv_log_cursor *cursor)
+{
+    kvstore_status status = slide_window(cursor);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    uint64_t from = cursor->window_offset + cursor->window_size;
+    uint64_t left = cursor->end - from;
+    size_t room = cursor->window_capacity - cursor->window_size;
+    size_t wanted = left < room ? (size_t)left : room;
+    size_t part = 0;
+    status = kv_io_read(&cursor->log->file,
+                        from,
+                        cursor->window + cursor->window_size,
+                        wanted,
+                        &part);
+    cursor->window_size += part;
+    if (part < wanted) {
+        cursor->end = from + part;
+    }
+    return status;
+}
+
+/* How many of these bytes belong to the line that begins with them? 0 where
+ * its end is not among them. A run of NULs is a line of its own, and takes the
+ * newline behind it along. */
+static size_t line_length(const char *bytes, size_t from, size_t size)
+{
+    if (bytes[0] != '\0') {
+        const char *newline = memchr(bytes + from, '\n', size - from);
+        return newline == NULL ? 0 : (size_t)(newline - bytes) + 1;
+    }
+    size_t i = from;
+    while (i < size && bytes[i] == '\0') {
+        i++;
+    }
+    if (i == size) {
+        return 0;
+    }
+    return bytes[i] == '\n' ? i + 1 : i;
+}
+
+/* Goes past the rest of a line that is too long to be held. */
+static kvstore_status skip_long_line(struct kv_log_cursor *cursor,
+                                     struct kv_log_view *view_out)
+{
+    uint64_t start = cursor->offset;
+    size_t length = 0;
+    cursor->offset += bytes_ahead(cursor);
+    while (length == 0 && cursor->offset < cursor->end) {
+        kvstore_status status = read_on(cursor);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        const char *newline =
+            memchr(cursor->window, '\n', cursor->window_size);
+        if (newline != NULL) {
+            length = (size_t)(newline - cursor->window) + 1;
+        }
+        cursor->offset += length == 0 ? cursor->window_size : length;
+    }
+    *view_out = (struct kv_log_view){
+        .pointer = {.offset = start, .length = cursor->offset - start},
+        .bytes = NULL,
+        .is_terminated = length != 0};
+    return KVSTORE_OK;
+}
+
+static void view_line(struct kv_log_cursor *cursor,
+                      const char *bytes,
+                      size_t length,
+                      struct kv_log_view *view_out)
+{
+    bool is_terminated = bytes[length - 1] == '\n';
+    *view_out = (struct kv_log_view){
+        .pointer = {.offset = cursor->offset, .length = length},
+        .bytes = bytes,
+        .size = length - (is_terminated ? 1 : 0),
+        .is_terminated = is_terminated};
+    cursor->offset += length;
+}
+
+kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
+                                  struct kv_log_view *view_out)
+{
+    size_t searched = 0;
+    for (;;) {
+        size_t ahead = bytes_ahead(cursor);
+        const char *bytes = cursor->window + cursor->window_size - ahead;
+        size_t length =
+            ahead > searched ? line_length(bytes, searched, ahead) : 0;
+        bool at_end = cursor->offset + ahead >= cursor->end;
+        if (length == 0 && at_end) {
+            length = ahead;
+        }
+        if (length > 0) {
+            view_line(cursor, bytes, length, view_out);
+            return KVSTORE_OK;
+        }
+        if (at_end) {
+            return KVSTORE_NOT_FOUND;
+        }
+        if (ahead >= KV_LINE_SIZE_MAX) {
+            return skip_long_line(cursor, view_out);
+        }
+        searched = ahead;
+        kvstore_status status = read_on(cursor);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+}

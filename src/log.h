@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The append-only file of lines. Knows bytes and newlines, not JSON. */
+
+#ifndef KV_LOG_H
+#define KV_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io.h"
+#include "kvstore.h"
+#include "log_pointer.h"
+
+#define KV_LOG_NAME "store.log"
+#define KV_LOG_COMPACT_NAME "store.log.compact"
+
+struct kv_log {
+    struct kv_io_file file;
+    uint64_t device;
+    uint64_t inode;
+};
+#define KV_LOG_NONE ((struct kv_log){.file = KV_IO_FILE_NONE})
+
+/* Opens the log of a directory. Where there is none: KVSTORE_NOT_FOUND,
+ * without an error set. */
+kvstore_status kv_log_open(const struct kv_io_file *directory,
+                           bool is_writable,
+                           struct kv_log *log_out);
+
+/* Creates an empty log that is durable with its directory entry, or opens the
+ * one that somebody else has created meanwhile. */
+kvstore_status kv_log_create(const struct kv_io_file *directory,
+                             struct kv_log *log_out);
+
+void kv_log_close(struct kv_log *log);
+
+/* Looks the log up by name. is_current_out: it still is this file.
+ * size_out: its size, if so. KVSTORE_IO with ENOENT where there is none. */
+kvstore_status kv_log_look(const struct kv_log *log,
+                           const struct kv_io_file *directory,
+                           bool *is_current_out,
+                           uint64_t *size_out);
+
+/* A line read from the log. Short ones need no allocation. */
+struct kv_log_line {
+    char *bytes;   /* Without the newline. */
+    size_t size;   /* Bytes of that. */
+    uint64_t length; /* In the log: the newline counted, also where the last
+                        line of the file lacks it still. */
+    char *allocated;
+    char inline_bytes[512];
+};
+
+/* Reads the line at an offset, of which about_size bytes are read at first.
+ * An offset at or past the end of the file gives an empty line of length 0. A
+ * line longer than KV_LINE_SIZE_MAX is cut there. The caller releases the
+ * line. */
+kvstore_status kv_log_read_line(const struct kv_log *log,
+                                uint64_t offset,
+                                size_t about_size,
+                                struct kv_log_line *line_out);
+void kv_log_line_release(struct kv_log_line *line);
+
+/* Visits lines in order with a window of the file in memory. */
+struct kv_log_cursor {
+    const struct kv_log *log;
+    uint64_t offset; /* Of the next line. */
+    uint64_t end;    /* Nothing is read at or past this. */
+    char *window;
+    size_t window_capacity;
+    size_t window_size;
+    uint64_t window_offset;
+};
+
+/* A line under the cursor; holds until the cursor moves. */
+struct kv_log_view {
+    struct kv_log_pointer pointer; /* Its length counts a newline only where
+                                      there is one. */
+    const char *bytes; /* Without the newline; NULL for a line longer than
+                          KV_LINE_SIZE_MAX. */
+    size_t size;
+    bool is_terminated; /* Ends in a newline. */
+};
+
+/* Sets the cursor on the line at an offset. The window grows with the lines
+ * that it has to hold; it begins with window_size bytes, or fewer where there
+ * are fewer. The caller releases the cursor, also after a failure. */
+kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
+                                  const struct kv_log *log,
+                                  uint64_t offset,
+                                  uint64_t end,
+                                  size_t window_size);
+
+/* The next line, or KVSTORE_NOT_FOUND, without an error set, at the end. A run
+ * of NUL bytes at the start of a line is a line of its own, so that the record
+ * behind it is seen; a newline just behind the run belongs to it. */
+kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
+                                  struct kv_log_view *view_out);
+void kv_log_cursor_release(struct kv_log_cursor *cursor);
+
+#endif

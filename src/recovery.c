@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Recovery is one fold into a keydir, and then the mending of the log's end.
+ *
+ * Invariants:
+ * 1. A fold changes no file; only kv_recovery_settle() does, and only at and
+ *    behind the place where the fold ended.
+ * 2. Bytes that may be more than one unfinished line are on the disk in
+ *    store.log.cut-<offset> before they leave the log. A crash in between
+ *    leaves both; the next recovery saves them again under another name.
+ * 3. The cut is on the disk before anything is appended: else old bytes and
+ *    new ones could meet after a power cut. */
+
+#include "recovery.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "error.h"
+
+/* A line takes at least this much of the log, on average over the keys, in
+ * most stores. The index begins at the size that this makes likely, and grows
+ * where there are more keys. */
+#define LIKELY_LINE_SIZE 512u
+
+#define COPY_SIZE ((size_t)64 << 10)
+#define CUT_NAMES_MAX 1000
+
+/* --- Folding into a keydir --- */
+
+struct application {
+    struct kv_keydir *keydir;
+    const struct kv_log *log;
+};
+
+static kvstore_status apply_item(void *context,
+                                 const struct kv_fold_item *item)
+{
+    struct application *application = context;
+    return kv_keydir_apply(application->keydir, application->log, item);
+}
+
+kvstore_status kv_recovery_catch_up(const struct kv_log *log,
+                                    uint64_t size,
+                                    struct kv_keydir *keydir,
+                                    struct kv_fold_result *result_out)
+{
+    const struct kv_index_header *header = keydir->index.header;
+    struct kv_fold_range range = {.offset = header->applied,
+                                  .end = size,
+                                  .follows_damage = header->follows_damage};
+    struct application application = {.keydir = keydir, .log = log};
+    assert(header->applied <= size);
+    return kv_fold(log, range, apply_item, &application, result_out);
+}
+
+kvstore_status kv_recovery_build(const struct kv_log *log,
+                                 uint64_t size,
+                                 struct kv_keydir *keydir_out,
+                                 struct kv_fold_result *result_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    struct kv_keydir keydir;
+    kvstore_status status =
+        kv_keydir_create(size / LIKELY_LINE_SIZE, &keydir);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_recovery_catch_up(log, size, &keydir, result_out);
+    if (status != KVSTORE_OK) {
+        kv_keydir_release(&keydir);
+        return status;
+    }
+    *keydir_out = keydir;
+    return KVSTORE_OK;
+}
+
+/* --- Mending the end of the log --- */
+
+static kvstore_status copy_bytes(const struct kv_io_file *from,
+                                 uint64_t offset,
+                                 uint64_t end,
+                                 const struct kv_io_file *to)
+{
+    char *buffer = kv_io_allocate(COPY_SIZE);
+    if (buffer == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    kvstore_status status = KVSTORE_OK;
+    uint64_t done = 0;
+    while (status == KVSTORE_OK && offset + done < end) {
+        uint64_t left = end - offset - done;
+        size_t wanted = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
+        size_t part = 0;
+        status = kv_io_read(from, offset + done, buffer, wanted, &part);
+        if (status == KVSTORE_OK && part == 0) {
+            break;
+        }
+        if (status == KVSTORE_OK) {
+            status = kv_io_write(to, done, buffer, part);
+        }
+        done += part;
+    }
+    kv_io_free(buffer);
+    return status;
+}
+
+/* Creates store.log.cut-<offset>, or, where that name is taken, the same with
+ * -1, -2 and so on behind it. */
+static kvstore_status create_cut_file(const struct kv_io_file *directory,
+                                      uint64_t offset,
+                                      char *name,
+                                      size_t name_size,
+                                      struct kv_io_file *file_out)
+{
+    kvstore_status status = KVSTORE_IO;
+    for (int i = 0; i < CUT_NAMES_MAX; i++) {
+        (void)snprintf(name,
+                       name_size,
+                       i == 0 ? KV_LOG_NAME ".cut-%" PRIu64
+                              : KV_LOG_NAME ".cut-%" PRIu64 "-%d",
+                       offset,
+                       i);
+        status = kv_io_open(directory, name, KV_IO_CREATE_NEW, file_out);
+        if (status == KVSTORE_OK ||
+            kvstore_last_error()->system_errno != EEXIST) {
+            break;
+        }
+    }
+    return status;
+}
+
+static kvstore_status save_cut(const struct kv_log *log,
+                               const struct kv_io_file *directory,
+                               uint64_t offset,
+                               uint64_t end)
+{
+    char name[64];
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    struct kv_io_stat model;
+    kvstore_status status = kv_io_stat(&log->file, &model);
+    if (status == KVSTORE_OK) {
+        status = create_cut_file(directory, offset, name, sizeof name, &file);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_io_adopt(&file, &model);
+    if (status == KVSTORE_OK) {
+        status = copy_bytes(&log->file, offset, end, &file);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(&file);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(directory);
+    }
+    kv_io_close(&file);
+    if (status != KVSTORE_OK) {
+        /* The log still holds it all; the next recovery tries again. */
+        kvstore_error reason = *kvstore_last_error();
+        (void)kv_io_unlink(directory, name);
+        kv_fail_again(&reason);
+    }
+    return status;
+}
+
+/* Does anything but white space follow the first newline of the tail? Then it
+ * is more than one unfinished write can be. */
+static kvstore_status has_second_line(const struct kv_log *log,
+                                      uint64_t offset,
+                                      uint64_t end,
+                                      bool *has_second_out)
+{
+    *has_second_out = false;
+    char bytes[4096];
+    bool is_behind_newline = false;
+    while (offset < end && !*has_second_out) {
+        size_t part = 0;
+        kvstore_status status =
+            kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < part; i++) {
+            *has_second_out |=
+                is_behind_newline && memchr(" \t\r\n", bytes[i], 4) == NULL;
+            is_behind_newline |= bytes[i] == '\n';
+        }
+        if (part == 0) {
+            break;
+        }
+        offset += part;
+    }
+    return KVSTORE_OK;
+}
+
+static kvstore_status cut_tail(const struct kv_log *log,
+                               const struct kv_io_file *directory,
+                               uint64_t offset,
+                               uint64_t end)
+{
+    bool has_second = false;
+    kvstore_status status = has_second_line(log, offset, end, &has_second);
+    if (status == KVSTORE_OK && has_second) {
+        status = save_cut(log, directory, offset, end);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_truncate(&log->file, offset);
+    }
+    return status;
+}
+
+kvstore_status kv_recovery_settle(const struct kv_log *log,
+                                  const struct kv_io_file *directory,
+                                  uint64_t size,
+                                  const struct kv_fold_result *result)
+{
+    kvstore_status status = KVSTORE_OK;
+    if (result->is_torn) {
+        status = cut_tail(log, directory, result->offset, size);
+    } else if (result->is_unterminated) {
+        assert(result->offset == size + 1);
+        status = kv_io_write(&log->file, size, "\n", 1);
+    } else {
+        return KVSTORE_OK;
+    }
+    return status == KVSTORE_OK ? kv_io_sync_data(&log->file) : status;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Brings a keydir up to its log, and mends what a killed writer left at the
+ * log's end. */
+
+#ifndef KV_RECOVERY_H
+#define KV_RECOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fold.h"
+#include "io.h"
+#include "keydir.h"
+#include "kvstore.h"
+#include "log.h"
+
+/* Folds the whole log, size bytes long, into a new keydir. */
+kvstore_status kv_recovery_build(const struct kv_log *log,
+                                 uint64_t size,
+                                 struct kv_keydir *keydir_out,
+                                 struct kv_fold_result *result_out);
+
+/* Folds what the log has gained into the keydir. On a failure the keydir holds
+ * all lines before the one that failed. */
+kvstore_status kv_recovery_catch_up(const struct kv_log *log,
+                                    uint64_t size,
+                                    struct kv_keydir *keydir,
+                                    struct kv_fold_result *result_out);
+
+/* Makes the log, size bytes long, end where a fold of it ended: cuts the torn
+ * tail off, after saving it beside the log if it is more than one line, or adds
+ * the newline that the last line lacks; and syncs. Only under the writers'
+ * lock. */
+kvstore_status kv_recovery_settle(const struct kv_log *log,
+                                  const struct kv_io_file *directory,
+                                  uint64_t size,
+                                  const struct kv_fold_result *result);
+
+#endif

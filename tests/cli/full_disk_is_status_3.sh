@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+#
+# A full disk refuses a set, keeps the old value, and is no lasting harm.
+
+. "$(dirname "$0")/support.sh"
+mkdir disk
+mount -t tmpfs -o size=256k kvstore-test disk 2>/dev/null ||
+    skip 'no file system can be mounted here'
+before_clean_up() {
+    cd /
+    umount "$scratch/work/disk" || :
+}
+export KVSTORE_DATA_DIR=disk/data
+kvstore set key old
+head -c 400000 /dev/zero | tr '\0' v >large
+
+expect_status 3 kvstore set key <large
+expect_stdout
+expect_stderr "kvstore: cannot set 'key' in 'disk/data': $(
+    sed -n "s/.*'disk\/data': //p" "$scratch/capture/stderr"
+)"
+expect_stderr_match 'No space left on device'
+expect_value key old
+expect_status 0 kvstore set key new
+expect_value key new
+expect_value key new

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+#
+# What did not reach a full disk was not printed, be it short or long.
+
+. "$(dirname "$0")/support.sh"
+[ -c /dev/full ] || skip 'there is no /dev/full'
+kvstore set short value
+head -c 1000000 /dev/zero | tr '\0' v | kvstore set long
+kvstore set empty ''
+
+for command in 'get short' 'get -r short' 'get long' 'get -r long' \
+    'get empty' --help 'rm --help' -V; do
+    expect_status 3 shell "\"\$KVSTORE\" $command >/dev/full"
+    expect_stderr \
+        'kvstore: cannot write standard output: No space left on device'
+done
+expect_status 0 shell '"$KVSTORE" get -r empty >/dev/full'
+expect_status 0 shell '"$KVSTORE" set key value >/dev/full'

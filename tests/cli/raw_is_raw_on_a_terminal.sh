@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+#
+# --raw is the way past the terminal's protection: the bytes, no newline.
+
+. "$(dirname "$0")/support.sh"
+need_terminal
+printf 'a\033[31m\377b' >bytes
+kvstore set key <bytes
+
+expect_status 0 on_terminal '"$KVSTORE" get --raw key'
+expect_stdout_of_file bytes

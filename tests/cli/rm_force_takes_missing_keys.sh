@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+#
+# With --force a key that is not there is as good as removed.
+
+. "$(dirname "$0")/support.sh"
+
+for option in -f --force; do
+    kvstore set here 1
+    expect_status 0 kvstore rm "$option" lost here gone
+    expect_stdout
+    expect_stderr
+    expect_absent here
+done
+
+# But a store that is not there is not a missing key.
+expect_status 3 kvstore -d nowhere rm -f key
+expect_stderr "kvstore: no store in 'nowhere'"

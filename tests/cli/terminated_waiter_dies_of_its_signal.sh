@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+#
+# A command that waits for the lock ends by the signal that it is sent, and
+# leaves nothing locked or half done.
+
+. "$(dirname "$0")/support.sh"
+need flock
+kvstore set key old
+exec 9<data
+flock 9
+
+"$KVSTORE" --timeout 50 set key new 9<&- 2>stderr &
+process=$!
+sleep 0.2
+kill -TERM "$process"
+got=0
+wait "$process" || got=$?
+
+[ "$got" -eq 143 ] || fail "status $got, not 143"
+[ ! -s stderr ] || fail "it said: $(cat stderr)"
+exec 9<&-
+expect_value key old
+expect_status 0 kvstore --timeout 0 set key newer
+expect_value key newer

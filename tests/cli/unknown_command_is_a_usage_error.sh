@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+#
+# A command that does not exist, also one that is abbreviated or in capitals.
+
+. "$(dirname "$0")/support.sh"
+
+for command in sett se SET '' - 'set '; do
+    expect_status 2 kvstore "$command" key value
+    expect_stdout
+    expect_stderr "kvstore: unknown command '$command'" \
+        "kvstore: try 'kvstore --help'"
+done
+expect_status 2 kvstore -- -q
+expect_stderr_match "unknown command '-q'"
+expect_nothing_at data

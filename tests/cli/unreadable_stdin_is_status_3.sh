@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+#
+# Standard input that fails is no value, and the old one stays.
+
+. "$(dirname "$0")/support.sh"
+kvstore set key old
+
+expect_status 3 kvstore set key </
+expect_stderr_match '^kvstore: cannot read standard input: '
+expect_value key old

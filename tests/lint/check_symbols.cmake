@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+#
+# What does libkvstore.a define and need? Looks at symbols rather than source
+# text, so that macros and comments cannot deceive it.
+# Needs SOURCE_DIR, ARCHIVE, NM and CONFIG.
+
+cmake_minimum_required(VERSION 3.25)
+set(errors "")
+
+# These reach the system, and belong to io.c alone.
+set(system_calls
+  access aligned_alloc calloc chmod chown close closedir creat dup dup2 faccessat
+  fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir flock fopen fork
+  free fstat fstatat fstatfs fsync ftruncate getline getrandom getrlimit ioctl
+  kill link linkat lockf lseek lstat madvise malloc mkdir mkdirat mkstemp mmap
+  mprotect msync munmap nanosleep clock_nanosleep open openat opendir poll
+  posix_fallocate posix_memalign pread preadv pwrite pwritev read readdir
+  readlink readv realloc reallocarray rename renameat renameat2 rmdir select
+  setrlimit stat statfs statvfs statx strdup strndup sync_file_range syscall
+  truncate unlink unlinkat usleep write writev)
+
+# xxhash.h brings along functions that call these; unused as they are, only an
+# optimised build drops them.
+if(CONFIG STREQUAL "Debug" OR NOT CONFIG)
+  list(REMOVE_ITEM system_calls malloc free)
+endif()
+
+# These belong nowhere: the library prints nothing, never exits and installs no
+# signal handler.
+set(forbidden
+  _exit _Exit exit quick_exit abort fprintf fputc fputs fwrite perror printf
+  putc putchar puts vfprintf vprintf stderr stdout stdin signal sigaction
+  syslog)
+
+execute_process(
+  COMMAND "${NM}" -A -g "${ARCHIVE}"
+  OUTPUT_VARIABLE output
+  COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" lines "${output}")
+file(READ "${SOURCE_DIR}/include/kvstore.h" header)
+
+set(defined "")
+foreach(line IN LISTS lines)
+  # libkvstore.a:io.c.o:0000000000000010 T kv_io_open
+  if(NOT line MATCHES "[:(]([A-Za-z0-9_]+)\\.c\\.o.*[ :]([A-Za-z]) ([^ ]+)$")
+    continue()
+  endif()
+  set(member "${CMAKE_MATCH_1}")
+  set(type "${CMAKE_MATCH_2}")
+  set(symbol "${CMAKE_MATCH_3}")
+  if(type STREQUAL "U")
+    # What hides behind large files and fortified calls.
+    string(REGEX REPLACE "^__([a-z0-9_]+)_chk$" "\\1" plain "${symbol}")
+    string(REGEX REPLACE "^__([a-z0-9_]+)_2$" "\\1" plain "${plain}")
+    string(REGEX REPLACE "64$" "" plain "${plain}")
+    if(symbol MATCHES "XXH")
+      list(APPEND errors "${member}.c needs ${symbol}: xxHash is header-only")
+    elseif(symbol MATCHES "^cJSON_" AND NOT member STREQUAL "command_foreign")
+      list(APPEND errors
+        "${member}.c calls ${symbol}: only command_foreign.c uses cJSON")
+    elseif(plain IN_LIST system_calls AND NOT member STREQUAL "io")
+      list(APPEND errors "${member}.c calls ${plain}: only io.c may")
+    elseif(plain IN_LIST forbidden)
+      list(APPEND errors "${member}.c uses ${plain}: the library may not")
+    endif()
+  elseif(symbol MATCHES "^__")
+    # The compiler's own, such as sanitizers add.
+  else()
+    list(APPEND defined "${symbol}")
+    if(type MATCHES "^[BCDGS]$")
+      list(APPEND errors "${member}.c: ${symbol} is a global variable")
+    endif()
+    if(symbol MATCHES "^kvstore_")
+      if(NOT header MATCHES "[^a-z0-9_]${symbol}\\(")
+        list(APPEND errors "${member}.c: ${symbol} is not in kvstore.h")
+      endif()
+    elseif(NOT symbol MATCHES "^kv_")
+      list(APPEND errors "${member}.c: ${symbol} has no kv_ before it")
+    endif()
+  endif()
+endforeach()
+
+# Everything that the header promises is there, and no seam for tests.
+string(REGEX MATCHALL "[^a-z0-9_]kvstore_[a-z0-9_]+\\(" promises "${header}")
+foreach(promise IN LISTS promises)
+  string(REGEX REPLACE "^.(.*)\\($" "\\1" symbol "${promise}")
+  if(NOT symbol IN_LIST defined)
+    list(APPEND errors "kvstore.h names ${symbol}(), which is not defined")
+  endif()
+endforeach()
+if("kv_io_swap_table" IN_LIST defined)
+  list(APPEND errors "kv_io_swap_table is for kvstore_testing alone")
+endif()
+
+list(REMOVE_DUPLICATES errors)
+list(JOIN errors "\n" errors)
+if(errors)
+  message(FATAL_ERROR "${errors}")
+endif()
+list(LENGTH defined count)
+message(STATUS "${count} symbols checked")

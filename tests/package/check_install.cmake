@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+#
+# Installs, moves what was installed elsewhere, for nothing in it may hold on
+# to its first place, and compares the files with what is promised.
+
+cmake_minimum_required(VERSION 3.25)
+set(first "${WORK_DIR}/first")
+set(prefix "${WORK_DIR}/prefix")
+
+file(REMOVE_RECURSE "${first}" "${prefix}")
+execute_process(
+  COMMAND "${CMAKE_COMMAND}" --install "${BUILD_DIR}" --config "${CONFIG}"
+    --prefix "${first}"
+  OUTPUT_QUIET
+  COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME "${first}" "${prefix}")
+
+string(TOLOWER "${CONFIG}" config)
+if(NOT config)
+  set(config noconfig)
+endif()
+set(promised
+  ${BIN_DIR}/kvstore
+  ${INCLUDE_DIR}/kvstore.h
+  ${LIB_DIR}/cmake/kvstore/FindcJSON.cmake
+  ${LIB_DIR}/cmake/kvstore/kvstoreConfig.cmake
+  ${LIB_DIR}/cmake/kvstore/kvstoreConfigVersion.cmake
+  ${LIB_DIR}/cmake/kvstore/kvstoreTargets-${config}.cmake
+  ${LIB_DIR}/cmake/kvstore/kvstoreTargets.cmake
+  ${LIB_DIR}/libkvstore.a
+  ${LIB_DIR}/pkgconfig/kvstore.pc
+  ${MAN_DIR}/man1/kvstore.1)
+file(GLOB_RECURSE installed RELATIVE "${prefix}" "${prefix}/*")
+list(SORT promised)
+list(SORT installed)
+if(NOT installed STREQUAL promised)
+  list(JOIN promised "\n  " promised)
+  list(JOIN installed "\n  " installed)
+  message(FATAL_ERROR "installed:\n  ${installed}\npromised:\n  ${promised}")
+endif()
+
+# Nothing names the machine that it was built on.
+foreach(file IN LISTS installed)
+  if(file MATCHES "\\.(cmake|pc)$")
+    file(READ "${prefix}/${file}" text)
+    if(text MATCHES "${WORK_DIR}" OR text MATCHES "${BUILD_DIR}")
+      message(FATAL_ERROR "${file} names the folder that it was built in")
+    endif()
+  endif()
+endforeach()
+
+# The installed program is the one that was built, and works.
+set(data "${WORK_DIR}/data-installed")
+file(REMOVE_RECURSE "${data}")
+set(program "${prefix}/${BIN_DIR}/kvstore")
+execute_process(
+  COMMAND "${program}" --data-dir "${data}" set user Alice
+  COMMAND_ERROR_IS_FATAL ANY)
+execute_process(
+  COMMAND "${program}" --data-dir "${data}" get user
+  OUTPUT_VARIABLE value
+  COMMAND_ERROR_IS_FATAL ANY)
+if(NOT value STREQUAL "Alice\n")
+  message(FATAL_ERROR "the installed program says '${value}'")
+endif()

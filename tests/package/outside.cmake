@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+#
+# What both ways to use the install share.
+
+set(prefix "${WORK_DIR}/prefix")
+set(outside "${CMAKE_CURRENT_LIST_DIR}/outside")
+
+# Runs a stranger's program; it stores a value and prints what it reads back.
+function(run_outside program)
+  set(data "${program}-data")
+  file(REMOVE_RECURSE "${data}")
+  execute_process(
+    COMMAND "${program}" "${data}"
+    OUTPUT_VARIABLE value
+    COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT value STREQUAL "Alice\n")
+    message(FATAL_ERROR "${program} says '${value}'")
+  endif()
+endfunction()
