@@ -276,6 +276,7 @@ static kvstore_status read_record(const cJSON *root,
                                   struct kv_command *command)
 {
     bool are_unique = false;
+    assert(!command->has_key && command->damage == KVSTORE_BAD_JSON);
     if (!cJSON_IsObject(root)) {
         return KVSTORE_OK;
     }
@@ -303,6 +304,7 @@ static kvstore_status own_texts(struct kv_command *command)
     size_t key_size = command->has_key ? command->key.size : 0;
     size_t value_size =
         command->type == KV_COMMAND_SET ? command->value.size : 0;
+    assert(command->owned == NULL);
     if (key_size + value_size > 0) {
         command->owned = kv_io_allocate(key_size + value_size);
         if (command->owned == NULL) {

@@ -106,6 +106,7 @@ open_log(kvstore *store, const char *path, bool may_create)
 {
     kvstore_status status =
         kv_log_open(&store->directory, !store->is_read_only, &store->log);
+    atomic_store(&store->owes_directory, status == KVSTORE_OK);
     if (status != KVSTORE_NOT_FOUND) {
         return status;
     }
@@ -236,6 +237,8 @@ void kvstore_close(kvstore *store)
     }
     kv_fork_guard_remove(&store->guard);
     if (!kv_fork_guard_is_child(&store->guard)) {
+        /* A child may not have come to closing its descriptor yet. */
+        kv_io_unlock(&store->directory);
         /* A thread of the parent may have been using these at the fork. */
         (void)pthread_rwlock_destroy(&store->view_lock);
         (void)pthread_cond_destroy(&store->gate_opened);

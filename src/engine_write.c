@@ -35,6 +35,7 @@ static void adopt_compacted(kvstore *store,
     store->compactions++;
     atomic_store(&store->synced, keydir->index.header->applied);
     atomic_store(&store->is_poisoned, false);
+    atomic_store(&store->owes_directory, false);
     (void)pthread_rwlock_unlock(&store->view_lock);
 }
 
@@ -75,6 +76,10 @@ static kvstore_status compact(kvstore *store)
         if (status == KVSTORE_CORRUPT) {
             status = kv_fail_as(KVSTORE_COMPACTION_FAILED);
         }
+    }
+    if (status != KVSTORE_OK) {
+        /* A rename that was reported as failed may have happened. */
+        atomic_store(&store->is_end_known, false);
     }
     const struct kv_index_counts *counts = &store->keydir.index.header->counts;
     store->compaction_retry_bytes =
@@ -125,9 +130,9 @@ kvstore_status kvstore_compact(kvstore *store)
 /* Appends a line at the end of the log; durably, if the handle is. What cannot
  * be acknowledged is cut off again. If that fails, too, the line is torn, or
  * whole and as good as any that was written when its writer died. */
-static kvstore_status append(kvstore *store, const char *line, size_t size)
+static kvstore_status
+append(kvstore *store, const char *line, size_t size, uint64_t offset)
 {
-    uint64_t offset = store->keydir.index.header->applied;
     if (size > KV_OFFSET_MAX - offset) {
         return kv_fail(
             KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
@@ -141,7 +146,7 @@ static kvstore_status append(kvstore *store, const char *line, size_t size)
         kvstore_error reason = *kvstore_last_error();
         (void)kv_io_truncate(&store->log.file, offset);
         kv_fail_again(&reason);
-        store->is_end_known = false;
+        atomic_store(&store->is_end_known, false);
     }
     return status;
 }
@@ -168,19 +173,23 @@ static void publish(kvstore *store,
         kvstore_error before = *kvstore_last_error();
         if (kv_keydir_apply(&store->keydir, &store->log, &item) !=
             KVSTORE_OK) {
-            store->is_end_known = false;
+            atomic_store(&store->is_end_known, false);
         }
         kv_fail_again(&before);
     }
     (void)pthread_rwlock_unlock(&store->view_lock);
 }
 
+/* Also tells where the log ends: readers may change the view at any time, as
+ * soon as it is not held. */
 static kvstore_status make_room(kvstore *store,
-                                const struct kv_command_plan *plan)
+                                const struct kv_command_plan *plan,
+                                uint64_t *end_out)
 {
     (void)pthread_rwlock_wrlock(&store->view_lock);
     kvstore_status status = kv_keydir_make_room(
         &store->keydir, &store->log, plan->key, plan->key_size);
+    *end_out = store->keydir.index.header->applied;
     (void)pthread_rwlock_unlock(&store->view_lock);
     return status;
 }
@@ -189,12 +198,12 @@ static kvstore_status write_record(kvstore *store,
                                    const struct kv_command_plan *plan,
                                    const char *line)
 {
-    kvstore_status status = make_room(store, plan);
+    uint64_t offset = 0;
+    kvstore_status status = make_room(store, plan, &offset);
     if (status != KVSTORE_OK) {
         return status;
     }
-    uint64_t offset = store->keydir.index.header->applied;
-    status = append(store, line, plan->line_size);
+    status = append(store, line, plan->line_size, offset);
     if (status == KVSTORE_OK) {
         publish(store, plan, line, offset);
     }
@@ -324,6 +333,9 @@ kvstore_status kvstore_sync(kvstore *store)
     (void)pthread_rwlock_rdlock(&store->view_lock);
     kvstore_status status =
         kv_handle_sync(store, store->keydir.index.header->applied);
+    if (status == KVSTORE_OK) {
+        status = kv_handle_pay_directory(store);
+    }
     (void)pthread_rwlock_unlock(&store->view_lock);
     return status;
 }

@@ -3,8 +3,8 @@
 /* The fold over the lines of a log, and its three judgements.
  *
  * A line is an *anchor* if it was written whole for certain: a sound record,
- * or a closed line, one that begins with {, ends in } and its own newline and
- * holds no NUL.
+ * or a closed line, one that begins with {, ends in } and its own newline,
+ * white space apart, and holds no NUL.
  *
  * 1. A line that does not read is damage if it or a later line is an anchor;
  *    else it begins the torn tail, and nothing behind it is visited.
@@ -55,11 +55,26 @@ static bool is_record(const struct kv_command *command)
            command->type == KV_COMMAND_REMOVE;
 }
 
+static bool is_space(char character)
+{
+    return character == ' ' || character == '\t' || character == '\r';
+}
+
 static bool is_closed(const struct kv_log_view *view)
 {
-    return view->is_terminated && view->size > 0 && view->bytes != NULL &&
-           view->bytes[0] == '{' && view->bytes[view->size - 1] == '}' &&
-           memchr(view->bytes, '\0', view->size) == NULL;
+    if (!view->is_terminated || view->bytes == NULL) {
+        return false;
+    }
+    const char *first = view->bytes;
+    const char *end = view->bytes + view->size;
+    while (first < end && is_space(*first)) {
+        first++;
+    }
+    while (first < end && is_space(end[-1])) {
+        end--;
+    }
+    return first < end && *first == '{' && end[-1] == '}' &&
+           memchr(first, '\0', (size_t)(end - first)) == NULL;
 }
 
 /* --- Looking ahead for an anchor --- */
@@ -77,7 +92,11 @@ static bool is_anchor(const struct kv_log_view *view,
         return false;
     case KV_COMMAND_SET:
     case KV_COMMAND_REMOVE:
-        return command->batch == 0 || !*follows_damage;
+        if (command->batch == 0 || !*follows_damage) {
+            return true;
+        }
+        *follows_damage = command->batch != 1; /* A batch ends with 1. */
+        return false;
     case KV_COMMAND_UNKNOWN:
         return true;
     case KV_COMMAND_DAMAGED:

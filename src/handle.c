@@ -11,7 +11,10 @@
  *    lock a fold that meets damage is believed only when a second one, a moment
  *    later, meets the same: the first may have run into a writer that was
  *    mending the end.
- * 5. A failed sync is not tried again. */
+ * 5. A failed sync is not tried again.
+ * 6. Whoever gave the log its name, by creating or compacting it, may have died
+ *    before the directory was synced. So a handle that did not do it itself
+ *    syncs the directory before it acknowledges anything as durable there. */
 
 #include "handle.h"
 
@@ -28,6 +31,14 @@
 #define NS_PER_S INT64_C(1000000000)
 #define BELIEF_PAUSE_NS (2 * NS_PER_MS)
 #define BELIEF_TRIES 5
+
+static kvstore_status fail_poisoned(void)
+{
+    return kv_fail(KVSTORE_IO,
+                   "a sync of %s has failed: it takes no writes until it has "
+                   "been compacted",
+                   KV_LOG_NAME);
+}
 
 /* --- Following the log; the view is held for writing --- */
 
@@ -78,6 +89,7 @@ static kvstore_status rebuild(struct kvstore *store,
     if (status == KVSTORE_OK) {
         kv_keydir_release(&store->keydir);
         store->keydir = keydir;
+        atomic_store(&store->synced, 0);
     }
     return status;
 }
@@ -102,8 +114,8 @@ static kvstore_status reopen(struct kvstore *store,
         return status;
     }
     kv_log_close(&old);
-    atomic_store(&store->synced, 0);
     atomic_store(&store->is_poisoned, false);
+    atomic_store(&store->owes_directory, true);
     return KVSTORE_OK;
 }
 
@@ -144,6 +156,26 @@ static bool has_all(const struct kvstore *store, uint64_t size)
     return header->applied == size && !header->is_in_doubt;
 }
 
+/* Makes the log's end what a fold of it has found, and durable: unless nothing
+ * will be appended to this log any more, because a sync of it has failed. What
+ * a newer version wrote is not ours to mend. */
+static kvstore_status settle(struct kvstore *store,
+                             uint64_t size,
+                             const struct kv_fold_result *result)
+{
+    if (store->keydir.index.header->counts.unknown_records > 0) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status =
+        kv_recovery_settle(&store->log, &store->directory, size, result);
+    bool has_changed = result->is_torn || result->is_unterminated;
+    if (status != KVSTORE_OK || !has_changed ||
+        atomic_load(&store->is_poisoned)) {
+        return status;
+    }
+    return kv_handle_sync(store, result->offset);
+}
+
 /* Brings the view up with the log. With the writers' lock, also mends the
  * log's end. */
 static kvstore_status follow(struct kvstore *store, bool is_locked)
@@ -171,8 +203,7 @@ static kvstore_status follow(struct kvstore *store, bool is_locked)
         size = stat.size;
     }
     if (status == KVSTORE_OK && is_locked) {
-        status = kv_recovery_settle(
-            &store->log, &store->directory, size, &result);
+        status = settle(store, size, &result);
     }
     return status;
 }
@@ -252,9 +283,10 @@ static kvstore_status follow_to_write(struct kvstore *store,
 {
     kvstore_status status = KVSTORE_OK;
     (void)pthread_rwlock_wrlock(&store->view_lock);
-    if (!store->is_end_known) {
+    if (!atomic_load(&store->is_end_known)) {
         status = follow(store, true);
-        store->is_end_known = store->is_exclusive && status == KVSTORE_OK;
+        atomic_store(&store->is_end_known,
+                     store->is_exclusive && status == KVSTORE_OK);
     }
     uint64_t unknown = store->keydir.index.header->counts.unknown_records;
     (void)pthread_rwlock_unlock(&store->view_lock);
@@ -268,12 +300,11 @@ static kvstore_status follow_to_write(struct kvstore *store,
                        KV_LOG_NAME);
     }
     if (!takes_poisoned && atomic_load(&store->is_poisoned)) {
-        return kv_fail(KVSTORE_IO,
-                       "a sync of %s has failed: it takes no writes until it "
-                       "has been compacted",
-                       KV_LOG_NAME);
+        return fail_poisoned();
     }
-    return KVSTORE_OK;
+    return store->is_durable && !takes_poisoned
+               ? kv_handle_pay_directory(store)
+               : KVSTORE_OK;
 }
 
 kvstore_status kv_handle_begin_write(struct kvstore *store,
@@ -313,14 +344,13 @@ void kv_handle_end_write(struct kvstore *store)
 
 /* --- Reading --- */
 
-/* Is the view up with the log? What an exclusive handle has not written itself
- * is not there. */
+/* Is the view up with the log? An exclusive handle may know. */
 static kvstore_status is_up(const struct kvstore *store, bool *is_up_out)
 {
     *is_up_out = false;
     bool is_current = true;
     uint64_t size = store->keydir.index.header->applied;
-    if (!store->is_exclusive) {
+    if (!atomic_load(&store->is_end_known)) {
         kvstore_status status =
             kv_log_look(&store->log, &store->directory, &is_current, &size);
         if (status != KVSTORE_OK) {
@@ -376,6 +406,9 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 {
+    if (atomic_load(&store->is_poisoned)) {
+        return fail_poisoned();
+    }
     kvstore_status status = kv_io_sync_data(&store->log.file);
     if (status != KVSTORE_OK) {
         atomic_store(&store->is_poisoned, true);
@@ -387,8 +420,23 @@ kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end)
 {
-    if (!store->is_durable || end <= atomic_load(&store->synced)) {
+    if (!store->is_durable || end <= atomic_load(&store->synced) ||
+        atomic_load(&store->is_poisoned)) {
         return KVSTORE_OK;
     }
     return kv_handle_sync(store, store->keydir.index.header->applied);
+}
+
+kvstore_status kv_handle_pay_directory(struct kvstore *store)
+{
+    if (!atomic_load(&store->owes_directory)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_io_sync(&store->directory);
+    if (status == KVSTORE_OK) {
+        atomic_store(&store->owes_directory, false);
+    } else {
+        atomic_store(&store->is_poisoned, true);
+    }
+    return status;
 }

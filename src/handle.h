@@ -32,10 +32,10 @@ struct kvstore {
     pthread_mutex_t gate_mutex;
     pthread_cond_t gate_opened;
     bool is_gate_taken;
-    /* Behind the gate: */
-    bool is_end_known; /* An exclusive handle has followed the log since it
-                          took the lock, and everything written since was
-                          applied: nothing can have changed. */
+    /* Changed behind the gate: */
+    atomic_bool is_end_known; /* An exclusive handle has followed the log since
+                                 it took the lock, and everything written since
+                                 was applied: nothing can have changed. */
     uint64_t compaction_retry_bytes; /* After a failure none is tried before
                                         so many bytes are stale. */
 
@@ -47,6 +47,8 @@ struct kvstore {
 
     _Atomic uint64_t synced; /* The log up to here is on the disk. */
     atomic_bool is_poisoned; /* A sync failed: nothing more is written here. */
+    atomic_bool owes_directory; /* Whoever gave the log its name may have died
+                                   before the directory was synced. */
 };
 
 /* Folds the log of a new handle. No lock is held yet. */
@@ -70,11 +72,16 @@ void kv_handle_end_read(struct kvstore *store);
 kvstore_status kv_handle_rebuild(struct kvstore *store);
 
 /* In a durable handle: makes sure that the log up to an offset is on the disk
- * before what stands there is told. Within a read. */
+ * before what stands there is told. Within a read. After a failed sync nothing
+ * is made sure of any more, and reads go on. */
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end);
 
-/* Syncs the log up to an offset; poisons the handle where that fails. Within a
- * read or a write. */
+/* Syncs the log up to an offset; poisons the handle where that fails, and is
+ * refused where it has. Within a read or a write. */
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end);
+
+/* Syncs the directory, once for each log that the handle did not name itself:
+ * before anything is acknowledged in it. Within a read or a write. */
+kvstore_status kv_handle_pay_directory(struct kvstore *store);
 
 #endif

@@ -501,18 +501,21 @@ kvstore_status kv_io_unlink(const struct kv_io_file *directory,
 kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms)
 {
     assert(timeout_ms >= 0);
-    int64_t deadline_ns = 0;
+    int64_t deadline_ns = -1;
     int64_t pause_ns = LOCK_FIRST_PAUSE_NS;
     for (uint64_t attempt = 0;; attempt++) {
         if (io->flock(file->fd, LOCK_EX | LOCK_NB) == 0) {
             return KVSTORE_OK;
         }
-        if (errno != EWOULDBLOCK && errno != EINTR) {
+        if (errno == EINTR) {
+            continue;
+        }
+        if (errno != EWOULDBLOCK) {
             return kv_fail_errno(
                 KVSTORE_IO, errno, "cannot lock %s", file->name);
         }
         int64_t now_ns = io->clock_ns();
-        if (attempt == 0) {
+        if (deadline_ns < 0) {
             deadline_ns = now_ns + (int64_t)timeout_ms * 1000000;
         }
         if (timeout_ms != INT32_MAX && now_ns >= deadline_ns) {

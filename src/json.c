@@ -226,6 +226,7 @@ bool kv_json_is_valid(const char *text,
             return false;
         }
     } while (reader.depth > 0);
+    assert(reader.at <= reader.end);
     *facts_out = reader.facts;
     return reader.at == reader.end;
 }

@@ -295,14 +295,33 @@ static kvstore_status read_on(struct kv_log_cursor *cursor)
     return status;
 }
 
+/* Where does a line end that has been cut short by NULs? What they hid may end
+ * just where the next line begins. JSON holds no NUL, so nothing that reads is
+ * taken apart. */
+static size_t length_to_hidden_start(const char *bytes, size_t length)
+{
+    const char *nul = memchr(bytes, '\0', length);
+    for (size_t i = nul == NULL ? length : (size_t)(nul - bytes) + 1;
+         i < length;
+         i++) {
+        if (bytes[i] == '{' && bytes[i - 1] == '\0') {
+            return i;
+        }
+    }
+    return length;
+}
+
 /* How many of these bytes belong to the line that begins with them? 0 where
  * its end is not among them. A run of NULs is a line of its own, and takes the
- * newline behind it along. */
+ * newline behind it along; a line with NULs in it ends with the NUL that stands
+ * before a brace. */
 static size_t line_length(const char *bytes, size_t from, size_t size)
 {
     if (bytes[0] != '\0') {
         const char *newline = memchr(bytes + from, '\n', size - from);
-        return newline == NULL ? 0 : (size_t)(newline - bytes) + 1;
+        return newline == NULL ? 0
+                               : length_to_hidden_start(
+                                     bytes, (size_t)(newline - bytes) + 1);
     }
     size_t i = from;
     while (i < size && bytes[i] == '\0') {

@@ -94,8 +94,9 @@ kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
                                   size_t window_size);
 
 /* The next line, or KVSTORE_NOT_FOUND, without an error set, at the end. A run
- * of NUL bytes at the start of a line is a line of its own, so that the record
- * behind it is seen; a newline just behind the run belongs to it. */
+ * of NUL bytes at the start of a line is a line of its own, and one within a line
+ * ends it where a { follows: so the record behind a lost page is seen. A newline
+ * just behind the run belongs to it. */
 kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out);
 void kv_log_cursor_release(struct kv_log_cursor *cursor);

@@ -5,7 +5,7 @@
  * Invariants:
  * 1. A fold changes no file; only kv_recovery_settle() does, and only at and
  *    behind the place where the fold ended.
- * 2. Bytes that may be more than one unfinished line are on the disk in
+ * 2. Bytes that may be more than one unfinished write are on the disk in
  *    store.log.cut-<offset> before they leave the log. A crash in between
  *    leaves both; the next recovery saves them again under another name.
  * 3. The cut is on the disk before anything is appended: else old bytes and
@@ -169,17 +169,18 @@ static kvstore_status save_cut(const struct kv_log *log,
     return status;
 }
 
-/* Does anything but white space follow the first newline of the tail? Then it
- * is more than one unfinished write can be. */
-static kvstore_status has_second_line(const struct kv_log *log,
-                                      uint64_t offset,
-                                      uint64_t end,
-                                      bool *has_second_out)
+/* Can the tail be one write that was not finished? That is a line without its
+ * newline, or one with holes. White space behind it changes nothing. */
+static kvstore_status is_unfinished_line(const struct kv_log *log,
+                                         uint64_t offset,
+                                         uint64_t end,
+                                         bool *is_unfinished_out)
 {
-    *has_second_out = false;
-    char bytes[4096];
     bool is_behind_newline = false;
-    while (offset < end && !*has_second_out) {
+    bool has_holes = false;
+    bool has_second_line = false;
+    char bytes[4096];
+    while (offset < end && !has_second_line) {
         size_t part = 0;
         kvstore_status status =
             kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
@@ -187,15 +188,18 @@ static kvstore_status has_second_line(const struct kv_log *log,
             return status;
         }
         for (size_t i = 0; i < part; i++) {
-            *has_second_out |=
+            has_second_line |=
                 is_behind_newline && memchr(" \t\r\n", bytes[i], 4) == NULL;
             is_behind_newline |= bytes[i] == '\n';
+            has_holes |= bytes[i] == '\0';
         }
         if (part == 0) {
             break;
         }
         offset += part;
     }
+    *is_unfinished_out =
+        !has_second_line && (has_holes || !is_behind_newline);
     return KVSTORE_OK;
 }
 
@@ -204,9 +208,10 @@ static kvstore_status cut_tail(const struct kv_log *log,
                                uint64_t offset,
                                uint64_t end)
 {
-    bool has_second = false;
-    kvstore_status status = has_second_line(log, offset, end, &has_second);
-    if (status == KVSTORE_OK && has_second) {
+    bool is_unfinished = false;
+    kvstore_status status =
+        is_unfinished_line(log, offset, end, &is_unfinished);
+    if (status == KVSTORE_OK && !is_unfinished) {
         status = save_cut(log, directory, offset, end);
     }
     if (status == KVSTORE_OK) {
@@ -220,14 +225,12 @@ kvstore_status kv_recovery_settle(const struct kv_log *log,
                                   uint64_t size,
                                   const struct kv_fold_result *result)
 {
-    kvstore_status status = KVSTORE_OK;
     if (result->is_torn) {
-        status = cut_tail(log, directory, result->offset, size);
-    } else if (result->is_unterminated) {
-        assert(result->offset == size + 1);
-        status = kv_io_write(&log->file, size, "\n", 1);
-    } else {
-        return KVSTORE_OK;
+        return cut_tail(log, directory, result->offset, size);
     }
-    return status == KVSTORE_OK ? kv_io_sync_data(&log->file) : status;
+    if (result->is_unterminated) {
+        assert(result->offset == size + 1);
+        return kv_io_write(&log->file, size, "\n", 1);
+    }
+    return KVSTORE_OK;
 }

@@ -29,9 +29,9 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     struct kv_fold_result *result_out);
 
 /* Makes the log, size bytes long, end where a fold of it ended: cuts the torn
- * tail off, after saving it beside the log if it is more than one line, or adds
- * the newline that the last line lacks; and syncs. Only under the writers'
- * lock. */
+ * tail off, after saving it beside the log if it may be more than one unfinished
+ * write, or adds the newline that the last line lacks. Where it does either, the caller syncs
+ * the log before it appends. Only under the writers' lock. */
 kvstore_status kv_recovery_settle(const struct kv_log *log,
                                   const struct kv_io_file *directory,
                                   uint64_t size,

@@ -270,33 +270,40 @@ static bool read_escape(const char *at,
     return true;
 }
 
+/* Passes over an escape, or over characters of more than one byte. Adds the
+ * bytes by which the escape is longer than its meaning. NULL where it is wrong,
+ * and at a control character. */
+static const char *skip_special(const char *at,
+                                const char *end,
+                                size_t *saved_size)
+{
+    assert(at < end && is_special(*at) && *at != '"');
+    if (*at == '\\') {
+        struct escape escape;
+        if (!read_escape(at, end, &escape)) {
+            return NULL;
+        }
+        *saved_size += escape.raw_size - escape.size;
+        return at + escape.raw_size;
+    }
+    const char *next = skip_characters(at, end);
+    return next == at ? NULL : next;
+}
+
 const char *kv_text_scan_string(const char *at,
                                 const char *end,
                                 struct kv_text *text_out)
 {
     assert(at != NULL && end >= at && text_out != NULL);
     const char *start = at;
-    size_t saved_size = 0; /* Bytes by which escapes are longer than their
-                              meaning. */
-    bool has_escape = false;
-    for (at = skip_plain(at, end); at != end && *at != '"';
-         at = skip_plain(at, end)) {
-        if (*at == '\\') {
-            struct escape escape;
-            if (!read_escape(at, end, &escape)) {
-                return NULL;
-            }
-            at += escape.raw_size;
-            saved_size += escape.raw_size - escape.size;
-            has_escape = true;
-            continue;
-        }
-        /* A control character is not skipped, and so ends here as well. */
-        const char *next = skip_characters(at, end);
-        if (next == NULL || next == at) {
+    size_t saved_size = 0; /* Not 0 where there is an escape. */
+    at = skip_plain(at, end);
+    while (at != end && *at != '"') {
+        at = skip_special(at, end, &saved_size);
+        if (at == NULL) {
             return NULL;
         }
-        at = next;
+        at = skip_plain(at, end);
     }
     if (at == end) {
         return NULL;
@@ -306,7 +313,7 @@ const char *kv_text_scan_string(const char *at,
         .raw = start,
         .raw_size = raw_size,
         .size = raw_size - saved_size,
-        .form = has_escape ? KV_TEXT_ESCAPED : KV_TEXT_PLAIN,
+        .form = saved_size > 0 ? KV_TEXT_ESCAPED : KV_TEXT_PLAIN,
     };
     return at + 1;
 }
@@ -421,6 +428,9 @@ static const char *read_piece(const char *at,
 {
     assert(at < end);
     if (*at == '\\') {
+        /* If it were not sound, it would be the last. */
+        piece_out->escape =
+            (struct escape){.raw_size = (size_t)(end - at), .size = 0};
         bool is_sound = read_escape(at, end, &piece_out->escape);
         assert(is_sound);
         (void)is_sound;
@@ -595,19 +605,15 @@ struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
     size_t escaped_size = size;
     const char *at = skip_plain(start, end);
     while (at < end) {
-        if ((unsigned char)*at >= 0x80) {
-            at = skip_characters(at, end);
-            if (at == NULL) {
-                return base64;
-            }
-        } else {
+        const char *next = skip_characters(at, end);
+        if (next == at) {
             escaped_size += short_escape_letter(*at) != 0 ? 1 : 5;
-            if (*at == 0 || escaped_size > base64.raw_size) {
-                return base64;
-            }
-            at++;
+            next = *at == 0 ? NULL : at + 1;
         }
-        at = skip_plain(at, end);
+        if (next == NULL || escaped_size > base64.raw_size) {
+            return base64;
+        }
+        at = skip_plain(next, end);
     }
     return (struct kv_text_plan){
         escaped_size == size ? KV_TEXT_PLAIN : KV_TEXT_ESCAPED,
