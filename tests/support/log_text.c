@@ -34,9 +34,7 @@ static char *extend(struct log_text *text, size_t size)
     return text->bytes + text->size - size;
 }
 
-size_t log_text_add_bytes(struct log_text *text,
-                          const char *bytes,
-                          size_t size)
+size_t log_text_add_bytes(struct log_text *text, const char *bytes, size_t size)
 {
     size_t offset = text->size;
     if (size > 0) {

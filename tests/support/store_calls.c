@@ -14,8 +14,7 @@ kvstore_options plain_options(void)
     return options;
 }
 
-kvstore *open_with(const struct store_dir *dir,
-                   const kvstore_options *options)
+kvstore *open_with(const struct store_dir *dir, const kvstore_options *options)
 {
     kvstore *store = NULL;
     assert_int_equal(kvstore_open(dir->path, options, &store), KVSTORE_OK);
@@ -38,8 +37,7 @@ kvstore_status try_get(const kvstore *store, const char *key)
 {
     void *value = NULL;
     size_t size = 0;
-    kvstore_status status =
-        kvstore_get(store, key, strlen(key), &value, &size);
+    kvstore_status status = kvstore_get(store, key, strlen(key), &value, &size);
     kvstore_free(value);
     return status;
 }
@@ -86,8 +84,8 @@ kvstore_stats checked_stats(const kvstore *store)
 {
     kvstore_stats stats;
     assert_int_equal(kvstore_get_stats(store, &stats), KVSTORE_OK);
-    assert_int_equal(stats.live_bytes + stats.stale_bytes +
-                         stats.blank_bytes + stats.damaged_bytes,
+    assert_int_equal(stats.live_bytes + stats.stale_bytes + stats.blank_bytes +
+                         stats.damaged_bytes,
                      stats.log_bytes);
     return stats;
 }

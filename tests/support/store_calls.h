@@ -6,16 +6,15 @@
 #ifndef STORE_CALLS_H
 #define STORE_CALLS_H
 
-#include <stdint.h>
-
 #include "kvstore.h"
 #include "store_dir.h"
+
+#include <stdint.h>
 
 /* Unsynced and compacted by hand: what most tests want. */
 kvstore_options plain_options(void);
 kvstore *open_plain(const struct store_dir *dir);
-kvstore *open_with(const struct store_dir *dir,
-                   const kvstore_options *options);
+kvstore *open_with(const struct store_dir *dir, const kvstore_options *options);
 
 kvstore_status try_set(kvstore *store, const char *key, const char *value);
 kvstore_status try_get(const kvstore *store, const char *key);

@@ -4,6 +4,8 @@
 
 #include "store_dir.h"
 
+#include "log.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "log.h"
 
 int store_dir_set_up(void **state)
 {
@@ -36,8 +36,7 @@ int store_dir_set_up(void **state)
     return dir->directory.fd >= 0 ? 0 : -1;
 }
 
-/* Files, and directories with files: as deep as tests go. */
-static void remove_files(int dir_fd, int depth)
+static void remove_entries(int dir_fd)
 {
     DIR *stream = fdopendir(dup(dir_fd));
     if (stream == NULL) {
@@ -46,12 +45,9 @@ static void remove_files(int dir_fd, int depth)
     rewinddir(stream);
     for (struct dirent *entry = readdir(stream); entry != NULL;
          entry = readdir(stream)) {
-        if (strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0 ||
-            unlinkat(dir_fd, entry->d_name, 0) == 0 || depth == 0) {
-            continue;
+        if (unlinkat(dir_fd, entry->d_name, 0) != 0) {
+            (void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
         }
-        (void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
     }
     (void)closedir(stream);
 }
@@ -59,7 +55,7 @@ static void remove_files(int dir_fd, int depth)
 int store_dir_tear_down(void **state)
 {
     struct store_dir *dir = *state;
-    remove_files(dir->directory.fd, 1);
+    remove_entries(dir->directory.fd);
     (void)close(dir->directory.fd);
     (void)rmdir(dir->path);
     free(dir);
@@ -93,8 +89,7 @@ static int open_file(const struct store_dir *dir, const char *name, int flags)
     return fd;
 }
 
-static void
-write_all(int fd, uint64_t offset, const void *bytes, size_t size)
+static void write_all(int fd, uint64_t offset, const void *bytes, size_t size)
 {
     size_t done = 0;
     while (done < size) {
@@ -133,10 +128,8 @@ void store_dir_write(const struct store_dir *dir,
                      const void *bytes,
                      size_t size)
 {
-    write_all(open_file(dir, name, O_WRONLY | O_CREAT | O_TRUNC),
-              0,
-              bytes,
-              size);
+    write_all(
+        open_file(dir, name, O_WRONLY | O_CREAT | O_TRUNC), 0, bytes, size);
 }
 
 void store_dir_append(const struct store_dir *dir,

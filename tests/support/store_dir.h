@@ -6,6 +6,9 @@
 #ifndef STORE_DIR_H
 #define STORE_DIR_H
 
+#include "io.h"
+#include "log_text.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,9 +16,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "io.h"
-#include "log_text.h"
 
 struct store_dir {
     char path[256];
@@ -25,8 +25,7 @@ struct store_dir {
 /* A cmocka test that gets such a directory as its state, removed afterwards
  * with all that is in it. */
 #define STORE_TEST(test) \
-    cmocka_unit_test_setup_teardown( \
-        test, store_dir_set_up, store_dir_tear_down)
+    cmocka_unit_test_setup_teardown(test, store_dir_set_up, store_dir_tear_down)
 int store_dir_set_up(void **state);
 int store_dir_tear_down(void **state);
 

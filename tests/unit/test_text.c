@@ -213,30 +213,29 @@ static bool is_one_character(const unsigned char *bytes, size_t size)
            (code < 0xd800 || code > 0xdfff);
 }
 
+/* Two to four bytes with this beginning. */
+static void check_characters(const unsigned char bytes[4])
+{
+    const char *text = (const char *)bytes;
+    bool is_one_of_two = is_one_character(bytes, 2);
+    assert_int_equal(kv_text_is_utf8(text, 4), is_one_character(bytes, 4));
+    assert_int_equal(kv_text_is_utf8(text, 3),
+                     is_one_character(bytes, 3) ||
+                         (is_one_of_two && bytes[2] < 0x80));
+    assert_int_equal(kv_text_is_utf8(text, 2), is_one_of_two);
+}
+
 static void all_lead_and_second_bytes_match_the_definition(void **state)
 {
     (void)state;
-    static const unsigned char rest[] = {0x7f, 0x80, 0xbf, 0xc0};
-    for (unsigned lead = 0x80; lead < 0x100; lead++) {
-        for (unsigned second = 0; second < 0x100; second++) {
-            for (size_t i = 0; i < COUNT(rest); i++) {
-                unsigned char bytes[4] = {(unsigned char)lead,
-                                          (unsigned char)second,
-                                          rest[i],
-                                          rest[COUNT(rest) - 1 - i]};
-                unsigned char high[4] = {bytes[0], bytes[1], 0x80, 0xbf};
-                assert_int_equal(kv_text_is_utf8((char *)high, 4),
-                                 is_one_character(high, 4));
-                assert_int_equal(kv_text_is_utf8((char *)bytes, 4),
-                                 is_one_character(bytes, 4));
-                assert_int_equal(
-                    kv_text_is_utf8((char *)bytes, 3),
-                    is_one_character(bytes, 3) ||
-                        (bytes[2] < 0x80 && is_one_character(bytes, 2)));
-                assert_int_equal(kv_text_is_utf8((char *)bytes, 2),
-                                 is_one_character(bytes, 2));
-            }
-        }
+    for (unsigned pair = 0x8000; pair < 0x10000; pair++) {
+        unsigned char lead = (unsigned char)(pair >> 8);
+        unsigned char second = (unsigned char)(pair & 0xff);
+        check_characters((unsigned char[]){lead, second, 0x7f, 0xc0});
+        check_characters((unsigned char[]){lead, second, 0x80, 0xbf});
+        check_characters((unsigned char[]){lead, second, 0xbf, 0x80});
+        check_characters((unsigned char[]){lead, second, 0xbf, 0xc0});
+        check_characters((unsigned char[]){lead, second, 0xc0, 0x80});
     }
 }
 
@@ -602,21 +601,34 @@ static struct kv_text_plan plan_by_definition(const char *bytes, size_t size)
         escaped_size == size ? KV_TEXT_PLAIN : KV_TEXT_ESCAPED, escaped_size};
 }
 
+/* Text with some quotes, which take two bytes, and some escapes of six. */
+static void check_plan(size_t size, size_t quotes, size_t controls)
+{
+    char bytes[48];
+    memset(bytes, 'a', sizeof bytes);
+    memset(bytes, '"', quotes);
+    memset(bytes + size - controls, 0x1b, controls);
+
+    struct kv_text_plan plan = kv_text_plan(bytes, size);
+
+    struct kv_text_plan expected = plan_by_definition(bytes, size);
+    assert_int_equal(plan.form, expected.form);
+    assert_int_equal(plan.raw_size, expected.raw_size);
+}
+
+static void check_plans(size_t size, size_t controls)
+{
+    for (size_t quotes = 0; quotes + controls <= size; quotes++) {
+        check_plan(size, quotes, controls);
+    }
+}
+
 static void plan_matches_the_definition_at_every_boundary(void **state)
 {
     (void)state;
     for (size_t size = 0; size <= 48; size++) {
         for (size_t controls = 0; controls <= size; controls++) {
-            for (size_t quotes = 0; quotes + controls <= size; quotes++) {
-                char bytes[48];
-                memset(bytes, 'a', sizeof bytes);
-                memset(bytes, '"', quotes);
-                memset(bytes + size - controls, 0x1b, controls);
-                struct kv_text_plan plan = kv_text_plan(bytes, size);
-                struct kv_text_plan expected = plan_by_definition(bytes, size);
-                assert_int_equal(plan.form, expected.form);
-                assert_int_equal(plan.raw_size, expected.raw_size);
-            }
+            check_plans(size, controls);
         }
     }
 }

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Recording what a workload does to its store. */
+
+#include "crash_trace.h"
+
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#define FD_MAX 1024
+#define NAMES_MAX 8
+
+enum { FD_OTHER = -1, FD_STORE = -2, FD_ROOT = -3 };
+
+static struct crash_trace trace;
+static const struct kv_io_table *real;
+
+static struct {
+    int fds[FD_MAX]; /* An inode, or one of the above. */
+    struct {
+        char name[CRASH_NAME_SIZE];
+        int inode;
+    } names[NAMES_MAX]; /* As the living see them. */
+    size_t name_count;
+    size_t event_capacity;
+    uint64_t changes;
+    uint64_t syncs;
+    uint64_t writes;
+} model;
+
+static struct crash_event *record(enum crash_event_type type, int inode)
+{
+    if (trace.event_count == model.event_capacity) {
+        model.event_capacity = model.event_capacity * 2 + 64;
+        trace.events =
+            realloc(trace.events, model.event_capacity * sizeof *trace.events);
+        if (trace.events == NULL) {
+            scratch_die("trace");
+        }
+    }
+    struct crash_event *event = &trace.events[trace.event_count++];
+    *event = (struct crash_event){.type = type, .inode = inode};
+    return event;
+}
+
+/* --- Names --- */
+
+static int find_name(const char *name)
+{
+    for (size_t i = 0; i < model.name_count; i++) {
+        if (strcmp(model.names[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static void copy_name(char *to, const char *name)
+{
+    (void)snprintf(to, CRASH_NAME_SIZE, "%s", name);
+}
+
+static void add_name(const char *name, int inode)
+{
+    if (model.name_count == NAMES_MAX) {
+        scratch_die("too many names in a trace");
+    }
+    copy_name(model.names[model.name_count].name, name);
+    model.names[model.name_count++].inode = inode;
+}
+
+static void remove_name(const char *name)
+{
+    int i = find_name(name);
+    if (i >= 0) {
+        model.names[i] = model.names[--model.name_count];
+    }
+}
+
+/* The inode that was opened by name; a new one if there was none. */
+static int open_inode(const char *name)
+{
+    int i = find_name(name);
+    if (i >= 0) {
+        return model.names[i].inode;
+    }
+    if (trace.inode_count == CRASH_INODES_MAX) {
+        scratch_die("too many inodes in a trace");
+    }
+    int inode = trace.inode_count++;
+    add_name(name, inode);
+    copy_name(record(CRASH_LINK, inode)->name, name);
+    return inode;
+}
+
+/* --- Dying and failing --- */
+
+enum fate { DOES, DOES_HALF, DOES_NOTHING };
+
+/* Of a call that changes something. */
+static enum fate change(void)
+{
+    if (trace.is_dead) {
+        errno = EIO;
+        return DOES_NOTHING;
+    }
+    trace.is_dead = ++model.changes == trace.dies_at;
+    return trace.is_dead ? DOES_HALF : DOES;
+}
+
+/* Of one that does not. */
+static bool is_too_late(void)
+{
+    errno = EIO;
+    return trace.is_dead;
+}
+
+/* --- The calls --- */
+
+static int trace_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    bool is_creation = (flags & O_CREAT) != 0 && find_name(name) < 0;
+    if (is_creation ? change() == DOES_NOTHING : is_too_late()) {
+        return -1;
+    }
+    int fd = real->openat(dir_fd, name, flags, mode);
+    if (fd < 0 || fd >= FD_MAX) {
+        return fd;
+    }
+    if (dir_fd == AT_FDCWD) {
+        bool is_root = strcmp(name, trace.root) == 0;
+        bool is_store = strcmp(name, trace.path) == 0;
+        model.fds[fd] = is_store ? FD_STORE : is_root ? FD_ROOT : FD_OTHER;
+    } else {
+        model.fds[fd] = open_inode(name);
+    }
+    return fd;
+}
+
+static int trace_close(int fd)
+{
+    return real->close(fd);
+}
+
+static int trace_dup_high(int fd)
+{
+    int high_fd = real->dup_high(fd);
+    if (high_fd >= 0 && high_fd < FD_MAX) {
+        model.fds[high_fd] = model.fds[fd];
+    }
+    return high_fd;
+}
+
+static ssize_t trace_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    return is_too_late() ? -1 : real->pread(fd, buffer, size, offset);
+}
+
+static ssize_t trace_pwrite(int fd,
+                            const void *bytes,
+                            size_t size,
+                            off_t offset)
+{
+    enum fate fate = change();
+    if (fate == DOES_NOTHING) {
+        return -1;
+    }
+    model.writes++;
+    if (trace.fails_write_at != 0 && model.writes == trace.fails_write_at + 1) {
+        errno = ENOSPC;
+        return -1;
+    }
+    bool is_half = fate == DOES_HALF || model.writes == trace.fails_write_at;
+    trace.has_failed |= is_half;
+    ssize_t written =
+        real->pwrite(fd, bytes, is_half && size > 1 ? size / 2 : size, offset);
+    if (written > 0) {
+        struct crash_event *event = record(CRASH_WRITE, model.fds[fd]);
+        event->offset = (uint64_t)offset;
+        event->size = (size_t)written;
+        event->bytes = malloc(event->size);
+        if (event->bytes == NULL) {
+            scratch_die("trace");
+        }
+        memcpy(event->bytes, bytes, event->size);
+    }
+    return written;
+}
+
+static int trace_ftruncate(int fd, off_t size)
+{
+    if (change() == DOES_NOTHING) {
+        return -1;
+    }
+    record(CRASH_CUT, model.fds[fd])->offset = (uint64_t)size;
+    return real->ftruncate(fd, size);
+}
+
+static int sync_file(int fd, enum crash_lie lie)
+{
+    int what = model.fds[fd];
+    bool is_lost = ++model.syncs == trace.fails_sync_at;
+    trace.has_failed |= is_lost;
+    if ((trace.lies & (unsigned)lie) != 0) {
+        return 0;
+    }
+    if (what >= 0) {
+        (void)record(is_lost ? CRASH_SYNC_LOST : CRASH_SYNC, what);
+    } else if (what == FD_STORE && !is_lost) {
+        (void)record(CRASH_SYNC_NAMES, -1);
+    } else if (what == FD_ROOT && !is_lost) {
+        (void)record(CRASH_SYNC_ROOT, -1);
+    }
+    errno = EIO;
+    return is_lost ? -1 : 0;
+}
+
+static int trace_fdatasync(int fd)
+{
+    return change() == DOES ? sync_file(fd, CRASH_LIE_FDATASYNC) : -1;
+}
+
+static int trace_fsync(int fd)
+{
+    return change() == DOES
+               ? sync_file(fd,
+                           model.fds[fd] >= 0 ? CRASH_LIE_FSYNC_FILE
+                                              : CRASH_LIE_FSYNC_DIRECTORY)
+               : -1;
+}
+
+static int trace_fstat(int fd, struct stat *stat_out)
+{
+    return is_too_late() ? -1 : real->fstat(fd, stat_out);
+}
+
+static int trace_fstatat(int dir_fd, const char *name, struct stat *stat_out)
+{
+    return is_too_late() ? -1 : real->fstatat(dir_fd, name, stat_out);
+}
+
+static int trace_mkdir(const char *path, mode_t mode)
+{
+    if (change() == DOES_NOTHING) {
+        return -1;
+    }
+    int result = real->mkdir(path, mode);
+    if (result == 0) {
+        (void)record(CRASH_MKDIR, -1);
+    }
+    return result;
+}
+
+static int trace_renameat(int dir_fd, const char *from, const char *to)
+{
+    if (change() == DOES_NOTHING) {
+        return -1;
+    }
+    int i = find_name(from);
+    int result = real->renameat(dir_fd, from, to);
+    if (result == 0 && i >= 0) {
+        int inode = model.names[i].inode;
+        struct crash_event *event = record(CRASH_RENAME, inode);
+        copy_name(event->name, from);
+        copy_name(event->to, to);
+        remove_name(from);
+        remove_name(to);
+        add_name(to, inode);
+    }
+    return result;
+}
+
+static int trace_unlinkat(int dir_fd, const char *name)
+{
+    if (change() == DOES_NOTHING) {
+        return -1;
+    }
+    int i = find_name(name);
+    int result = real->unlinkat(dir_fd, name);
+    if (result == 0 && i >= 0) {
+        copy_name(record(CRASH_UNLINK, model.names[i].inode)->name, name);
+        remove_name(name);
+    }
+    return result;
+}
+
+static int trace_flock(int fd, int operation)
+{
+    if ((operation & LOCK_UN) == 0 && is_too_late()) {
+        return -1;
+    }
+    return real->flock(fd, operation);
+}
+
+static void trace_sleep_ns(int64_t ns)
+{
+    (void)ns;
+}
+
+static void install(void)
+{
+    static struct kv_io_table own;
+    real = kv_io_system_table();
+    own = *real;
+    own.openat = trace_openat;
+    own.close = trace_close;
+    own.dup_high = trace_dup_high;
+    own.pread = trace_pread;
+    own.pwrite = trace_pwrite;
+    own.ftruncate = trace_ftruncate;
+    own.fdatasync = trace_fdatasync;
+    own.fsync = trace_fsync;
+    own.fstat = trace_fstat;
+    own.fstatat = trace_fstatat;
+    own.mkdir = trace_mkdir;
+    own.renameat = trace_renameat;
+    own.unlinkat = trace_unlinkat;
+    own.flock = trace_flock;
+    own.sleep_ns = trace_sleep_ns;
+    kv_io_swap_table(&own);
+}
+
+/* --- Beginning and end --- */
+
+struct crash_trace *crash_trace_begin(const char *log)
+{
+    memset(&trace, 0, sizeof trace);
+    memset(&model, 0, sizeof model);
+    scratch_make(trace.root);
+    (void)snprintf(trace.path, sizeof trace.path, "%s/store", trace.root);
+    if (log != NULL) {
+        trace.has_base = true;
+        trace.base_size = strlen(log);
+        trace.base = malloc(trace.base_size + 1);
+        if (trace.base == NULL) {
+            scratch_die("trace");
+        }
+        memcpy(trace.base, log, trace.base_size + 1);
+        scratch_empty(trace.path);
+        scratch_write(trace.path, "store.log", log, trace.base_size);
+        add_name("store.log", 0);
+        trace.inode_count = 1;
+    }
+    install();
+    return &trace;
+}
+
+void crash_trace_end(struct crash_trace *ended)
+{
+    (void)ended;
+    kv_io_swap_table(kv_io_system_table());
+}
+
+void crash_trace_release(struct crash_trace *released)
+{
+    for (size_t i = 0; i < released->event_count; i++) {
+        free(released->events[i].bytes);
+    }
+    free(released->events);
+    free(released->base);
+    scratch_remove(released->root);
+    released->events = NULL;
+    released->base = NULL;
+    released->event_count = 0;
+}
+
+void crash_trace_revive(struct crash_trace *revived)
+{
+    revived->is_dead = false;
+    revived->dies_at = 0;
+    revived->fails_sync_at = 0;
+    revived->fails_write_at = 0;
+}
+
+/* --- What is acknowledged --- */
+
+static int key_number(const char *key)
+{
+    for (int i = 0; i < trace.key_count; i++) {
+        if (strcmp(trace.keys[i], key) == 0) {
+            return i;
+        }
+    }
+    if (trace.key_count == CRASH_KEYS_MAX) {
+        scratch_die("too many keys in a trace");
+    }
+    trace.keys[trace.key_count] = key;
+    return trace.key_count++;
+}
+
+static void record_key(enum crash_event_type type,
+                       const char *key,
+                       const char *value)
+{
+    struct crash_event *event = record(type, -1);
+    event->key = key_number(key);
+    event->value = value;
+}
+
+void crash_trace_expect(struct crash_trace *begun,
+                        const char *key,
+                        const char *value)
+{
+    (void)begun;
+    record_key(CRASH_ACK, key, value);
+    trace.events[trace.event_count - 1].is_durable = true;
+}
+
+void crash_trace_allow(struct crash_trace *begun,
+                       const char *key,
+                       const char *value)
+{
+    (void)begun;
+    record_key(CRASH_BEGIN, key, value);
+}
+
+kvstore_status crash_trace_set(struct crash_trace *begun,
+                               kvstore *store,
+                               const char *key,
+                               const char *value,
+                               bool is_durable)
+{
+    (void)begun;
+    record_key(CRASH_BEGIN, key, value);
+    kvstore_status status =
+        value == NULL
+            ? kvstore_remove(store, key, strlen(key))
+            : kvstore_set(store, key, strlen(key), value, strlen(value));
+    if (status == KVSTORE_OK) {
+        record_key(CRASH_ACK, key, value);
+        trace.events[trace.event_count - 1].is_durable = is_durable;
+    }
+    return status;
+}
+
+void crash_trace_see(struct crash_trace *begun,
+                     const char *key,
+                     const char *value)
+{
+    int number = key_number(key);
+    for (size_t i = begun->event_count; i > 0; i--) {
+        const struct crash_event *event = &begun->events[i - 1];
+        bool is_told =
+            (event->type == CRASH_BEGIN || event->type == CRASH_ACK) &&
+            event->key == number;
+        bool is_same = is_told && (event->value == NULL || value == NULL
+                                       ? event->value == value
+                                       : strcmp(event->value, value) == 0);
+        if (is_same) {
+            crash_trace_expect(begun, key, event->value);
+            return;
+        }
+    }
+}
+
+void crash_trace_barrier(struct crash_trace *begun, kvstore_status status)
+{
+    (void)begun;
+    if (status == KVSTORE_OK) {
+        (void)record(CRASH_BARRIER, -1);
+    }
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A table of system calls that forwards to the system's own and lets the n-th
+ * call fail. Counts calls, and what is open and allocated, so that leaks show.
+ * One table for the whole program; not for use by several threads. */
+
+#ifndef FAULT_TABLE_H
+#define FAULT_TABLE_H
+
+#include "io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fault_call {
+    FAULT_OPENAT,
+    FAULT_CLOSE,
+    FAULT_DUP_HIGH,
+    FAULT_PREAD,
+    FAULT_PWRITE,
+    FAULT_FTRUNCATE,
+    FAULT_FDATASYNC,
+    FAULT_FSYNC,
+    FAULT_FSTAT,
+    FAULT_FSTATAT,
+    FAULT_FCHOWN,
+    FAULT_FCHMOD,
+    FAULT_MKDIR,
+    FAULT_RENAMEAT,
+    FAULT_UNLINKAT,
+    FAULT_FLOCK, /* Unlocking not counted: it cannot fail. */
+    FAULT_FILE_SYSTEM_TYPE,
+    FAULT_GETRANDOM,
+    FAULT_MALLOC,
+    FAULT_CJSON_MALLOC, /* After fault_table_hook_cjson(). */
+    FAULT_CALL_COUNT
+};
+
+#define FAULT_BIT(call) (UINT32_C(1) << (call))
+
+enum fault_effect {
+    FAULT_NOTHING_DONE,  /* The call fails. */
+    FAULT_DONE,          /* It does its work, and fails all the same. */
+    FAULT_HALF_DONE,     /* A read or write does half, and says so. */
+    FAULT_HALF_THEN_FAIL /* A write does half, and the next one fails. */
+};
+
+/* A way for calls to fail. */
+struct fault_kind {
+    const char *name;
+    uint32_t calls; /* Bits of those that may fail so. */
+    int error;
+    enum fault_effect effect;
+    bool may_repeat; /* May be met from some call on for ever. */
+};
+
+/* All ways, but for those of cJSON. */
+extern const struct fault_kind fault_kinds[];
+extern const size_t fault_kind_count;
+
+/* A table from now on: no fault, all counts zero. */
+void fault_table_install(void);
+void fault_table_uninstall(void);
+
+/* Lets the n-th call, from 1, that the kind is for fail; or it and all after
+ * it. NULL: none. */
+void fault_table_plan(const struct fault_kind *kind,
+                      uint64_t n,
+                      bool is_for_good);
+
+/* How many calls have failed since the plan was made, all and of one sort. */
+uint64_t fault_table_fired(void);
+uint64_t fault_table_fired_at(enum fault_call call);
+
+/* Since the table was installed. */
+uint64_t fault_table_calls(enum fault_call call);
+uint64_t fault_table_all_calls(void);
+int fault_table_open_files(void);
+int64_t fault_table_allocations(void);
+
+/* Closed what it had not opened, or freed more than it had: how often. */
+int fault_table_misuses(void);
+
+/* Routes cJSON's allocations through the table, or back. */
+void fault_table_hook_cjson(bool is_hooked);
+
+#endif

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Does compaction.c keep its header's word? A log from a text is compacted and
+ * compared with another text, byte for byte. */
+
+#include "compaction.h"
+#include "error.h"
+#include "recovery.h"
+#include "store_dir.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* --- When --- */
+
+static bool is_due(uint64_t stale,
+                   uint64_t tombstones,
+                   uint64_t damaged_records,
+                   uint64_t log_size)
+{
+    struct kv_index_counts counts = {.stale_bytes = stale,
+                                     .tombstone_bytes = tombstones,
+                                     .damaged_records = damaged_records};
+    return kv_compaction_is_due(&counts, log_size, 1000, 50);
+}
+
+static void due_needs_both_bytes_and_share(void **state)
+{
+    (void)state;
+    assert_false(is_due(0, 0, 0, 0));
+    assert_false(is_due(999, 0, 0, 1000));
+    assert_true(is_due(1000, 0, 0, 1000));
+    assert_true(is_due(1000, 0, 0, 2000));
+    assert_false(is_due(1000, 0, 0, 2001));
+    assert_true(is_due(UINT64_C(1) << 43, 0, 0, UINT64_C(1) << 44));
+}
+
+static void removes_do_not_count_while_there_is_damage(void **state)
+{
+    (void)state;
+    assert_true(is_due(1000, 1000, 0, 1000));
+    assert_false(is_due(1000, 1, 1, 1000));
+    assert_true(is_due(1001, 1, 1, 1000));
+}
+
+/* --- What --- */
+
+struct pair {
+    struct kv_log log;
+    struct kv_keydir keydir;
+};
+
+static struct pair open_pair(const struct store_dir *dir)
+{
+    struct pair pair;
+    struct kv_fold_result result;
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    assert_int_equal(kv_recovery_build(&pair.log,
+                                       store_dir_file_size(dir, KV_LOG_NAME),
+                                       &pair.keydir,
+                                       &result),
+                     KVSTORE_OK);
+    return pair;
+}
+
+static void close_pair(struct pair *pair)
+{
+    kv_keydir_release(&pair->keydir);
+    kv_log_close(&pair->log);
+}
+
+/* Compacts, and holds the new keydir against one that is built from the new
+ * log. */
+static void compact(const struct store_dir *dir)
+{
+    struct pair old = open_pair(dir);
+    struct pair new;
+    assert_int_equal(
+        kv_compaction_run(
+            &dir->directory, &old.log, &old.keydir, &new.log, &new.keydir),
+        KVSTORE_OK);
+    struct pair fresh = open_pair(dir);
+    const struct kv_index_header *made = new.keydir.index.header;
+    const struct kv_index_header *built = fresh.keydir.index.header;
+    assert_memory_equal(&made->counts, &built->counts, sizeof made->counts);
+    assert_int_equal(made->applied, built->applied);
+    assert_int_equal(made->slots_used, built->slots_used);
+    assert_int_equal(made->slots_flagged, built->slots_flagged);
+    assert_int_equal(made->follows_damage, built->follows_damage);
+    assert_int_equal(made->counts.keys, old.keydir.index.header->counts.keys);
+    assert_int_equal(new.log.inode, fresh.log.inode);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&old);
+    close_pair(&new);
+    close_pair(&fresh);
+}
+
+/* Both texts are released. */
+static void assert_compacts(void **state,
+                            struct log_text *from,
+                            struct log_text *to)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write_log(dir, from);
+
+    compact(dir);
+
+    store_dir_assert_log(dir, to);
+    log_text_release(from);
+    log_text_release(to);
+}
+
+static void empty_log_stays_empty(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    assert_compacts(state, &from, &to);
+}
+
+static void newest_sets_are_kept_in_order(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_set(&from, "a", "1");
+    log_text_set(&from, "b", "1");
+    log_text_add(&from, "\n \t\n");
+    log_text_set(&from, "c", "1");
+    log_text_set(&from, "a", "2");
+    log_text_remove(&from, "c");
+    log_text_remove(&from, "never");
+    log_text_set(&to, "b", "1");
+    log_text_set(&to, "a", "2");
+    assert_compacts(state, &from, &to);
+}
+
+static void foreign_layouts_are_kept_byte_for_byte(void **state)
+{
+    static const char kept[] =
+        " { \"Set\" : { \"val\" : \"1\" , \"key\" : \"a\" , \"x\":[1] } } \r\n"
+        "{\"Set\":{\"key\":\"b\",\"value\":\"\\u0041\"}}\n"
+        "{\"Set\":{\"key64\":\"//4=\",\"val64\":\"AAA=\"}}\n"
+        "{\"other\":{},\"Set\":{\"key\":\"c\",\"val\":\"\"}}\n";
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_set(&from, "b", "old");
+    log_text_add(&from, kept);
+    log_text_add(&to, kept);
+    assert_compacts(state, &from, &to);
+}
+
+static void unreachable_keys_are_kept(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_set(&from, "a", "1");
+    for (int i = 0; i < 2; i++) {
+        log_text_add(&from, "{\"Set\":{\"key\":\"\",\"val\":\"1\"}}\n");
+        log_text_add(&from, "{\"Remove\":{\"key\":\"");
+        log_text_fill(&from, 'k', 70000);
+        log_text_add(&from, "\"}}\n");
+    }
+    log_text_add_bytes(&to, from.bytes, from.size);
+    assert_compacts(state, &from, &to);
+}
+
+static void damage_is_kept_at_its_place(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_set(&from, "a", "1");
+    log_text_add(&from, "garbage\n");
+    log_text_fill(&from, '\0', 4096);
+    log_text_set(&from, "b", "1");
+    log_text_damaged_set(&from, "c", "1");
+    log_text_set(&from, "a", "2");
+    log_text_add(&to, "garbage\n");
+    log_text_fill(&to, '\0', 4096);
+    log_text_set(&to, "b", "1");
+    log_text_damaged_set(&to, "c", "1");
+    log_text_set(&to, "a", "2");
+    assert_compacts(state, &from, &to);
+}
+
+static void garbage_of_twenty_megabytes_is_kept(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_fill(&from, 'x', (size_t)20 << 20);
+    log_text_add(&from, "\n");
+    log_text_set(&from, "a", "1");
+    log_text_add_bytes(&to, from.bytes, from.size);
+    log_text_set(&from, "b", "1");
+    log_text_remove(&from, "b");
+    log_text_remove(&to, "b");
+    assert_compacts(state, &from, &to);
+}
+
+static void newest_removes_are_kept_while_there_is_damage(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_add(&from, "garbage\n");
+    log_text_set(&from, "a", "1");
+    log_text_remove(&from, "a");
+    log_text_remove(&from, "a");
+    log_text_remove(&from, "b");
+    log_text_set(&from, "b", "1");
+    log_text_add(&to, "garbage\n");
+    log_text_remove(&to, "a");
+    log_text_set(&to, "b", "1");
+    assert_compacts(state, &from, &to);
+}
+
+static void batches_lose_their_member(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_batch_set(&from, "a", "1", 3);
+    log_text_batch_remove(&from, "b", 2);
+    log_text_batch_set(&from, "c", "1", 1);
+    log_text_add(&from,
+                 "{\"Set\":{\"key\":\"d\",\"batch\":1,\"val\":\"\\n\"}}\n");
+    log_text_set(&to, "a", "1");
+    log_text_set(&to, "c", "1");
+    log_text_set(&to, "d", "\\n");
+    assert_compacts(state, &from, &to);
+}
+
+static void broken_batches_are_kept_as_they_are(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_batch_set(&from, "a", "1", 3);
+    log_text_batch_set(&from, "b", "1", 2);
+    log_text_set(&from, "z", "0");
+    log_text_set(&from, "z", "1");
+    log_text_batch_set(&to, "a", "1", 3);
+    log_text_batch_set(&to, "b", "1", 2);
+    log_text_set(&to, "z", "1");
+    assert_compacts(state, &from, &to);
+}
+
+/* What stood between two runs of NULs goes; they become one line, which is
+ * counted as two until the next fold. */
+static void runs_of_nuls_that_meet_are_kept(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_fill(&text, '\0', 100);
+    log_text_set(&text, "a", "1");
+    log_text_fill(&text, '\0', 50);
+    log_text_set(&text, "a", "2");
+    store_dir_write_log(dir, &text);
+    struct pair old = open_pair(dir);
+    struct pair new;
+
+    assert_int_equal(
+        kv_compaction_run(
+            &dir->directory, &old.log, &old.keydir, &new.log, &new.keydir),
+        KVSTORE_OK);
+
+    assert_int_equal(new.keydir.index.header->counts.damaged_bytes, 150);
+    text.size = 0;
+    log_text_fill(&text, '\0', 150);
+    log_text_set(&text, "a", "2");
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+    close_pair(&old);
+    close_pair(&new);
+}
+
+static void lines_larger_than_the_buffer_are_kept(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    size_t size = (size_t)3 << 20;
+    char *value = calloc(1, size + 1);
+    assert_non_null(value);
+    memset(value, 'v', size);
+    log_text_set(&from, "b", "1");
+    log_text_set(&from, "a", value);
+    log_text_set(&from, "b", "2");
+    log_text_set(&to, "a", value);
+    log_text_set(&to, "b", "2");
+    free(value);
+    assert_compacts(state, &from, &to);
+}
+
+static void compacted_log_stays_as_it_is(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "garbage\n");
+    log_text_set(&text, "a", "1");
+    log_text_remove(&text, "b");
+    log_text_damaged_set(&text, "c", "1");
+    store_dir_write_log(dir, &text);
+
+    compact(dir);
+    compact(dir);
+
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+}
+
+static void mode_of_the_log_is_kept(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct kv_io_stat stat;
+    log_text_set(&text, "a", "1");
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    assert_int_equal(chmod(store_dir_path(dir, KV_LOG_NAME), 0660), 0);
+
+    compact(dir);
+
+    assert_int_equal(kv_io_stat_name(&dir->directory, KV_LOG_NAME, &stat),
+                     KVSTORE_OK);
+    assert_int_equal(stat.mode, 0660);
+}
+
+/* --- The new file --- */
+
+static void leftover_is_never_read(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_set(&from, "left", "over");
+    store_dir_write(dir, KV_LOG_COMPACT_NAME, from.bytes, from.size);
+    from.size = 0;
+    log_text_set(&from, "a", "1");
+    log_text_set(&to, "a", "1");
+    assert_compacts(state, &from, &to);
+}
+
+/* Fails with a status, and leaves the log as it was. */
+static void assert_fails(const struct store_dir *dir,
+                         struct pair *pair,
+                         kvstore_status expected)
+{
+    struct pair new;
+    size_t size = 0;
+    char *before = store_dir_read(dir, KV_LOG_NAME, &size);
+
+    assert_int_equal(
+        kv_compaction_run(
+            &dir->directory, &pair->log, &pair->keydir, &new.log, &new.keydir),
+        expected);
+
+    assert_int_equal(kvstore_last_error()->status, expected);
+    assert_null(new.keydir.region);
+    assert_int_equal(new.log.file.fd, -1);
+    store_dir_assert_file(dir, KV_LOG_NAME, before, size);
+    free(before);
+}
+
+static struct pair make_small_pair(const struct store_dir *dir)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_set(&text, "a", "2");
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    return open_pair(dir);
+}
+
+static void second_compaction_is_busy(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_file other;
+    assert_int_equal(
+        kv_io_open(
+            &dir->directory, KV_LOG_COMPACT_NAME, KV_IO_CREATE_NEW, &other),
+        KVSTORE_OK);
+    assert_int_equal(kv_io_write(&other, 0, "theirs", 6), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&other, 0), KVSTORE_OK);
+
+    assert_fails(dir, &pair, KVSTORE_BUSY);
+
+    store_dir_assert_file(dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    kv_io_close(&other);
+    close_pair(&pair);
+}
+
+/* The name given to another file while the new log is being written. */
+static const struct store_dir *swapped_dir;
+
+static int replacing_fsync(int fd)
+{
+    (void)unlink(store_dir_path(swapped_dir, KV_LOG_COMPACT_NAME));
+    store_dir_write(swapped_dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    return kv_io_system_table()->fsync(fd);
+}
+
+static int failing_fsync(int fd)
+{
+    (void)fd;
+    errno = EIO;
+    return -1;
+}
+
+static int failing_rename(int fd, const char *from, const char *to)
+{
+    (void)fd;
+    (void)from;
+    (void)to;
+    errno = EACCES;
+    return -1;
+}
+
+static void replaced_file_is_given_up(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    table.fsync = replacing_fsync;
+    swapped_dir = dir;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_BUSY);
+    kv_io_swap_table(kv_io_system_table());
+
+    store_dir_assert_file(dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    close_pair(&pair);
+}
+
+static void failed_sync_leaves_the_old_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    table.fsync = failing_fsync;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_IO);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(kvstore_last_error()->system_errno, EIO);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+}
+
+static void failed_rename_leaves_the_old_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    table.renameat = failing_rename;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_IO);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(kvstore_last_error()->system_errno, EACCES);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+}
+
+/* --- An index that lies --- */
+
+static void index_that_lacks_a_key_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_index *index = &pair.keydir.index;
+    for (uint64_t slot = 0; slot < (UINT64_C(8) << index->header->level);
+         slot++) {
+        atomic_store(&index->slots[slot], 0);
+    }
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+static void index_with_an_older_record_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_index *index = &pair.keydir.index;
+    uint64_t slot = 0;
+    struct kv_index_entry entry;
+    assert_true(kv_index_next_entry(index, &slot, &entry));
+    uint64_t word = atomic_load(&index->slots[slot]);
+    atomic_store(&index->slots[slot], word - entry.offset);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+static void log_that_shrank_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    store_dir_truncate(
+        dir, KV_LOG_NAME, store_dir_file_size(dir, KV_LOG_NAME) / 2);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(due_needs_both_bytes_and_share),
+        STORE_TEST(removes_do_not_count_while_there_is_damage),
+        STORE_TEST(empty_log_stays_empty),
+        STORE_TEST(newest_sets_are_kept_in_order),
+        STORE_TEST(foreign_layouts_are_kept_byte_for_byte),
+        STORE_TEST(unreachable_keys_are_kept),
+        STORE_TEST(damage_is_kept_at_its_place),
+        STORE_TEST(garbage_of_twenty_megabytes_is_kept),
+        STORE_TEST(newest_removes_are_kept_while_there_is_damage),
+        STORE_TEST(batches_lose_their_member),
+        STORE_TEST(broken_batches_are_kept_as_they_are),
+        STORE_TEST(runs_of_nuls_that_meet_are_kept),
+        STORE_TEST(lines_larger_than_the_buffer_are_kept),
+        STORE_TEST(compacted_log_stays_as_it_is),
+        STORE_TEST(mode_of_the_log_is_kept),
+        STORE_TEST(leftover_is_never_read),
+        STORE_TEST(second_compaction_is_busy),
+        STORE_TEST(replaced_file_is_given_up),
+        STORE_TEST(failed_sync_leaves_the_old_log),
+        STORE_TEST(failed_rename_leaves_the_old_log),
+        STORE_TEST(index_that_lacks_a_key_ends_it),
+        STORE_TEST(index_with_an_older_record_ends_it),
+        STORE_TEST(log_that_shrank_ends_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Do the public calls keep kvstore.h's word? Here: threads, several handles on
+ * one directory, exclusive ones, and fork. */
+
+#include "io.h"
+#include "kvstore.h"
+#include "log.h"
+#include "store_calls.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define THREADS 8
+#define KEYS_PER_THREAD 250
+
+static kvstore_options impatient_options(void)
+{
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = -1;
+    return options;
+}
+
+/* --- Threads --- */
+
+struct worker {
+    kvstore *store;
+    int number;
+    bool is_good;
+};
+
+static bool holds(const kvstore *store, const char *key, const char *value)
+{
+    char buffer[32];
+    size_t size = 0;
+    return kvstore_get_into(
+               store, key, strlen(key), buffer, sizeof buffer, &size) ==
+               KVSTORE_OK &&
+           size == strlen(value) && memcmp(buffer, value, size) == 0;
+}
+
+/* Sets its keys, reads them and another thread's, removes every fifth. */
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    char key[32];
+    char value[32];
+    worker->is_good = true;
+    for (int i = 0; i < KEYS_PER_THREAD; i++) {
+        (void)snprintf(key, sizeof key, "key-%d-%d", worker->number, i);
+        (void)snprintf(value, sizeof value, "value-%d", i);
+        worker->is_good &= try_set(worker->store, key, "old") == KVSTORE_OK &&
+                           try_set(worker->store, key, value) == KVSTORE_OK &&
+                           holds(worker->store, key, value);
+        if (i % 5 == 0) {
+            worker->is_good &=
+                kvstore_remove(worker->store, key, strlen(key)) == KVSTORE_OK &&
+                try_get(worker->store, key) == KVSTORE_NOT_FOUND;
+        }
+        key[4] = (char)('0' + (worker->number + 1) % THREADS);
+        kvstore_status other = try_get(worker->store, key);
+        worker->is_good &= other == KVSTORE_OK || other == KVSTORE_NOT_FOUND;
+    }
+    return NULL;
+}
+
+/* stores[i % count] is the handle of thread i. */
+static void run_workers(kvstore **stores, int count)
+{
+    struct worker workers[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.store = stores[i % count], .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]),
+                         0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(workers[i].is_good);
+    }
+}
+
+static void assert_there(const kvstore *store, int thread, int i)
+{
+    char key[32];
+    char value[32];
+    (void)snprintf(key, sizeof key, "key-%d-%d", thread, i);
+    (void)snprintf(value, sizeof value, "value-%d", i);
+    if (i % 5 == 0) {
+        assert_absent(store, key);
+    } else {
+        assert_value(store, key, value);
+    }
+}
+
+static void assert_all_there(const kvstore *store)
+{
+    for (int i = 0; i < THREADS * KEYS_PER_THREAD; i++) {
+        assert_there(store, i / KEYS_PER_THREAD, i % KEYS_PER_THREAD);
+    }
+    assert_int_equal(checked_stats(store).keys,
+                     THREADS * KEYS_PER_THREAD * 4 / 5);
+}
+
+static void eight_threads_share_a_handle(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.compaction = KVSTORE_COMPACT_INLINE;
+    options.compaction_threshold = 20000;
+    kvstore *store = open_with(dir, &options);
+
+    run_workers(&store, 1);
+
+    assert_all_there(store);
+    assert_true(checked_stats(store).compactions > 0);
+    kvstore_close(store);
+    store = open_plain(dir);
+    assert_all_there(store);
+    kvstore_close(store);
+}
+
+static void eight_threads_use_three_handles(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.compaction = KVSTORE_COMPACT_INLINE;
+    options.compaction_threshold = 20000;
+    options.lock_timeout_ms = 60000;
+    kvstore *stores[3];
+    for (int i = 0; i < 3; i++) {
+        stores[i] = open_with(dir, &options);
+    }
+
+    run_workers(stores, 3);
+
+    for (int i = 0; i < 3; i++) {
+        assert_all_there(stores[i]);
+        kvstore_close(stores[i]);
+    }
+}
+
+static void *fail_elsewhere(void *argument)
+{
+    (void)argument;
+    (void)kvstore_sync(NULL);
+    return NULL;
+}
+
+static void last_error_is_the_threads_own(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    kvstore *store = NULL;
+    assert_int_equal(kvstore_open("/dev/null", NULL, &store), KVSTORE_IO);
+
+    assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_IO);
+    assert_int_equal(kvstore_last_error()->system_errno, ENOTDIR);
+}
+
+/* --- Two handles --- */
+
+static void writes_are_seen_by_the_other_handle(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *one = open_plain(dir);
+    kvstore *other = open_plain(dir);
+
+    must_set(one, "a", "1");
+    assert_value(other, "a", "1");
+    must_set(other, "a", "2");
+    assert_value(one, "a", "2");
+    must_remove(one, "a");
+    assert_absent(other, "a");
+    assert_int_equal(kvstore_remove(other, "a", 1), KVSTORE_NOT_FOUND);
+    must_set(other, "b", "1");
+
+    assert_int_equal(checked_stats(one).log_bytes,
+                     checked_stats(other).log_bytes);
+    kvstore_close(one);
+    kvstore_close(other);
+}
+
+static void compaction_by_the_other_handle_hides_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *one = open_plain(dir);
+    kvstore *other = open_plain(dir);
+    must_set(one, "a", "1");
+    must_set(one, "a", "2");
+    must_set(one, "b", "1");
+    assert_value(other, "a", "2");
+
+    must_compact(other);
+
+    must_set(one, "c", "1");
+    assert_value(other, "c", "1");
+    must_compact(one);
+    assert_value(other, "a", "2");
+    must_set(other, "a", "3");
+    assert_value(one, "a", "3");
+    assert_value(one, "b", "1");
+    assert_int_equal(checked_stats(one).compactions, 1);
+    assert_int_equal(checked_stats(other).compactions, 1);
+    kvstore_close(one);
+    kvstore_close(other);
+}
+
+static void read_only_handle_follows_compactions(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *writer = open_plain(dir);
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.read_only = true;
+    kvstore *reader = open_with(dir, &options);
+    must_set(writer, "a", "1");
+    assert_value(reader, "a", "1");
+    must_set(writer, "a", "2");
+
+    must_compact(writer);
+
+    assert_value(reader, "a", "2");
+    must_set(writer, "b", "1");
+    assert_value(reader, "b", "1");
+    kvstore_close(reader);
+    kvstore_close(writer);
+}
+
+/* --- The log changed by others --- */
+
+static void line_appended_by_hand_is_read(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    static const char line[] = "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n";
+    must_set(store, "a", "1");
+
+    store_dir_append(dir, KV_LOG_NAME, line, sizeof line - 1);
+
+    assert_value(store, "b", "2");
+    must_set(store, "c", "3");
+    assert_value(store, "a", "1");
+    assert_int_equal(checked_stats(store).keys, 3);
+    kvstore_close(store);
+}
+
+static void replaced_log_is_the_store(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "b", "2");
+    must_set(store, "a", "1");
+    store_dir_write(dir, "other", text.bytes, text.size);
+    log_text_release(&text);
+
+    assert_int_equal(kv_io_rename(&dir->directory, "other", KV_LOG_NAME),
+                     KVSTORE_OK);
+
+    assert_absent(store, "a");
+    assert_value(store, "b", "2");
+    must_set(store, "c", "3");
+    kvstore_close(store);
+    store = open_plain(dir);
+    assert_value(store, "b", "2");
+    assert_value(store, "c", "3");
+    kvstore_close(store);
+}
+
+static void deleted_log_is_an_error(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+
+    assert_int_equal(kv_io_unlink(&dir->directory, KV_LOG_NAME), KVSTORE_OK);
+
+    assert_int_equal(try_get(store, "a"), KVSTORE_IO);
+    assert_int_equal(kvstore_last_error()->system_errno, ENOENT);
+    assert_int_equal(try_set(store, "a", "2"), KVSTORE_IO);
+    assert_int_equal(kvstore_remove(store, "a", 1), KVSTORE_IO);
+    assert_int_equal(kvstore_compact(store), KVSTORE_IO);
+    assert_false(store_dir_has(dir, KV_LOG_NAME));
+    store_dir_write(dir, KV_LOG_NAME, "", 0);
+    assert_absent(store, "a");
+    must_set(store, "a", "3");
+    assert_value(store, "a", "3");
+    kvstore_close(store);
+}
+
+static void truncated_log_is_folded_anew(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    must_set(store, "a", "2");
+    must_set(store, "b", "2");
+
+    store_dir_truncate(dir, KV_LOG_NAME, size);
+
+    assert_value(store, "a", "1");
+    assert_absent(store, "b");
+    must_set(store, "b", "3");
+    store_dir_truncate(dir, KV_LOG_NAME, 0);
+    must_set(store, "c", "4");
+    assert_absent(store, "a");
+    assert_value(store, "c", "4");
+    assert_int_equal(checked_stats(store).keys, 1);
+    kvstore_close(store);
+}
+
+/* --- Exclusive --- */
+
+static void exclusive_handle_keeps_others_from_writing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = impatient_options();
+    kvstore *reader = open_with(dir, &options);
+    options.exclusive = true;
+    kvstore *owner = open_with(dir, &options);
+    kvstore *second = owner;
+
+    must_set(owner, "a", "1");
+    assert_value(reader, "a", "1");
+    assert_int_equal(try_set(reader, "a", "2"), KVSTORE_BUSY);
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_BUSY);
+    assert_int_equal(kvstore_remove(reader, "a", 1), KVSTORE_BUSY);
+    assert_int_equal(kvstore_compact(reader), KVSTORE_BUSY);
+    assert_int_equal(kvstore_open(dir->path, &options, &second), KVSTORE_BUSY);
+    assert_null(second);
+    must_set(owner, "a", "3");
+    must_compact(owner);
+    must_set(owner, "b", "4");
+    assert_value(owner, "b", "4");
+    assert_value(reader, "a", "3");
+    assert_value(reader, "b", "4");
+
+    kvstore_close(owner);
+    must_set(reader, "a", "5");
+    kvstore_close(reader);
+}
+
+static void busy_writer_waits_as_long_as_it_may(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = 50;
+    kvstore *waiter = open_with(dir, &options);
+    options.exclusive = true;
+    kvstore *owner = open_with(dir, &options);
+    int64_t before_ns = kv_io_clock_ns();
+
+    assert_int_equal(try_set(waiter, "a", "1"), KVSTORE_BUSY);
+
+    assert_true(kv_io_clock_ns() - before_ns >= 49000000);
+    kvstore_close(owner);
+    kvstore_close(waiter);
+}
+
+static void held_compaction_file_is_busy(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    struct kv_io_file other;
+    must_set(store, "a", "1");
+    assert_int_equal(
+        kv_io_open(
+            &dir->directory, KV_LOG_COMPACT_NAME, KV_IO_WRITE_CREATE, &other),
+        KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&other, 0), KVSTORE_OK);
+
+    assert_int_equal(kvstore_compact(store), KVSTORE_BUSY);
+
+    kv_io_close(&other);
+    must_compact(store);
+    kvstore_close(store);
+}
+
+/* --- Fork --- */
+
+static void assert_child_is_good(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static bool refuses_everything(kvstore *store)
+{
+    void *value = NULL;
+    size_t size = 0;
+    kvstore_stats stats;
+    return try_set(store, "a", "2") == KVSTORE_INVALID &&
+           kvstore_last_error()->status == KVSTORE_INVALID &&
+           kvstore_get(store, "a", 1, &value, &size) == KVSTORE_INVALID &&
+           kvstore_get_into(store, "a", 1, NULL, 0, &size) == KVSTORE_INVALID &&
+           kvstore_remove(store, "a", 1) == KVSTORE_INVALID &&
+           kvstore_compact(store) == KVSTORE_INVALID &&
+           kvstore_sync(store) == KVSTORE_INVALID &&
+           kvstore_get_stats(store, &stats) == KVSTORE_INVALID;
+}
+
+static void child_can_do_nothing_with_the_handle(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (int is_exclusive = 0; is_exclusive < 2; is_exclusive++) {
+        kvstore_options options = impatient_options();
+        options.exclusive = is_exclusive != 0;
+        kvstore *store = open_with(dir, &options);
+        must_set(store, "a", "1");
+        pid_t child = fork();
+        if (child == 0) {
+            bool is_good = refuses_everything(store);
+            kvstore_close(store);
+            _exit(is_good ? 0 : 1);
+        }
+        assert_child_is_good(child);
+
+        assert_value(store, "a", "1");
+        must_set(store, "b", "2");
+        must_compact(store);
+        assert_value(store, "b", "2");
+        kvstore_close(store);
+    }
+}
+
+static void childs_close_does_not_unlock(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = impatient_options();
+    kvstore *other = open_with(dir, &options);
+    options.exclusive = true;
+    kvstore *owner = open_with(dir, &options);
+    pid_t child = fork();
+    if (child == 0) {
+        kvstore_close(owner);
+        kvstore_close(other);
+        _exit(0);
+    }
+    assert_child_is_good(child);
+
+    assert_int_equal(try_set(other, "a", "1"), KVSTORE_BUSY);
+    must_set(owner, "a", "2");
+
+    kvstore_close(owner);
+    kvstore_close(other);
+}
+
+static void child_opens_a_handle_of_its_own(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+    pid_t child = fork();
+    if (child == 0) {
+        kvstore_options options = plain_options();
+        kvstore *own = NULL;
+        bool is_good = kvstore_open(dir->path, &options, &own) == KVSTORE_OK &&
+                       holds(own, "a", "1") &&
+                       try_set(own, "b", "2") == KVSTORE_OK;
+        kvstore_close(own);
+        kvstore_close(store);
+        _exit(is_good ? 0 : 1);
+    }
+    assert_child_is_good(child);
+
+    assert_value(store, "b", "2");
+    kvstore_close(store);
+}
+
+/* A child that lives until the other end of the pipe is closed. */
+static pid_t fork_until_closed(int *end_out)
+{
+    int ends[2];
+    char byte = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    (void)close(ends[0]);
+    *end_out = ends[1];
+    return child;
+}
+
+static void living_child_does_not_keep_a_closed_handles_lock(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = impatient_options();
+    options.exclusive = true;
+    kvstore *owner = open_with(dir, &options);
+    int end = -1;
+    pid_t child = fork_until_closed(&end);
+    must_set(owner, "a", "1");
+    kvstore_close(owner);
+
+    kvstore *next = open_with(dir, &options);
+
+    must_set(next, "a", "2");
+    kvstore_close(next);
+    (void)close(end);
+    assert_child_is_good(child);
+}
+
+/* The middle process opens the store, forks, and dies. */
+static void living_child_does_not_keep_a_dead_parents_lock(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.exclusive = true;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        kvstore *owner = NULL;
+        char byte = 0;
+        (void)close(ends[1]);
+        bool is_good =
+            kvstore_open(dir->path, &options, &owner) == KVSTORE_OK &&
+            try_set(owner, "a", "1") == KVSTORE_OK;
+        if (fork() == 0) {
+            _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+        }
+        _exit(is_good ? 0 : 1);
+    }
+    (void)close(ends[0]);
+    assert_child_is_good(parent);
+
+    kvstore *next = open_with(dir, &options);
+
+    assert_value(next, "a", "1");
+    kvstore_close(next);
+    (void)close(ends[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(eight_threads_share_a_handle),
+        STORE_TEST(eight_threads_use_three_handles),
+        STORE_TEST(last_error_is_the_threads_own),
+        STORE_TEST(writes_are_seen_by_the_other_handle),
+        STORE_TEST(compaction_by_the_other_handle_hides_nothing),
+        STORE_TEST(read_only_handle_follows_compactions),
+        STORE_TEST(line_appended_by_hand_is_read),
+        STORE_TEST(replaced_log_is_the_store),
+        STORE_TEST(deleted_log_is_an_error),
+        STORE_TEST(truncated_log_is_folded_anew),
+        STORE_TEST(exclusive_handle_keeps_others_from_writing),
+        STORE_TEST(busy_writer_waits_as_long_as_it_may),
+        STORE_TEST(held_compaction_file_is_busy),
+        STORE_TEST(child_can_do_nothing_with_the_handle),
+        STORE_TEST(childs_close_does_not_unlock),
+        STORE_TEST(child_opens_a_handle_of_its_own),
+        STORE_TEST(living_child_does_not_keep_a_closed_handles_lock),
+        STORE_TEST(living_child_does_not_keep_a_dead_parents_lock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Do keydir.c and keydir_apply.c keep their header's word? */
+
+#include "error.h"
+#include "keydir.h"
+#include "keydir_walk.h"
+#include "recovery.h"
+#include "store_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MANY_KEYS 200000u
+
+/* A log and its keydir. */
+struct pair {
+    struct kv_log log;
+    struct kv_keydir keydir;
+};
+
+static struct pair open_pair(const struct store_dir *dir)
+{
+    struct pair pair;
+    struct kv_fold_result result;
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    assert_int_equal(kv_recovery_build(&pair.log,
+                                       store_dir_file_size(dir, KV_LOG_NAME),
+                                       &pair.keydir,
+                                       &result),
+                     KVSTORE_OK);
+    return pair;
+}
+
+/* From the text, which is released. */
+static struct pair make_pair(void **state, struct log_text *text)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write_log(dir, text);
+    log_text_release(text);
+    return open_pair(dir);
+}
+
+static void close_pair(struct pair *pair)
+{
+    kv_keydir_release(&pair->keydir);
+    kv_log_close(&pair->log);
+}
+
+static const struct kv_index_counts *counts_of(const struct pair *pair)
+{
+    return &pair->keydir.index.header->counts;
+}
+
+#define NOWHERE UINT64_MAX
+
+/* Where is a key's newest record, and its newest line that cannot be served? */
+static void assert_found(const struct pair *pair,
+                         const char *key,
+                         uint64_t offset,
+                         uint64_t flagged_offset)
+{
+    struct kv_keydir_find find;
+    assert_int_equal(
+        kv_keydir_find(&pair->keydir, &pair->log, key, strlen(key), &find),
+        KVSTORE_OK);
+    assert_int_equal(find.is_found ? find.pointer.offset : NOWHERE, offset);
+    assert_int_equal(find.flagged_offset, flagged_offset);
+    assert_int_equal(find.doubt_offset, NOWHERE);
+    kv_keydir_find_release(&find);
+}
+
+/* --- Finding --- */
+
+static void empty_keydir_has_no_keys(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", NOWHERE, NOWHERE);
+
+    assert_int_equal(counts_of(&pair)->keys, 0);
+    close_pair(&pair);
+}
+
+static void newest_record_is_found(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t b = log_text_set(&text, "b", "1");
+    size_t a = log_text_set(&text, "a", "2");
+    log_text_set(&text, "c", "1");
+    size_t c = log_text_remove(&text, "c");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", a, NOWHERE);
+    assert_found(&pair, "b", b, NOWHERE);
+    assert_found(&pair, "c", c, NOWHERE);
+    assert_found(&pair, "d", NOWHERE, NOWHERE);
+    assert_int_equal(counts_of(&pair)->keys, 2);
+    close_pair(&pair);
+}
+
+static void found_line_is_decoded(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "value");
+    size_t size = text.size;
+    struct pair pair = make_pair(state, &text);
+    struct kv_keydir_find find;
+
+    assert_int_equal(kv_keydir_find(&pair.keydir, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_int_equal(find.command.type, KV_COMMAND_SET);
+    assert_true(kv_text_equals(&find.command.value, "value", 5));
+    assert_int_equal(find.pointer.length, size);
+    kv_keydir_find_release(&find);
+    close_pair(&pair);
+}
+
+static void key_is_its_bytes_however_written(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"user\",\"val\":\"1\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"\\u0075ser\",\"val\":\"2\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"val\":\"3\",\"key\":\"user\"}}\n");
+    size_t last = log_text_add(
+        &text, "{\"Set\":{\"key64\":\"dXNlcg==\",\"val\":\"4\"}}\n");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "user", last, NOWHERE);
+
+    assert_int_equal(counts_of(&pair)->keys, 1);
+    assert_int_equal(pair.keydir.index.header->slots_used, 1);
+    close_pair(&pair);
+}
+
+static void damage_is_found_beside_the_record(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t record = log_text_set(&text, "a", "1");
+    log_text_damaged_set(&text, "a", "2");
+    size_t flagged = log_text_damaged_set(&text, "a", "3");
+    size_t alone = log_text_damaged_set(&text, "b", "1");
+    log_text_set(&text, "c", "1");
+    size_t older = log_text_damaged_set(&text, "d", "1");
+    size_t newer = log_text_set(&text, "d", "2");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", record, flagged);
+    assert_found(&pair, "b", NOWHERE, alone);
+    assert_found(&pair, "d", newer, older);
+    assert_int_equal(counts_of(&pair)->keys, 3);
+    assert_int_equal(counts_of(&pair)->damaged_records, 4);
+    assert_int_equal(pair.keydir.index.header->slots_flagged, 3);
+    close_pair(&pair);
+}
+
+static void unknown_record_is_flagged_as_such(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t at = log_text_add(&text, "{\"Expire\":{\"key\":\"a\",\"at\":12}}\n");
+    struct pair pair = make_pair(state, &text);
+    struct kv_keydir_find find;
+
+    assert_int_equal(kv_keydir_find(&pair.keydir, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_int_equal(find.flagged_offset, at);
+    assert_true(find.is_unknown);
+    assert_int_equal(counts_of(&pair)->unknown_records, 1);
+    kv_keydir_find_release(&find);
+    close_pair(&pair);
+}
+
+static void line_that_rotted_is_in_doubt(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t at = log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    store_dir_overwrite(*state, KV_LOG_NAME, at + 2, "x", 1);
+    struct kv_keydir_find find;
+
+    assert_int_equal(kv_keydir_find(&pair.keydir, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_false(find.is_found);
+    assert_int_equal(find.doubt_offset, at);
+    kv_keydir_find_release(&find);
+    close_pair(&pair);
+}
+
+/* Two keys of one home whose slots hold the same bits of the hash. */
+static void find_collision(const struct kv_index *index,
+                           char *one,
+                           char *other,
+                           size_t size)
+{
+    enum { hash_bits = 17 };
+    unsigned *first = calloc((size_t)1 << hash_bits, sizeof *first);
+    assert_non_null(first);
+    for (unsigned i = 1;; i++) {
+        (void)snprintf(one, size, "key%u", i);
+        uint64_t hash = kv_index_hash(index, one, strlen(one)) &
+                        (((uint64_t)1 << hash_bits) - 1);
+        if (first[hash] != 0) {
+            (void)snprintf(other, size, "key%u", first[hash]);
+            break;
+        }
+        first[hash] = i;
+    }
+    free(first);
+}
+
+static kvstore_status apply(void *context, const struct kv_fold_item *item)
+{
+    struct pair *pair = context;
+    return kv_keydir_apply(&pair->keydir, &pair->log, item);
+}
+
+static void colliding_keys_are_kept_apart(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair;
+    char one[32];
+    char other[32];
+    assert_int_equal(kv_keydir_create(0, &pair.keydir), KVSTORE_OK);
+    find_collision(&pair.keydir.index, one, other, sizeof one);
+    log_text_set(&text, one, "1");
+    size_t at_other = log_text_set(&text, other, "2");
+    size_t at_one = log_text_set(&text, one, "3");
+    size_t damaged = log_text_damaged_set(&text, other, "4");
+    store_dir_write_log(dir, &text);
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    struct kv_fold_range range = {.end = text.size};
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_fold(&pair.log, range, apply, &pair, &result),
+                     KVSTORE_OK);
+
+    assert_found(&pair, one, at_one, NOWHERE);
+    assert_found(&pair, other, at_other, damaged);
+    assert_int_equal(pair.keydir.index.header->slots_used, 3);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
+/* --- Counting --- */
+
+static void bytes_divide_into_four_kinds(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t live_start = log_text_set(&text, "a", "2");
+    size_t tombstone_start = log_text_remove(&text, "b");
+    size_t blank_start = log_text_add(&text, "\n  \n");
+    size_t damage = log_text_add(&text, "garbage\n");
+    log_text_damaged_set(&text, "d", "1");
+    size_t live = tombstone_start - live_start;
+    size_t tombstone = blank_start - tombstone_start;
+    size_t stale = live_start;
+    size_t damaged = text.size - damage;
+    struct pair pair = make_pair(state, &text);
+
+    const struct kv_index_counts *counts = counts_of(&pair);
+    assert_int_equal(counts->keys, 1);
+    assert_int_equal(counts->live_bytes, live);
+    assert_int_equal(counts->stale_bytes, stale + tombstone);
+    assert_int_equal(counts->tombstone_bytes, tombstone);
+    assert_int_equal(counts->blank_bytes, 4);
+    assert_int_equal(counts->damaged_bytes, damaged);
+    assert_int_equal(counts->damaged_records, 2);
+    assert_int_equal(counts->damaged_offset, damage);
+    close_pair(&pair);
+}
+
+static void superseded_tombstone_is_just_stale(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_remove(&text, "a");
+    log_text_remove(&text, "a");
+    size_t stale = log_text_set(&text, "a", "2");
+    size_t live = text.size - stale;
+    struct pair pair = make_pair(state, &text);
+
+    assert_int_equal(counts_of(&pair)->keys, 1);
+    assert_int_equal(counts_of(&pair)->tombstone_bytes, 0);
+    assert_int_equal(counts_of(&pair)->stale_bytes, stale);
+    assert_int_equal(counts_of(&pair)->live_bytes, live);
+    close_pair(&pair);
+}
+
+static void unreachable_keys_are_live_without_a_slot(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"\",\"val\":\"1\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"");
+    log_text_fill(&text, 'k', 70000);
+    log_text_add(&text, "\",\"val\":\"2\"}}\n");
+    log_text_add(&text, "{\"Remove\":{\"key\":\"\"}}\n");
+    size_t size = text.size;
+    struct pair pair = make_pair(state, &text);
+
+    assert_int_equal(counts_of(&pair)->keys, 0);
+    assert_int_equal(counts_of(&pair)->live_bytes, size);
+    assert_int_equal(pair.keydir.index.header->slots_used, 0);
+    close_pair(&pair);
+}
+
+static void longest_key_is_reachable(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    char *key = calloc(1, KVSTORE_KEY_SIZE_MAX + 1);
+    assert_non_null(key);
+    memset(key, 'k', KVSTORE_KEY_SIZE_MAX);
+    size_t at = log_text_set(&text, key, "1");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, key, at, NOWHERE);
+
+    free(key);
+    close_pair(&pair);
+}
+
+/* --- Growing --- */
+
+static void numbered_key(char *key, size_t size, unsigned number)
+{
+    (void)snprintf(key, size, "k%u", number);
+}
+
+/* From the smallest index on: through all kinds of growing. */
+static void many_keys_are_all_found(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    char key[16];
+    uint64_t *offsets = calloc(MANY_KEYS, sizeof *offsets);
+    assert_non_null(offsets);
+    for (unsigned i = 0; i < MANY_KEYS; i++) {
+        numbered_key(key, sizeof key, i);
+        offsets[i] = log_text_set(&text, key, "");
+    }
+    offsets[7] = log_text_damaged_set(&text, "k7", "x");
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    struct pair pair;
+    struct kv_fold_result result;
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    assert_int_equal(kv_keydir_create(0, &pair.keydir), KVSTORE_OK);
+
+    assert_int_equal(kv_recovery_catch_up(&pair.log,
+                                          store_dir_file_size(dir, KV_LOG_NAME),
+                                          &pair.keydir,
+                                          &result),
+                     KVSTORE_OK);
+
+    const struct kv_index_header *header = pair.keydir.index.header;
+    assert_int_equal(header->counts.keys, MANY_KEYS);
+    assert_int_equal(header->slots_used, MANY_KEYS + 1);
+    assert_int_equal(header->slots_flagged, 1);
+    for (unsigned i = 0; i < MANY_KEYS; i++) {
+        if (i != 7) {
+            numbered_key(key, sizeof key, i);
+            assert_found(&pair, key, offsets[i], NOWHERE);
+        }
+    }
+    struct kv_keydir_find find;
+    assert_int_equal(kv_keydir_find(&pair.keydir, &pair.log, "k7", 2, &find),
+                     KVSTORE_OK);
+    assert_int_equal(find.flagged_offset, offsets[7]);
+    kv_keydir_find_release(&find);
+    assert_found(&pair, "k200000", NOWHERE, NOWHERE);
+    free(offsets);
+    close_pair(&pair);
+}
+
+/* As many keys as the smallest index takes; with a seed that lets it. */
+static struct pair make_full_pair(const struct store_dir *dir)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair;
+    struct kv_fold_result result;
+    char key[16];
+    for (unsigned i = 0; kv_index_level_for(i) == KV_INDEX_LEVEL_MIN; i++) {
+        numbered_key(key, sizeof key, i);
+        log_text_set(&text, key, "1");
+    }
+    store_dir_write_log(dir, &text);
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    assert_int_equal(kv_keydir_create_at(KV_INDEX_LEVEL_MIN, 1, &pair.keydir),
+                     KVSTORE_OK);
+    assert_int_equal(
+        kv_recovery_catch_up(&pair.log, text.size, &pair.keydir, &result),
+        KVSTORE_OK);
+    log_text_release(&text);
+    assert_int_equal(pair.keydir.index.header->level, KV_INDEX_LEVEL_MIN);
+    assert_true(kv_index_is_full(&pair.keydir.index));
+    return pair;
+}
+
+static void room_is_made_for_a_new_key_alone(void **state)
+{
+    struct pair pair = make_full_pair(*state);
+    unsigned level = pair.keydir.index.header->level;
+
+    assert_int_equal(kv_keydir_make_room(&pair.keydir, &pair.log, "k5", 2),
+                     KVSTORE_OK);
+    assert_int_equal(pair.keydir.index.header->level, level);
+    assert_int_equal(kv_keydir_make_room(&pair.keydir, &pair.log, "new", 3),
+                     KVSTORE_OK);
+    assert_int_equal(pair.keydir.index.header->level, level + 1);
+
+    assert_found(&pair, "new", NOWHERE, NOWHERE);
+    close_pair(&pair);
+}
+
+static void *no_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void room_that_cannot_be_had_changes_nothing(void **state)
+{
+    struct pair pair = make_full_pair(*state);
+    struct kv_io_table table = *kv_io_system_table();
+    table.malloc = no_malloc;
+    unsigned level = pair.keydir.index.header->level;
+
+    kv_io_swap_table(&table);
+    kvstore_status status =
+        kv_keydir_make_room(&pair.keydir, &pair.log, "new", 3);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_NO_MEMORY);
+    assert_int_equal(pair.keydir.index.header->level, level);
+    close_pair(&pair);
+}
+
+static void slot_offsets_only_grow(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair = make_pair(state, &text);
+    uint64_t newest = 0;
+    for (unsigned i = 0; i < 50; i++) {
+        size_t start = text.size;
+        size_t at = log_text_set(&text, "a", i % 2 == 0 ? "1" : "23456");
+        log_text_set(&text, "b", "1");
+        store_dir_append(
+            dir, KV_LOG_NAME, text.bytes + start, text.size - start);
+        struct kv_fold_result result;
+
+        assert_int_equal(
+            kv_recovery_catch_up(&pair.log, text.size, &pair.keydir, &result),
+            KVSTORE_OK);
+
+        assert_found(&pair, "a", at, NOWHERE);
+        assert_true(i == 0 || at > newest);
+        newest = at;
+    }
+    assert_int_equal(pair.keydir.index.header->slots_used, 2);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
+/* --- Checking --- */
+
+struct newest_check {
+    struct pair *pair;
+    const struct kv_log *log;
+    uint64_t newest[16];
+    size_t count;
+};
+
+static kvstore_status check_newest(void *context,
+                                   const struct kv_fold_item *item)
+{
+    struct newest_check *check = context;
+    return kv_keydir_newest(
+        &check->pair->keydir, check->log, item, &check->newest[check->count++]);
+}
+
+static kvstore_status check_log(struct pair *pair,
+                                const struct kv_log *log,
+                                struct newest_check *check)
+{
+    struct kv_io_stat stat;
+    *check = (struct newest_check){.pair = pair, .log = log};
+    assert_int_equal(kv_io_stat(&log->file, &stat), KVSTORE_OK);
+    struct kv_fold_range range = {.end = stat.size};
+    struct kv_fold_result result;
+    return kv_fold(log, range, check_newest, check, &result);
+}
+
+static void newest_record_of_each_item_is_told(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t b = log_text_set(&text, "b", "1");
+    size_t a = log_text_remove(&text, "a");
+    struct pair pair = make_pair(state, &text);
+    struct newest_check check;
+
+    assert_int_equal(check_log(&pair, &pair.log, &check), KVSTORE_OK);
+
+    assert_int_equal(check.newest[0], a);
+    assert_int_equal(check.newest[1], b);
+    assert_int_equal(check.newest[2], a);
+    close_pair(&pair);
+}
+
+static void index_that_lacks_a_key_is_told(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    log_text_set(&text, "a", "1");
+    size_t at = log_text_set(&text, "b", "1");
+    store_dir_append(*state, KV_LOG_NAME, text.bytes + at, text.size - at);
+    struct newest_check check;
+
+    assert_int_equal(check_log(&pair, &pair.log, &check), KVSTORE_CORRUPT);
+
+    assert_int_equal(kvstore_last_error()->offset, at);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
+static void index_with_an_older_record_is_told(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    log_text_set(&text, "a", "1");
+    size_t at = log_text_set(&text, "a", "2");
+    store_dir_append(*state, KV_LOG_NAME, text.bytes + at, text.size - at);
+    struct newest_check check;
+
+    assert_int_equal(check_log(&pair, &pair.log, &check), KVSTORE_CORRUPT);
+
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
+static bool matches(const struct pair *pair)
+{
+    bool matches = false;
+    assert_int_equal(kv_keydir_matches(&pair->keydir, &pair->log, &matches),
+                     KVSTORE_OK);
+    return matches;
+}
+
+static void change_of_the_last_line_is_seen(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t last = log_text_set(&text, "b", "1");
+    struct pair pair = make_pair(state, &text);
+    assert_true(matches(&pair));
+
+    store_dir_overwrite(*state, KV_LOG_NAME, last + 20, "x", 1);
+
+    assert_false(matches(&pair));
+    close_pair(&pair);
+}
+
+static void missing_newline_of_the_last_line_matches(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_chop(&text, 1);
+    struct pair pair = make_pair(state, &text);
+
+    assert_true(matches(&pair));
+    store_dir_append(*state, KV_LOG_NAME, "\n", 1);
+    assert_true(matches(&pair));
+
+    close_pair(&pair);
+}
+
+static void log_cut_before_the_last_line_is_seen(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t last = log_text_set(&text, "b", "1");
+    struct pair pair = make_pair(state, &text);
+
+    store_dir_truncate(*state, KV_LOG_NAME, last);
+
+    assert_false(matches(&pair));
+    close_pair(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(empty_keydir_has_no_keys),
+        STORE_TEST(newest_record_is_found),
+        STORE_TEST(found_line_is_decoded),
+        STORE_TEST(key_is_its_bytes_however_written),
+        STORE_TEST(damage_is_found_beside_the_record),
+        STORE_TEST(unknown_record_is_flagged_as_such),
+        STORE_TEST(line_that_rotted_is_in_doubt),
+        STORE_TEST(colliding_keys_are_kept_apart),
+        STORE_TEST(bytes_divide_into_four_kinds),
+        STORE_TEST(superseded_tombstone_is_just_stale),
+        STORE_TEST(unreachable_keys_are_live_without_a_slot),
+        STORE_TEST(longest_key_is_reachable),
+        STORE_TEST(many_keys_are_all_found),
+        STORE_TEST(room_is_made_for_a_new_key_alone),
+        STORE_TEST(room_that_cannot_be_had_changes_nothing),
+        STORE_TEST(slot_offsets_only_grow),
+        STORE_TEST(newest_record_of_each_item_is_told),
+        STORE_TEST(index_that_lacks_a_key_is_told),
+        STORE_TEST(index_with_an_older_record_is_told),
+        STORE_TEST(change_of_the_last_line_is_seen),
+        STORE_TEST(missing_newline_of_the_last_line_matches),
+        STORE_TEST(log_cut_before_the_last_line_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

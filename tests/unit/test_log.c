@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Does log.c keep its header's word? */
+
+#include "error.h"
+#include "log.h"
+#include "store_dir.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct kv_log open_log(const struct store_dir *dir)
+{
+    struct kv_log log;
+    assert_int_equal(kv_log_open(&dir->directory, true, &log), KVSTORE_OK);
+    return log;
+}
+
+static struct kv_log open_log_of(const struct store_dir *dir,
+                                 const char *bytes,
+                                 size_t size)
+{
+    store_dir_write(dir, KV_LOG_NAME, bytes, size);
+    return open_log(dir);
+}
+
+static mode_t mode_of(const struct store_dir *dir, const char *name)
+{
+    struct stat stat;
+    assert_int_equal(lstat(store_dir_path(dir, name), &stat), 0);
+    return stat.st_mode & 07777;
+}
+
+/* --- The file --- */
+
+static void missing_log_is_not_found_without_an_error(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log;
+    (void)kv_fail(KVSTORE_BUSY, "an older error");
+
+    assert_int_equal(kv_log_open(&dir->directory, true, &log),
+                     KVSTORE_NOT_FOUND);
+
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_BUSY);
+    assert_int_equal(log.file.fd, -1);
+}
+
+static void log_is_created_as_open_as_its_directory(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const mode_t modes[][2] = {
+        {0700, 0600}, {0750, 0640}, {0777, 0666}, {01777, 0600}};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        assert_int_equal(chmod(dir->path, modes[i][0]), 0);
+        struct kv_log log;
+
+        assert_int_equal(kv_log_create(&dir->directory, &log), KVSTORE_OK);
+
+        assert_int_equal(mode_of(dir, KV_LOG_NAME), modes[i][1]);
+        assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), 0);
+        kv_log_close(&log);
+        assert_int_equal(log.file.fd, -1);
+        assert_int_equal(unlink(store_dir_path(dir, KV_LOG_NAME)), 0);
+    }
+}
+
+static void created_log_that_is_there_keeps_its_bytes(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "abc\n", 4);
+    struct kv_log log;
+
+    assert_int_equal(kv_log_create(&dir->directory, &log), KVSTORE_OK);
+
+    store_dir_assert_file(dir, KV_LOG_NAME, "abc\n", 4);
+    kv_log_close(&log);
+}
+
+static void symbolic_link_is_no_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, "elsewhere", "", 0);
+    assert_int_equal(symlink("elsewhere", store_dir_path(dir, KV_LOG_NAME)), 0);
+    struct kv_log log;
+
+    assert_int_equal(kv_log_open(&dir->directory, true, &log), KVSTORE_IO);
+
+    assert_int_equal(kvstore_last_error()->system_errno, ELOOP);
+}
+
+static void look_tells_the_size_of_the_same_file(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    bool is_current = false;
+    uint64_t size = 0;
+    store_dir_append(dir, KV_LOG_NAME, "two\n", 4);
+
+    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
+                     KVSTORE_OK);
+
+    assert_true(is_current);
+    assert_int_equal(size, 8);
+    kv_log_close(&log);
+}
+
+static void look_sees_another_file_of_the_name(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    bool is_current = true;
+    uint64_t size = 0;
+    store_dir_write(dir, "other", "two\n", 4);
+    assert_int_equal(
+        renameat(dir->directory.fd, "other", dir->directory.fd, KV_LOG_NAME),
+        0);
+
+    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
+                     KVSTORE_OK);
+
+    assert_false(is_current);
+    kv_log_close(&log);
+}
+
+static void look_at_a_deleted_log_fails(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    bool is_current = true;
+    uint64_t size = 0;
+    assert_int_equal(unlink(store_dir_path(dir, KV_LOG_NAME)), 0);
+
+    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
+                     KVSTORE_IO);
+
+    assert_int_equal(kvstore_last_error()->system_errno, ENOENT);
+    assert_false(is_current);
+    kv_log_close(&log);
+}
+
+/* --- One line --- */
+
+static void assert_line(const struct kv_log *log,
+                        uint64_t offset,
+                        size_t about_size,
+                        const char *expected,
+                        size_t expected_size)
+{
+    struct kv_log_line line;
+    assert_int_equal(kv_log_read_line(log, offset, about_size, &line),
+                     KVSTORE_OK);
+    assert_int_equal(line.size, expected_size);
+    assert_int_equal(line.length, expected_size + 1);
+    assert_memory_equal(line.bytes, expected, expected_size);
+    kv_log_line_release(&line);
+}
+
+static void line_is_read_whatever_the_guess(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n\nthree\n", 11);
+    static const size_t guesses[] = {0, 1, 4, 5, 100, 10000};
+    for (size_t i = 0; i < sizeof guesses / sizeof *guesses; i++) {
+        assert_line(&log, 0, guesses[i], "one", 3);
+        assert_line(&log, 4, guesses[i], "", 0);
+        assert_line(&log, 5, guesses[i], "three", 5);
+    }
+    kv_log_close(&log);
+}
+
+static void lines_of_all_sizes_are_read_whole(void **state)
+{
+    const struct store_dir *dir = *state;
+    enum { longest = 2100 };
+    char text[longest + 4];
+    for (size_t size = 1; size < longest; size += size < 250 ? 7 : 1) {
+        memset(text, 'x', size);
+        memcpy(text + size, "\ny\n", 3);
+        struct kv_log log = open_log_of(dir, text, size + 3);
+
+        assert_line(&log, 0, 32, text, size);
+        assert_line(&log, 0, size + 1, text, size);
+        assert_line(&log, size + 1, 32, "y", 1);
+        kv_log_close(&log);
+    }
+}
+
+static void last_line_without_newline_counts_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const size_t sizes[] = {1, 255, 256, 257, 511, 512, 513, 5000};
+    char text[5000];
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct kv_log log = open_log_of(dir, text, sizes[i]);
+
+        assert_line(&log, 0, 32, text, sizes[i]);
+        assert_line(&log, 0, sizes[i], text, sizes[i]);
+        kv_log_close(&log);
+    }
+}
+
+static void nothing_is_at_or_past_the_end(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    static const uint64_t offsets[] = {4, 5, 1000000};
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        struct kv_log_line line;
+
+        assert_int_equal(kv_log_read_line(&log, offsets[i], 50, &line),
+                         KVSTORE_OK);
+
+        assert_int_equal(line.length, 0);
+        assert_int_equal(line.size, 0);
+        kv_log_line_release(&line);
+    }
+    kv_log_close(&log);
+}
+
+static void line_of_megabytes_is_read_whole(void **state)
+{
+    const struct store_dir *dir = *state;
+    size_t size = 5000001;
+    char *text = malloc(size);
+    assert_non_null(text);
+    memset(text, 'x', size);
+    text[size - 1] = '\n';
+    struct kv_log log = open_log_of(dir, text, size);
+
+    assert_line(&log, 0, 1, text, size - 1);
+
+    free(text);
+    kv_log_close(&log);
+}
+
+/* --- Lines in order --- */
+
+/* Visits the log with a window of a size, and writes what it sees as text:
+ * each line, then $ for its newline, or % for none. */
+static void assert_views(const struct kv_log *log,
+                         uint64_t offset,
+                         uint64_t end,
+                         size_t window_size,
+                         const char *expected)
+{
+    struct kv_log_cursor cursor;
+    struct kv_log_view view;
+    char seen[256] = "";
+    size_t used = 0;
+    uint64_t next = offset;
+    assert_int_equal(kv_log_cursor_init(&cursor, log, offset, end, window_size),
+                     KVSTORE_OK);
+    while (kv_log_cursor_next(&cursor, &view) == KVSTORE_OK) {
+        assert_int_equal(view.pointer.offset, next);
+        assert_int_equal(view.pointer.length,
+                         view.size + (view.is_terminated ? 1 : 0));
+        next += view.pointer.length;
+        for (size_t i = 0; i < view.size; i++) {
+            seen[used++] = view.bytes[i] == '\0' ? '0' : view.bytes[i];
+        }
+        seen[used++] = view.is_terminated ? '$' : '%';
+    }
+    assert_int_equal(kv_log_cursor_next(&cursor, &view), KVSTORE_NOT_FOUND);
+    assert_string_equal(seen, expected);
+    kv_log_cursor_release(&cursor);
+}
+
+static void assert_views_in_all_windows(const struct store_dir *dir,
+                                        const char *bytes,
+                                        size_t size,
+                                        const char *expected)
+{
+    struct kv_log log = open_log_of(dir, bytes, size);
+    for (size_t window = 1; window < 40; window++) {
+        assert_views(&log, 0, size, window, expected);
+    }
+    assert_views(&log, 0, size, (size_t)1 << 20, expected);
+    kv_log_close(&log);
+}
+
+#define VIEWS(dir, text, expected) \
+    assert_views_in_all_windows(dir, text, sizeof(text) - 1, expected)
+
+static void lines_come_whole_in_any_window(void **state)
+{
+    const struct store_dir *dir = *state;
+    VIEWS(dir, "", "");
+    VIEWS(dir, "\n", "$");
+    VIEWS(dir, "one\n", "one$");
+    VIEWS(dir,
+          "one\n\ntwo three four\n\n\nfive\n",
+          "one$$two three four$$$five$");
+}
+
+static void last_line_may_lack_its_newline(void **state)
+{
+    const struct store_dir *dir = *state;
+    VIEWS(dir, "one", "one%");
+    VIEWS(dir, "one\ntwo", "one$two%");
+    VIEWS(dir, "one\n\0\0", "one$00%");
+}
+
+static void nuls_at_the_start_are_a_line_of_their_own(void **state)
+{
+    const struct store_dir *dir = *state;
+    VIEWS(dir, "\0\0\0\0{a}\n", "0000%{a}$");
+    VIEWS(dir, "one\n\0\0\0two\nthree\n", "one$000%two$three$");
+    VIEWS(dir, "\0\0\n\0\none\n", "00$0$one$");
+}
+
+static void cursor_stays_within_its_range(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\ntwo\nthree\n", 14);
+    for (size_t window = 1; window < 20; window++) {
+        assert_views(&log, 4, 8, window, "two$");
+        assert_views(&log, 4, 6, window, "tw%");
+        assert_views(&log, 4, 10, window, "two$th%");
+        assert_views(&log, 8, 8, window, "");
+        assert_views(&log, 8, 1000, window, "three$");
+    }
+    kv_log_close(&log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(missing_log_is_not_found_without_an_error),
+        STORE_TEST(log_is_created_as_open_as_its_directory),
+        STORE_TEST(created_log_that_is_there_keeps_its_bytes),
+        STORE_TEST(symbolic_link_is_no_log),
+        STORE_TEST(look_tells_the_size_of_the_same_file),
+        STORE_TEST(look_sees_another_file_of_the_name),
+        STORE_TEST(look_at_a_deleted_log_fails),
+        STORE_TEST(line_is_read_whatever_the_guess),
+        STORE_TEST(lines_of_all_sizes_are_read_whole),
+        STORE_TEST(last_line_without_newline_counts_it),
+        STORE_TEST(nothing_is_at_or_past_the_end),
+        STORE_TEST(line_of_megabytes_is_read_whole),
+        STORE_TEST(lines_come_whole_in_any_window),
+        STORE_TEST(last_line_may_lack_its_newline),
+        STORE_TEST(nuls_at_the_start_are_a_line_of_their_own),
+        STORE_TEST(cursor_stays_within_its_range),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Does recovery.c keep its header's word? */
+
+#include "error.h"
+#include "recovery.h"
+#include "store_dir.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static struct kv_log open_log(const struct store_dir *dir)
+{
+    struct kv_log log;
+    assert_int_equal(kv_log_open(&dir->directory, true, &log), KVSTORE_OK);
+    return log;
+}
+
+/* Folds the log and mends its end, as the next writer does. */
+static struct kv_fold_result recover(const struct store_dir *dir)
+{
+    struct kv_log log = open_log(dir);
+    struct kv_keydir keydir;
+    struct kv_fold_result result;
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    assert_int_equal(kv_recovery_build(&log, size, &keydir, &result),
+                     KVSTORE_OK);
+    assert_int_equal(kv_recovery_settle(&log, &dir->directory, size, &result),
+                     KVSTORE_OK);
+    assert_int_equal(keydir.index.header->applied,
+                     store_dir_file_size(dir, KV_LOG_NAME));
+    kv_keydir_release(&keydir);
+    kv_log_close(&log);
+    return result;
+}
+
+static void build_of_an_empty_log_is_empty(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "", 0);
+    struct kv_log log = open_log(dir);
+    struct kv_keydir keydir;
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_recovery_build(&log, 0, &keydir, &result), KVSTORE_OK);
+
+    assert_int_equal(keydir.index.header->applied, 0);
+    assert_int_equal(keydir.index.header->counts.keys, 0);
+    assert_false(result.is_torn || result.is_unterminated);
+    kv_keydir_release(&keydir);
+    kv_log_close(&log);
+}
+
+static void catching_up_equals_building(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_damaged_set(&text, "b", "1");
+    size_t middle = log_text_set(&text, "a", "2");
+    log_text_remove(&text, "a");
+    log_text_add(&text, "\n");
+    log_text_set(&text, "c", "1");
+    store_dir_write_log(dir, &text);
+    struct kv_log log = open_log(dir);
+    struct kv_keydir built;
+    struct kv_keydir caught_up;
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_recovery_build(&log, middle, &caught_up, &result),
+                     KVSTORE_OK);
+    assert_int_equal(kv_recovery_catch_up(&log, text.size, &caught_up, &result),
+                     KVSTORE_OK);
+
+    assert_int_equal(kv_recovery_build(&log, text.size, &built, &result),
+                     KVSTORE_OK);
+    assert_memory_equal(&built.index.header->counts,
+                        &caught_up.index.header->counts,
+                        sizeof built.index.header->counts);
+    assert_int_equal(caught_up.index.header->applied, text.size);
+    kv_keydir_release(&built);
+    kv_keydir_release(&caught_up);
+    kv_log_close(&log);
+    log_text_release(&text);
+}
+
+static void failed_build_leaves_no_keydir(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "{}\n", 3);
+    struct kv_log log = open_log(dir);
+    struct kv_log closed = {.file = {.fd = -1, .name = "store.log"}};
+    struct kv_keydir keydir;
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_recovery_build(&closed, 3, &keydir, &result),
+                     KVSTORE_IO);
+
+    assert_null(keydir.region);
+    kv_log_close(&log);
+}
+
+static void whole_log_is_left_alone(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_add(&text, "garbage\n\n");
+    log_text_set(&text, "b", "1");
+    log_text_add(&text, "\n \n");
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+}
+
+static void torn_last_line_is_cut(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t torn = log_text_set(&text, "b", "1");
+    log_text_chop(&text, 7);
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    text.size = torn;
+    store_dir_assert_log(dir, &text);
+    char name[64];
+    (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+    assert_false(store_dir_has(dir, name));
+    log_text_release(&text);
+}
+
+static void torn_line_with_its_newline_is_saved(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "garbage\n\n \r\t\n", 13);
+
+    recover(dir);
+
+    assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), 0);
+    assert_true(store_dir_has(dir, "store.log.cut-0"));
+}
+
+/* More than any buffer holds. */
+static void torn_lines_are_saved_byte_for_byte(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t torn = text.size;
+    log_text_fill(&text, 'x', 10000);
+    log_text_add(&text, "\n");
+    log_text_fill(&text, 'y', 200000);
+    log_text_fill(&text, '\0', 4096);
+    store_dir_write_log(dir, &text);
+    char name[64];
+    (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+
+    recover(dir);
+
+    store_dir_assert_file(dir, name, text.bytes + torn, text.size - torn);
+    text.size = torn;
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+}
+
+static void second_line_far_behind_is_seen(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "x\n");
+    log_text_fill(&text, '\n', 4093);
+    log_text_fill(&text, '\n', 4096);
+    log_text_add(&text, "y");
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    store_dir_assert_file(dir, "store.log.cut-0", text.bytes, text.size);
+    log_text_release(&text);
+}
+
+static void torn_batch_is_saved(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_batch_set(&text, "a", "1", 3);
+    log_text_batch_set(&text, "b", "1", 2);
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    store_dir_assert_file(dir, "store.log.cut-0", text.bytes, text.size);
+    assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), 0);
+    log_text_release(&text);
+}
+
+static void taken_name_of_a_cut_is_not_overwritten(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (int i = 0; i < 3; i++) {
+        char tail[] = "x0\ny\n";
+        tail[1] = (char)('0' + i);
+        store_dir_write(dir, KV_LOG_NAME, tail, 5);
+        recover(dir);
+    }
+
+    store_dir_assert_file(dir, "store.log.cut-0", "x0\ny\n", 5);
+    store_dir_assert_file(dir, "store.log.cut-0-1", "x1\ny\n", 5);
+    store_dir_assert_file(dir, "store.log.cut-0-2", "x2\ny\n", 5);
+}
+
+static void saved_cut_has_the_mode_of_the_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "x\ny\n", 4);
+    assert_int_equal(chmod(store_dir_path(dir, KV_LOG_NAME), 0640), 0);
+    struct kv_io_stat stat;
+
+    recover(dir);
+
+    assert_int_equal(kv_io_stat_name(&dir->directory, "store.log.cut-0", &stat),
+                     KVSTORE_OK);
+    assert_int_equal(stat.mode, 0640);
+}
+
+static void missing_newline_is_added(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t size = text.size;
+    text.size--;
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    text.size = size;
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+}
+
+static void closed_last_line_is_never_cut(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_damaged_set(&text, "b", "1");
+    store_dir_write_log(dir, &text);
+
+    recover(dir);
+
+    store_dir_assert_log(dir, &text);
+    log_text_release(&text);
+}
+
+/* --- The order of steps --- */
+
+static struct kv_io_table table;
+static char steps[64];
+
+static void note(char step)
+{
+    size_t length = strlen(steps);
+    if (length < sizeof steps - 1) {
+        steps[length] = step;
+    }
+}
+
+static int noting_ftruncate(int fd, off_t size)
+{
+    note('t');
+    return kv_io_system_table()->ftruncate(fd, size);
+}
+
+static int noting_fsync(int fd)
+{
+    note('s');
+    return kv_io_system_table()->fsync(fd);
+}
+
+static ssize_t noting_pwrite(int fd,
+                             const void *bytes,
+                             size_t size,
+                             off_t offset)
+{
+    note('w');
+    return kv_io_system_table()->pwrite(fd, bytes, size, offset);
+}
+
+static int full_fsync(int fd)
+{
+    (void)fd;
+    errno = ENOSPC;
+    return -1;
+}
+
+static void cut_is_saved_durably_before_it_is_made(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "x\ny\n", 4);
+    table = *kv_io_system_table();
+    table.ftruncate = noting_ftruncate;
+    table.fsync = noting_fsync;
+    table.pwrite = noting_pwrite;
+    memset(steps, 0, sizeof steps);
+
+    kv_io_swap_table(&table);
+    recover(dir);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_string_equal(steps, "wsst");
+}
+
+static void cut_that_cannot_be_saved_is_not_made(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "x\ny\n", 4);
+    struct kv_log log = open_log(dir);
+    struct kv_fold_result result = {.offset = 0, .is_torn = true};
+    table = *kv_io_system_table();
+    table.fsync = full_fsync;
+
+    kv_io_swap_table(&table);
+    kvstore_status status =
+        kv_recovery_settle(&log, &dir->directory, 4, &result);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_IO);
+    store_dir_assert_file(dir, KV_LOG_NAME, "x\ny\n", 4);
+    kv_log_close(&log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(build_of_an_empty_log_is_empty),
+        STORE_TEST(catching_up_equals_building),
+        STORE_TEST(failed_build_leaves_no_keydir),
+        STORE_TEST(whole_log_is_left_alone),
+        STORE_TEST(torn_last_line_is_cut),
+        STORE_TEST(torn_line_with_its_newline_is_saved),
+        STORE_TEST(torn_lines_are_saved_byte_for_byte),
+        STORE_TEST(second_line_far_behind_is_seen),
+        STORE_TEST(torn_batch_is_saved),
+        STORE_TEST(taken_name_of_a_cut_is_not_overwritten),
+        STORE_TEST(saved_cut_has_the_mode_of_the_log),
+        STORE_TEST(missing_newline_is_added),
+        STORE_TEST(closed_last_line_is_never_cut),
+        STORE_TEST(cut_is_saved_durably_before_it_is_made),
+        STORE_TEST(cut_that_cannot_be_saved_is_not_made),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
