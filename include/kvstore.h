@@ -3,7 +3,7 @@
 /**
  * @file kvstore.h
  * A persistent key-value store: one append-only log of JSON lines, one hash
- * index, compaction by rename.
+ * index that all processes share, compaction by rename.
  *
  * Read this first:
  *
@@ -18,8 +18,9 @@
  *   handle: every call on it returns KVSTORE_INVALID, and kvstore_close() only
  *   frees memory there.
  * - The library prints nothing, never exits and installs no signal handler.
- * - Truncating or editing store.log while a program has the store open is not
- *   supported.
+ * - Truncating or editing store.log in place, or truncating store.index, while
+ *   a program has the store open is not supported. Deleting store.index is fine
+ *   at any time: it is a cache.
  *
  * A call that fails returns its reason and leaves more about it in
  * kvstore_last_error(). The file format is described in docs/format.md.
@@ -47,14 +48,14 @@ extern "C" {
 
 /** What a call came to. Zero is success; the numbers never change. */
 typedef enum kvstore_status {
-    KVSTORE_OK = 0,                /**< Done. */
-    KVSTORE_NOT_FOUND = 1,         /**< The key is not there: an answer. */
-    KVSTORE_INVALID_KEY = 2,       /**< 0 or more than 65,535 bytes. */
-    KVSTORE_INVALID = 3,           /**< An argument, or a handle after fork. */
-    KVSTORE_TOO_LARGE = 4,         /**< Value over its limit, buffer too small. */
-    KVSTORE_IO = 5,                /**< A system call failed; errno is kept. */
-    KVSTORE_BAD_JSON = 6,          /**< A line that is no record. */
-    KVSTORE_CORRUPT = 7,           /**< A record does not verify. */
+    KVSTORE_OK = 0,          /**< Done. */
+    KVSTORE_NOT_FOUND = 1,   /**< The key is not there: an answer. */
+    KVSTORE_INVALID_KEY = 2, /**< 0 or more than 65,535 bytes. */
+    KVSTORE_INVALID = 3,     /**< An argument, or a handle after fork. */
+    KVSTORE_TOO_LARGE = 4,   /**< Value over its limit, buffer too small. */
+    KVSTORE_IO = 5,          /**< A system call failed; errno is kept. */
+    KVSTORE_BAD_JSON = 6,    /**< A line that is no record. */
+    KVSTORE_CORRUPT = 7,     /**< A record does not verify. */
     KVSTORE_COMPACTION_FAILED = 8, /**< The log is as it was. */
     KVSTORE_NO_MEMORY = 9,         /**< An allocation failed. */
     KVSTORE_BUSY = 10,             /**< The lock was not to be had in time. */
@@ -96,9 +97,11 @@ typedef struct kvstore_stats {
     uint64_t keys;            /**< Keys that have a value. */
     uint64_t live_bytes;      /**< Bytes of the records that hold them. */
     uint64_t stale_bytes;     /**< Bytes of superseded records and removes. */
-    uint64_t log_bytes;       /**< Bytes of store.log. */
+    uint64_t log_bytes;       /**< Bytes of store.log, an unfinished line at
+                                   its end not counted. */
     uint64_t index_bytes;     /**< Bytes of the index. */
-    uint64_t compactions;     /**< Compactions that this handle has run. */
+    uint64_t compactions;     /**< Of the store, by anybody, since its index
+                                   was last built from the log. */
     uint64_t damaged_records; /**< Lines that are no sound record. */
     uint64_t blank_bytes;     /**< Bytes of blank lines. */
     uint64_t damaged_bytes;   /**< Bytes of damaged lines. */
@@ -108,14 +111,15 @@ typedef struct kvstore_stats {
 
 /** How to open a store. Zero means the default everywhere. */
 typedef struct kvstore_options {
-    size_t size;             /**< sizeof(kvstore_options), or 0 for the same. */
-    int sync;                /**< KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
-    int compaction;          /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
-    bool exclusive;          /**< Keep the writers' lock while open: others read,
+    size_t size;    /**< sizeof(kvstore_options), or 0 for the same. */
+    int sync;       /**< KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
+    int compaction; /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
+    bool exclusive; /**< Keep the writers' lock while open: others read,
                                   their writes are KVSTORE_BUSY, and this
                                   handle's are several times faster. */
-    bool read_only;          /**< Never write; implies no_create. */
-    bool no_create;          /**< Fail where there is no store. */
+    bool read_only; /**< Never write, the index neither; implies
+                                  no_create. */
+    bool no_create; /**< Fail where there is no store. */
     int32_t lock_timeout_ms; /**< How long to wait for the lock: 0 is 5000,
                                   -1 tries once, INT32_MAX waits for ever. */
     uint64_t compaction_threshold; /**< Stale bytes; 0 is 1,048,576. */
@@ -144,11 +148,18 @@ void kvstore_options_init(kvstore_options *options);
 /**
  * Opens the store in a directory, and creates it where there is none.
  *
- * Costs one pass over the log, which builds the index, and changes nothing in
- * a store that is there. The first write mends what a killed writer left: an
- * unfinished last line is cut off; where more than one line is cut, the bytes
- * are first saved beside the log as store.log.cut-<offset>. Lines that are
- * damaged stay where they are, and are counted in kvstore_stats.
+ * Maps the index that all processes share, store.index. Where that can be
+ * trusted, opening costs the same however large the store is. Else it costs one
+ * pass over the log under the writers' lock, which builds the index for
+ * everybody: after a reboot, or where the index was deleted. Where the lock is
+ * not to be had until the timeout, or the index cannot be written, and in a
+ * read-only handle, the pass builds an index in private memory.
+ *
+ * Opening changes no byte of a log that is there. The next write mends what a
+ * killed writer left: an unfinished last line is cut off; what may be more than
+ * that is first saved beside the log as store.log.cut-<offset>. Lines that are
+ * damaged stay where they are, and are counted in kvstore_stats as the index
+ * has them; a line that is damaged afterwards is told when it is read.
  *
  * Creating makes the directory and those above it (mode 0700) and the log
  * (mode 0600, or as open as an existing directory is), all of it on the disk
@@ -163,6 +174,8 @@ void kvstore_options_init(kvstore_options *options);
  * @retval KVSTORE_INVALID      A NULL or empty path, an option out of bounds.
  * @retval KVSTORE_IO           A system call failed. No store and no_create:
  *                              system_errno is ENOENT and nothing was created.
+ *                              A store that may not be written: EACCES, EPERM
+ *                              or EROFS, unless read_only is set.
  * @retval KVSTORE_BUSY         exclusive, and another writer kept the lock
  *                              until the timeout.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
@@ -193,9 +206,12 @@ void kvstore_close(kvstore *store);
 /**
  * Stores a value under a key, in place of an older one.
  *
- * Costs one appended line, and with KVSTORE_SYNC_ALWAYS one fdatasync. Where
- * it makes a compaction due and the handle's options let it, that runs before
- * the call returns; whether it succeeds does not change this call's status.
+ * Costs one appended line, and with KVSTORE_SYNC_ALWAYS one fdatasync. Now and
+ * then a new key makes the index grow into a file of twice the size; where
+ * there is no room for that, the call fails with ENOSPC before it writes. Where
+ * the call makes a compaction due and the handle's options let it, that runs
+ * before the call returns; whether it succeeds does not change this call's
+ * status.
  *
  * @param store       Open store.
  * @param key         Any bytes; borrowed until the call returns.
@@ -210,9 +226,11 @@ void kvstore_close(kvstore *store);
  * @retval KVSTORE_BUSY         Another writer kept the lock until the timeout.
  * @retval KVSTORE_READ_ONLY    The handle was opened read-only.
  * @retval KVSTORE_IO           A system call failed; system_errno says why.
- *                              After a failed fdatasync the handle refuses all
- *                              further writes until kvstore_compact() has
- *                              written the log anew.
+ *                              After a failed fdatasync all further writes are
+ *                              refused, those of other processes too, until
+ *                              kvstore_compact() has written the log anew. (In
+ *                              a handle whose index is in private memory, only
+ *                              its own.)
  * @retval KVSTORE_CORRUPT      The log was changed under the handle.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
  * @retval KVSTORE_UNSUPPORTED  The store holds records of a newer version.
@@ -231,7 +249,8 @@ kvstore_status kvstore_set(kvstore *store,
  * Reads the newest value of a key into a new buffer.
  *
  * Costs one index probe and one read of the key's line. A removed key is as
- * absent as one that was never set.
+ * absent as one that was never set. Where the index is found to be wrong, it is
+ * built anew first.
  *
  * @param store           Open store.
  * @param key             Any bytes; borrowed until the call returns.
@@ -251,8 +270,10 @@ kvstore_status kvstore_set(kvstore *store,
  * @retval KVSTORE_IO           A system call failed; system_errno says why.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
  * @retval KVSTORE_UNSUPPORTED  The key's newest record is of a newer version.
+ * @retval KVSTORE_BUSY         The index had to be followed, and another thread
+ *                              of this handle was at it until the timeout.
  *
- * No outcome changes the store. Threads: any number at a time, beside
+ * No outcome changes the log. Threads: any number at a time, beside
  * writers.
  */
 kvstore_status kvstore_get(const kvstore *store,
@@ -279,7 +300,7 @@ kvstore_status kvstore_get(const kvstore *store,
  * @retval KVSTORE_TOO_LARGE  It does not fit; *value_size_out says what would.
  *
  * All other statuses are those of kvstore_get(). No outcome changes the
- * store. Threads: any number at a time, beside writers.
+ * log. Threads: any number at a time, beside writers.
  */
 kvstore_status kvstore_get_into(const kvstore *store,
                                 const void *key,
@@ -334,7 +355,8 @@ void kvstore_free(void *value);
  * @retval KVSTORE_IO                 The log could not be read or mended, or
  *                                    the new one is in place and its directory
  *                                    could not be synced: all data is there,
- *                                    and the handle refuses further writes.
+ *                                    and writes are refused until the next
+ *                                    compaction.
  * @retval KVSTORE_NO_MEMORY          An allocation failed; the log is as it
  *                                    was.
  * @retval KVSTORE_UNSUPPORTED        The store holds records of a newer
@@ -345,7 +367,7 @@ void kvstore_free(void *value);
 kvstore_status kvstore_compact(kvstore *store);
 
 /**
- * Brings everything that was acknowledged so far to the disk.
+ * Brings everything that this handle has acknowledged so far to the disk.
  *
  * Costs one fdatasync. With KVSTORE_SYNC_ALWAYS there is nothing it could add.
  *
@@ -354,8 +376,8 @@ kvstore_status kvstore_compact(kvstore *store);
  * @retval KVSTORE_OK       All of it survives a power cut.
  * @retval KVSTORE_INVALID  A NULL pointer, or a handle after fork.
  * @retval KVSTORE_IO       The sync failed. Writes since the last successful
- *                          one may be lost by a power cut, and the handle
- *                          refuses further writes.
+ *                          one may be lost by a power cut, and further writes
+ *                          are refused as after a failed kvstore_set().
  *
  * Threads: any number at a time.
  */
@@ -384,8 +406,11 @@ void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes);
  * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
  * @retval KVSTORE_IO         A system call failed; system_errno says why.
  * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As kvstore_get().
+ * @retval KVSTORE_CORRUPT    The index is damaged. The next write builds it
+ *                            anew.
  *
- * No outcome changes the store. Threads: any number at a time.
+ * No outcome changes the log. Threads: any number at a time.
  */
 kvstore_status kvstore_get_stats(const kvstore *store,
                                  kvstore_stats *stats_out);

@@ -6,9 +6,9 @@
 #ifndef KV_BOUNDS_H
 #define KV_BOUNDS_H
 
-#include <stdint.h>
-
 #include "kvstore.h"
+
+#include <stdint.h>
 
 #define KV_KEY_SIZE_MAX ((size_t)KVSTORE_KEY_SIZE_MAX)
 #define KV_VALUE_SIZE_MAX ((size_t)KVSTORE_VALUE_SIZE_MAX)

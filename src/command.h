@@ -10,15 +10,15 @@
 #ifndef KV_COMMAND_H
 #define KV_COMMAND_H
 
+#include "kvstore.h"
+#include "text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kvstore.h"
-#include "text.h"
-
 enum kv_command_type {
-    KV_COMMAND_BLANK,   /* Nothing but JSON white space. */
+    KV_COMMAND_BLANK, /* Nothing but JSON white space. */
     KV_COMMAND_SET,
     KV_COMMAND_REMOVE,
     KV_COMMAND_UNKNOWN, /* A variant that only a newer version knows. */
@@ -32,8 +32,8 @@ struct kv_command {
      * UNKNOWN and DAMAGED. */
     bool has_key;
     struct kv_text key;
-    struct kv_text value; /* SET only. */
-    uint32_t batch;       /* Records to the end of the batch, this one
+    struct kv_text value;  /* SET only. */
+    uint32_t batch;        /* Records to the end of the batch, this one
                              counted; 0: not in a batch. */
     kvstore_status damage; /* DAMAGED: KVSTORE_BAD_JSON, or KVSTORE_CORRUPT
                               where the sum does not fit. Else KVSTORE_OK. */
@@ -68,8 +68,7 @@ struct kv_command_plan kv_command_plan_set(const void *key,
                                            size_t key_size,
                                            const void *value,
                                            size_t value_size);
-struct kv_command_plan kv_command_plan_remove(const void *key,
-                                              size_t key_size);
+struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size);
 
 /* Lays the planned line out, sum and newline included: plan->line_size
  * bytes. */

@@ -21,12 +21,12 @@
 
 #include "compaction.h"
 
-#include <assert.h>
-#include <string.h>
-
 #include "bounds.h"
 #include "error.h"
 #include "fold.h"
+
+#include <assert.h>
+#include <string.h>
 
 #define BUFFER_SIZE ((size_t)1 << 20)
 
@@ -208,15 +208,13 @@ static kvstore_status is_kept(const struct copy *copy,
     uint64_t newest = 0;
     kvstore_status status =
         kv_keydir_newest(copy->keydir, copy->log, item, &newest);
-    bool has_damage =
-        copy->keydir->index.header->counts.damaged_records > 0;
+    bool has_damage = copy->keydir->totals.counts.damaged_records > 0;
     *is_kept_out = newest == item->pointer.offset &&
                    (item->type == KV_COMMAND_SET || has_damage);
     return status;
 }
 
-static kvstore_status copy_item(void *context,
-                                const struct kv_fold_item *item)
+static kvstore_status copy_item(void *context, const struct kv_fold_item *item)
 {
     struct copy *copy = context;
     bool is_live = false;
@@ -226,17 +224,15 @@ static kvstore_status copy_item(void *context,
     }
     bool loses_batch =
         item->type != KV_COMMAND_DAMAGED && item->command->batch != 0;
-    return loses_batch ? keep_without_batch(copy, item)
-                       : keep_item(copy, item);
+    return loses_batch ? keep_without_batch(copy, item) : keep_item(copy, item);
 }
 
 static kvstore_status copy_live_records(struct copy *copy)
 {
-    struct kv_fold_range range = {
-        .offset = 0, .end = copy->keydir->index.header->applied};
+    struct kv_fold_range range = {.offset = 0,
+                                  .end = copy->keydir->totals.applied};
     struct kv_fold_result result;
-    kvstore_status status =
-        kv_fold(copy->log, range, copy_item, copy, &result);
+    kvstore_status status = kv_fold(copy->log, range, copy_item, copy, &result);
     if (status == KVSTORE_OK &&
         (result.is_torn || result.offset != range.end)) {
         status = kv_fail_at(KVSTORE_CORRUPT,
@@ -280,13 +276,11 @@ static kvstore_status open_new_log(const struct kv_io_file *directory,
     struct kv_io_stat own;
     kvstore_status status = kv_io_stat(&log->file, &model);
     if (status == KVSTORE_OK) {
-        status = kv_io_open(directory,
-                            KV_LOG_COMPACT_NAME,
-                            KV_IO_WRITE_CREATE,
-                            &new_log->file);
+        status = kv_io_open(
+            directory, KV_LOG_COMPACT_NAME, KV_IO_WRITE_CREATE, &new_log->file);
     }
     if (status == KVSTORE_OK) {
-        status = kv_io_lock(&new_log->file, 0);
+        status = kv_io_lock(&new_log->file, 0, NULL);
     }
     if (status == KVSTORE_OK) {
         status = check_name(directory, &new_log->file, &own);
@@ -302,33 +296,10 @@ static kvstore_status open_new_log(const struct kv_io_file *directory,
     return status;
 }
 
-/* Puts the finished file in the log's place. */
-static kvstore_status switch_logs(const struct kv_io_file *directory,
-                                  struct kv_log *new_log,
-                                  bool *is_renamed_out)
-{
-    struct kv_io_stat own;
-    kvstore_status status = kv_io_sync(&new_log->file);
-    if (status == KVSTORE_OK) {
-        status = check_name(directory, &new_log->file, &own);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_rename(directory, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
-    }
-    *is_renamed_out = status == KVSTORE_OK;
-    if (status == KVSTORE_OK) {
-        new_log->file.name = KV_LOG_NAME;
-        kv_io_unlock(&new_log->file);
-        status = kv_io_sync(directory);
-    }
-    return status;
-}
-
 static kvstore_status prepare(struct copy *copy,
                               const struct kv_io_file *directory)
 {
-    kvstore_status status =
-        open_new_log(directory, copy->log, &copy->new_log);
+    kvstore_status status = open_new_log(directory, copy->log, &copy->new_log);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -336,14 +307,63 @@ static kvstore_status prepare(struct copy *copy,
     if (copy->buffer == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    return kv_keydir_create(copy->keydir->index.header->slots_used,
+    return kv_keydir_create(copy->keydir->totals.slots_used,
+                            copy->keydir->directory,
+                            &copy->new_log,
                             &copy->new_keydir);
 }
 
-/* After a failure: gives the room back. A file that another program locks or
- * has put there is left to it. */
-static void discard_new_log(const struct kv_io_file *directory,
-                            struct kv_log *new_log)
+kvstore_status kv_compaction_write(const struct kv_io_file *directory,
+                                   const struct kv_log *log,
+                                   const struct kv_keydir *keydir,
+                                   struct kv_log *log_out,
+                                   struct kv_keydir *keydir_out)
+{
+    struct copy copy = {.log = log,
+                        .keydir = keydir,
+                        .new_log = KV_LOG_NONE,
+                        .new_keydir = KV_KEYDIR_NONE};
+    *log_out = KV_LOG_NONE;
+    *keydir_out = KV_KEYDIR_NONE;
+
+    kvstore_status status = prepare(&copy, directory);
+    if (status == KVSTORE_OK) {
+        status = copy_live_records(&copy);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(&copy.new_log.file);
+    }
+    kv_io_free(copy.buffer);
+    if (status != KVSTORE_OK) {
+        kv_compaction_discard(directory, &copy.new_log);
+        kv_keydir_release(&copy.new_keydir);
+        return status;
+    }
+    copy.new_keydir.totals.compactions = keydir->totals.compactions + 1;
+    *log_out = copy.new_log;
+    *keydir_out = copy.new_keydir;
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_compaction_rename(const struct kv_io_file *directory,
+                                    struct kv_log *new_log)
+{
+    struct kv_io_stat own;
+    kvstore_status status = check_name(directory, &new_log->file, &own);
+    if (status == KVSTORE_OK) {
+        status = kv_io_rename(directory, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
+    }
+    if (status == KVSTORE_OK) {
+        new_log->file.name = KV_LOG_NAME;
+        kv_io_unlock(&new_log->file);
+    }
+    return status;
+}
+
+/* Gives the room back. A file that another program locks or has put there is
+ * left to it. */
+void kv_compaction_discard(const struct kv_io_file *directory,
+                           struct kv_log *new_log)
 {
     kvstore_error reason = *kvstore_last_error();
     struct kv_io_stat own;
@@ -354,36 +374,4 @@ static void discard_new_log(const struct kv_io_file *directory,
     }
     kv_log_close(new_log);
     kv_fail_again(&reason);
-}
-
-kvstore_status kv_compaction_run(const struct kv_io_file *directory,
-                                 const struct kv_log *log,
-                                 const struct kv_keydir *keydir,
-                                 struct kv_log *log_out,
-                                 struct kv_keydir *keydir_out)
-{
-    struct copy copy = {.log = log,
-                        .keydir = keydir,
-                        .new_log = KV_LOG_NONE,
-                        .new_keydir = KV_KEYDIR_NONE};
-    bool is_renamed = false;
-    *log_out = KV_LOG_NONE;
-    *keydir_out = KV_KEYDIR_NONE;
-
-    kvstore_status status = prepare(&copy, directory);
-    if (status == KVSTORE_OK) {
-        status = copy_live_records(&copy);
-    }
-    if (status == KVSTORE_OK) {
-        status = switch_logs(directory, &copy.new_log, &is_renamed);
-    }
-    kv_io_free(copy.buffer);
-    if (is_renamed) {
-        *log_out = copy.new_log;
-        *keydir_out = copy.new_keydir;
-        return status;
-    }
-    discard_new_log(directory, &copy.new_log);
-    kv_keydir_release(&copy.new_keydir);
-    return status;
 }

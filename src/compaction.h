@@ -6,13 +6,13 @@
 #ifndef KV_COMPACTION_H
 #define KV_COMPACTION_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "io.h"
 #include "keydir.h"
 #include "kvstore.h"
 #include "log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Is a compaction due? */
 bool kv_compaction_is_due(const struct kv_index_counts *counts,
@@ -20,18 +20,26 @@ bool kv_compaction_is_due(const struct kv_index_counts *counts,
                           uint64_t threshold_bytes,
                           uint32_t threshold_percent);
 
-/* Compacts the log as far as the keydir has it. Only under the writers' lock,
- * with the log's end settled. log_out and keydir_out are set when the new log
- * is in place, whatever the status; else the log is as it was.
- * KVSTORE_OK:      the new log is in place and on the disk.
- * KVSTORE_IO etc.: in place, but the directory could not be synced (log_out is
- *                  set); or a system call failed (log_out is not).
+/* Writes what is live, as far as the keydir has the log, to a new log in
+ * store.log.compact, which is on the disk on KVSTORE_OK, and builds its keydir,
+ * in the same kind of memory. Neither has its name yet. Only under the writers'
+ * lock, with the log's end settled; the totals are those of the new log, with
+ * one compaction more.
  * KVSTORE_CORRUPT: the keydir does not belong to the log. Build it anew.
- * KVSTORE_BUSY:    another compaction runs. */
-kvstore_status kv_compaction_run(const struct kv_io_file *directory,
-                                 const struct kv_log *log,
-                                 const struct kv_keydir *keydir,
-                                 struct kv_log *log_out,
-                                 struct kv_keydir *keydir_out);
+ * KVSTORE_BUSY:    another compaction runs.
+ * On a failure nothing is left but the old log. */
+kvstore_status kv_compaction_write(const struct kv_io_file *directory,
+                                   const struct kv_log *log,
+                                   const struct kv_keydir *keydir,
+                                   struct kv_log *log_out,
+                                   struct kv_keydir *keydir_out);
+
+/* Renames the new log over the old one, if store.log.compact still is it. */
+kvstore_status kv_compaction_rename(const struct kv_io_file *directory,
+                                    struct kv_log *new_log);
+
+/* Gives up a new log that was not renamed. */
+void kv_compaction_discard(const struct kv_io_file *directory,
+                           struct kv_log *new_log);
 
 #endif

@@ -5,9 +5,9 @@
 #ifndef KV_ENGINE_H
 #define KV_ENGINE_H
 
-#include <stddef.h>
-
 #include "kvstore.h"
+
+#include <stddef.h>
 
 /* Are these a handle and a key? */
 kvstore_status kv_engine_check_key(const kvstore *store,

@@ -2,16 +2,16 @@
 
 /* Opening and closing a store. */
 
+#include "bounds.h"
+#include "error.h"
+#include "handle.h"
+#include "kvstore.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
-
-#include "bounds.h"
-#include "error.h"
-#include "handle.h"
-#include "kvstore.h"
 
 /* --- Options --- */
 
@@ -29,15 +29,13 @@ static bool options_are_valid(const kvstore_options *options)
     for (size_t i = 0; i < count; i++) {
         has_reserved |= options->reserved[i] != 0;
     }
-    bool is_size_known =
-        options->size == 0 || options->size == sizeof *options;
+    bool is_size_known = options->size == 0 || options->size == sizeof *options;
     return is_size_known && !has_reserved &&
            (options->sync == KVSTORE_SYNC_ALWAYS ||
             options->sync == KVSTORE_SYNC_NONE) &&
            options->compaction >= KVSTORE_COMPACT_BACKGROUND &&
            options->compaction <= KVSTORE_COMPACT_MANUAL &&
-           options->lock_timeout_ms >= -1 &&
-           options->compaction_percent <= 100;
+           options->lock_timeout_ms >= -1 && options->compaction_percent <= 100;
 }
 
 static uint64_t effective_threshold(uint64_t stale_bytes)
@@ -79,12 +77,12 @@ void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes)
 
 static kvstore_status no_store(void)
 {
-    return kv_fail_errno(
-        KVSTORE_IO, ENOENT, "the directory holds no store");
+    return kv_fail_errno(KVSTORE_IO, ENOENT, "the directory holds no store");
 }
 
-static kvstore_status
-open_directory(kvstore *store, const char *path, bool may_create)
+static kvstore_status open_directory(kvstore *store,
+                                     const char *path,
+                                     bool may_create)
 {
     kvstore_status status = kv_io_open_directory(path, &store->directory);
     if (status != KVSTORE_OK && may_create &&
@@ -101,31 +99,10 @@ open_directory(kvstore *store, const char *path, bool may_create)
     return status;
 }
 
-static kvstore_status
-open_log(kvstore *store, const char *path, bool may_create)
-{
-    kvstore_status status =
-        kv_log_open(&store->directory, !store->is_read_only, &store->log);
-    atomic_store(&store->owes_directory, status == KVSTORE_OK);
-    if (status != KVSTORE_NOT_FOUND) {
-        return status;
-    }
-    if (!may_create) {
-        return no_store();
-    }
-    /* The directories are there; this brings them to the disk. */
-    status = kv_io_make_directories(path);
-    if (status == KVSTORE_OK) {
-        status = kv_log_create(&store->directory, &store->log);
-    }
-    return status;
-}
-
 static kvstore_status open_files(kvstore *store,
                                  const char *path,
-                                 const kvstore_options *options)
+                                 bool may_create)
 {
-    bool may_create = !options->no_create && !options->read_only;
     bool is_remote = false;
     kvstore_status status = open_directory(store, path, may_create);
     if (status == KVSTORE_OK) {
@@ -135,11 +112,36 @@ static kvstore_status open_files(kvstore *store,
         status = kv_fail(KVSTORE_UNSUPPORTED,
                          "network file systems are not supported");
     }
-    if (status == KVSTORE_OK) {
-        status = open_log(store, path, may_create);
-    }
     if (status == KVSTORE_OK && store->is_exclusive) {
-        status = kv_io_lock(&store->directory, store->lock_timeout_ms);
+        status = kv_io_lock(&store->directory, store->lock_timeout_ms, NULL);
+    }
+    return status;
+}
+
+static kvstore_status load_or_create(kvstore *store,
+                                     const char *path,
+                                     bool may_create)
+{
+    kvstore_status status = kv_handle_load(store);
+    bool is_absent =
+        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOENT;
+    if (!is_absent) {
+        return status;
+    }
+    if (!may_create) {
+        return no_store();
+    }
+    /* The directories are there; this brings them to the disk. */
+    status = kv_io_make_directories(path);
+    struct kv_log log = KV_LOG_NONE;
+    if (status == KVSTORE_OK) {
+        status = kv_log_create(&store->directory, &log);
+    }
+    kv_log_close(&log);
+    if (status == KVSTORE_OK) {
+        store->has_made_log = true;
+        status = kv_handle_load(store);
+        store->has_made_log = false;
     }
     return status;
 }
@@ -157,10 +159,32 @@ static kvstore_status init_gate_condition(kvstore *store)
         }
         (void)pthread_condattr_destroy(&attributes);
     }
-    return result == 0
-               ? KVSTORE_OK
-               : kv_fail_errno(
-                     KVSTORE_NO_MEMORY, result, "cannot make a condition");
+    return result == 0 ? KVSTORE_OK
+                       : kv_fail_errno(KVSTORE_NO_MEMORY,
+                                       result,
+                                       "cannot make a condition");
+}
+
+static kvstore_status init_locks(kvstore *store)
+{
+    kvstore_status status = init_gate_condition(store);
+    if (status == KVSTORE_OK) {
+        status = kv_io_init_rwlock(&store->view_lock);
+        if (status != KVSTORE_OK) {
+            (void)pthread_cond_destroy(&store->gate_opened);
+        }
+    }
+    if (status == KVSTORE_OK) {
+        (void)pthread_mutex_init(&store->gate_mutex, NULL);
+    }
+    return status;
+}
+
+static void destroy_locks(kvstore *store)
+{
+    (void)pthread_rwlock_destroy(&store->view_lock);
+    (void)pthread_cond_destroy(&store->gate_opened);
+    (void)pthread_mutex_destroy(&store->gate_mutex);
 }
 
 /* A handle without files, registered with the fork guard. */
@@ -177,20 +201,20 @@ static kvstore_status create_handle(const kvstore_options *options,
     store->keydir = KV_KEYDIR_NONE;
     store->guard.files[0] = &store->directory;
     store->guard.files[1] = &store->log.file;
+    store->guard.files[2] = &store->keydir.memory.file;
+    store->process_id = kv_io_process_id();
     apply_options(store, options);
-    kvstore_status status = init_gate_condition(store);
+    kvstore_status status = init_locks(store);
     if (status == KVSTORE_OK) {
         status = kv_fork_guard_add(&store->guard);
         if (status != KVSTORE_OK) {
-            (void)pthread_cond_destroy(&store->gate_opened);
+            destroy_locks(store);
         }
     }
     if (status != KVSTORE_OK) {
         kv_io_free(store);
         return status;
     }
-    (void)pthread_mutex_init(&store->gate_mutex, NULL);
-    (void)pthread_rwlock_init(&store->view_lock, NULL);
     *store_out = store;
     return KVSTORE_OK;
 }
@@ -218,9 +242,13 @@ kvstore_status kvstore_open(const char *dir,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = open_files(store, dir, options);
+    bool may_create = !options->no_create && !options->read_only;
+    status = kv_io_boot_id(store->boot_id);
     if (status == KVSTORE_OK) {
-        status = kv_handle_load(store);
+        status = open_files(store, dir, may_create);
+    }
+    if (status == KVSTORE_OK) {
+        status = load_or_create(store, dir, may_create);
     }
     if (status != KVSTORE_OK) {
         kvstore_close(store);
@@ -240,12 +268,9 @@ void kvstore_close(kvstore *store)
         /* A child may not have come to closing its descriptor yet. */
         kv_io_unlock(&store->directory);
         /* A thread of the parent may have been using these at the fork. */
-        (void)pthread_rwlock_destroy(&store->view_lock);
-        (void)pthread_cond_destroy(&store->gate_opened);
-        (void)pthread_mutex_destroy(&store->gate_mutex);
+        destroy_locks(store);
     }
-    kv_keydir_release(&store->keydir);
-    kv_log_close(&store->log);
+    kv_handle_unload(store);
     kv_io_close(&store->directory);
     kv_io_free(store);
 }

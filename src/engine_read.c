@@ -2,16 +2,15 @@
 
 /* The calls that read a store. */
 
-#include "engine.h"
-
-#include <string.h>
-
 #include "bounds.h"
 #include "command.h"
+#include "engine.h"
 #include "error.h"
 #include "handle.h"
 #include "keydir.h"
 #include "kvstore.h"
+
+#include <string.h>
 
 /* Reads leave the handle const: what follows the log behind it is a cache. */
 static kvstore *own(const kvstore *store)
@@ -117,8 +116,7 @@ static kvstore_status look_up(kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_keydir_find(
-        &store->keydir, &store->log, key, key_size, &find);
+    status = kv_keydir_find(&store->keydir, &store->log, key, key_size, &find);
     if (status == KVSTORE_OK) {
         if (!find.is_found) {
             *doubt_out = find.doubt_offset;
@@ -141,8 +139,7 @@ static kvstore_status get(kvstore *store,
     if (doubt_offset != KV_NO_OFFSET) {
         status = kv_handle_rebuild(store);
         if (status == KVSTORE_OK) {
-            status =
-                look_up(store, key, key_size, destination, &doubt_offset);
+            status = look_up(store, key, key_size, destination, &doubt_offset);
         }
         if (doubt_offset != KV_NO_OFFSET) {
             status = kv_fail_at(KVSTORE_CORRUPT,
@@ -219,19 +216,23 @@ kvstore_status kvstore_get_stats(const kvstore *store, kvstore_stats *stats_out)
     if (status != KVSTORE_OK) {
         return status;
     }
-    const struct kv_index_header *header = store->keydir.index.header;
-    const struct kv_index_counts *counts = &header->counts;
-    *stats_out = (kvstore_stats){
-        .keys = counts->keys,
-        .live_bytes = counts->live_bytes,
-        .stale_bytes = counts->stale_bytes,
-        .log_bytes = header->applied,
-        .index_bytes = kv_index_region_size(header->level),
-        .compactions = store->compactions,
-        .damaged_records = counts->damaged_records,
-        .blank_bytes = counts->blank_bytes,
-        .damaged_bytes = counts->damaged_bytes,
-        .damaged_offset = counts->damaged_offset};
+    struct kv_index_totals totals;
+    status = kv_handle_totals(own(store), &totals);
+    if (status != KVSTORE_OK) {
+        kv_handle_end_read(own(store));
+        return status;
+    }
+    const struct kv_index_counts *counts = &totals.counts;
+    *stats_out = (kvstore_stats){.keys = counts->keys,
+                                 .live_bytes = counts->live_bytes,
+                                 .stale_bytes = counts->stale_bytes,
+                                 .log_bytes = totals.applied,
+                                 .index_bytes = store->keydir.memory.size,
+                                 .compactions = totals.compactions,
+                                 .damaged_records = counts->damaged_records,
+                                 .blank_bytes = counts->blank_bytes,
+                                 .damaged_bytes = counts->damaged_bytes,
+                                 .damaged_offset = counts->damaged_offset};
     kv_handle_end_read(own(store));
     return KVSTORE_OK;
 }

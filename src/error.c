@@ -59,8 +59,10 @@ kvstore_status kv_fail(kvstore_status status, const char *format, ...)
     return status;
 }
 
-kvstore_status
-kv_fail_at(kvstore_status status, uint64_t offset, const char *format, ...)
+kvstore_status kv_fail_at(kvstore_status status,
+                          uint64_t offset,
+                          const char *format,
+                          ...)
 {
     va_list arguments;
     va_start(arguments, format);

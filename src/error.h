@@ -6,9 +6,9 @@
 #ifndef KV_ERROR_H
 #define KV_ERROR_H
 
-#include <stdint.h>
-
 #include "kvstore.h"
+
+#include <stdint.h>
 
 #define KV_NO_OFFSET UINT64_MAX
 

@@ -32,9 +32,9 @@ struct fold {
     kv_fold_visit visit;
     void *context;
     struct kv_fold_result result;
-    uint64_t anchor;          /* There is one at this place or behind it. */
-    uint64_t whole_until;     /* Records of a batch before this are whole, */
-    uint64_t broken_until;    /* and before this they are not. */
+    uint64_t anchor;       /* There is one at this place or behind it. */
+    uint64_t whole_until;  /* Records of a batch before this are whole, */
+    uint64_t broken_until; /* and before this they are not. */
 };
 
 /* Decodes the line under a cursor. */
@@ -212,10 +212,8 @@ static kvstore_status judge(struct fold *fold,
         bool is_anchored = is_closed(view);
         kvstore_status status = KVSTORE_OK;
         if (!is_anchored) {
-            status = find_anchor(fold,
-                                 offset + view->pointer.length,
-                                 true,
-                                 &is_anchored);
+            status = find_anchor(
+                fold, offset + view->pointer.length, true, &is_anchored);
         }
         fold->result.is_torn = !is_anchored;
         return status;
@@ -248,8 +246,7 @@ static kvstore_status fold_line(struct fold *fold,
     if (status != KVSTORE_OK || fold->result.is_torn) {
         return status;
     }
-    bool is_last =
-        view->pointer.offset + view->pointer.length == fold->end;
+    bool is_last = view->pointer.offset + view->pointer.length == fold->end;
     if (is_last && !view->is_terminated) {
         item.pointer.length++;
         fold->result.is_unterminated = true;
@@ -270,16 +267,15 @@ kvstore_status kv_fold(const struct kv_log *log,
                        void *context,
                        struct kv_fold_result *result_out)
 {
-    struct fold fold = {
-        .log = log,
-        .end = range.end,
-        .visit = visit,
-        .context = context,
-        .result = {.offset = range.offset,
-                   .follows_damage = range.follows_damage}};
+    struct fold fold = {.log = log,
+                        .end = range.end,
+                        .visit = visit,
+                        .context = context,
+                        .result = {.offset = range.offset,
+                                   .follows_damage = range.follows_damage}};
     struct kv_log_cursor cursor;
-    kvstore_status status = kv_log_cursor_init(
-        &cursor, log, range.offset, range.end, WINDOW_SIZE);
+    kvstore_status status =
+        kv_log_cursor_init(&cursor, log, range.offset, range.end, WINDOW_SIZE);
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;
         struct kv_command command;

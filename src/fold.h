@@ -8,13 +8,13 @@
 #ifndef KV_FOLD_H
 #define KV_FOLD_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "command.h"
 #include "kvstore.h"
 #include "log.h"
 #include "log_pointer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* A line and the verdict on it. */
 struct kv_fold_item {
@@ -41,9 +41,9 @@ struct kv_fold_range {
 };
 
 struct kv_fold_result {
-    uint64_t offset; /* Past the last line visited, its newline counted. */
-    bool follows_damage; /* That line is damaged. */
-    bool is_torn;        /* What stands at offset is an unfinished write. */
+    uint64_t offset;      /* Past the last line visited, its newline counted. */
+    bool follows_damage;  /* That line is damaged. */
+    bool is_torn;         /* What stands at offset is an unfinished write. */
     bool is_unterminated; /* The last line lacks its newline, which is counted
                              all the same: offset is one past the file's end.
                              The next writer adds it. */

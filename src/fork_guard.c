@@ -5,9 +5,9 @@
 
 #include "fork_guard.h"
 
-#include <pthread.h>
-
 #include "error.h"
+
+#include <pthread.h>
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct kv_fork_guard *list;

@@ -8,13 +8,13 @@
 #ifndef KV_FORK_GUARD_H
 #define KV_FORK_GUARD_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-
 #include "io.h"
 #include "kvstore.h"
 
-#define KV_FORK_GUARD_FILES 2
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define KV_FORK_GUARD_FILES 3
 
 struct kv_fork_guard {
     struct kv_io_file *files[KV_FORK_GUARD_FILES]; /* Closed in a child. */

@@ -1,220 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The locks around an open store, and how it follows its log.
+/* The locks around an open store.
  *
  * Invariants:
- * 1. Order of locks: gate, writers' lock (flock on the directory), view.
- * 2. Whoever holds the writers' lock has looked the log up by name after taking
- *    it, so no record goes into a file that a compaction has replaced.
- * 3. The log's end is mended before anything is appended.
- * 4. Readers take no lock but the view's, and never cut. Without the writers'
- *    lock a fold that meets damage is believed only when a second one, a moment
- *    later, meets the same: the first may have run into a writer that was
- *    mending the end.
- * 5. A failed sync is not tried again.
- * 6. Whoever gave the log its name, by creating or compacting it, may have died
- *    before the directory was synced. So a handle that did not do it itself
- *    syncs the directory before it acknowledges anything as durable there. */
+ * 1. Order of locks: gate, writers' lock (flock on the directory), view. The
+ *    writers' lock belongs to a descriptor that all threads share, so only who
+ *    is behind the gate may take it.
+ * 2. The view is put in place of another only behind the gate.
+ * 3. Whoever has the writers' lock has brought the view up after taking it, so
+ *    no record goes into a file that has been replaced.
+ * 4. A failed sync is not tried again. */
 
 #include "handle.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <time.h>
-
 #include "bounds.h"
+#include "compaction.h"
 #include "error.h"
-#include "fold.h"
-#include "recovery.h"
+#include "handle_view.h"
+#include "switchover.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <time.h>
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
-#define BELIEF_PAUSE_NS (2 * NS_PER_MS)
-#define BELIEF_TRIES 5
 
-static kvstore_status fail_poisoned(void)
+/* Somebody who tried for the lock so lately is still waiting; and gets it if
+ * nobody else tries for so long. */
+#define RECENTLY_NS (8 * NS_PER_MS)
+#define YIELD_NS (2 * NS_PER_MS)
+
+/* While a switch is under way, a reader looks this often whether it is over. */
+#define SWITCH_PAUSE_NS (NS_PER_MS / 2)
+
+/* --- The gate --- */
+
+static int64_t deadline_from_now(const struct kvstore *store)
 {
-    return kv_fail(KVSTORE_IO,
-                   "a sync of %s has failed: it takes no writes until it has "
-                   "been compacted",
-                   KV_LOG_NAME);
+    return kv_io_clock_ns() + store->lock_timeout_ms * NS_PER_MS;
 }
-
-/* --- Following the log; the view is held for writing --- */
-
-static bool agree(const struct kv_keydir *a, const struct kv_keydir *b)
-{
-    const struct kv_index_counts *x = &a->index.header->counts;
-    const struct kv_index_counts *y = &b->index.header->counts;
-    return x->damaged_records == y->damaged_records &&
-           x->damaged_bytes == y->damaged_bytes &&
-           x->damaged_offset == y->damaged_offset;
-}
-
-/* Builds a keydir from the log that is open, until two agree (Invariant 4). */
-static kvstore_status build_keydir(const struct kvstore *store,
-                                   bool is_locked,
-                                   struct kv_keydir *keydir_out,
-                                   struct kv_fold_result *result_out)
-{
-    struct kv_keydir earlier = KV_KEYDIR_NONE;
-    for (int i = 0;; i++) {
-        struct kv_io_stat stat;
-        kvstore_status status = kv_io_stat(&store->log.file, &stat);
-        if (status == KVSTORE_OK) {
-            status = kv_recovery_build(
-                &store->log, stat.size, keydir_out, result_out);
-        }
-        bool is_believed =
-            status != KVSTORE_OK || is_locked || i == BELIEF_TRIES ||
-            keydir_out->index.header->counts.damaged_records == 0 ||
-            (earlier.region != NULL && agree(&earlier, keydir_out));
-        kv_keydir_release(&earlier);
-        if (is_believed) {
-            return status;
-        }
-        earlier = *keydir_out;
-        *keydir_out = KV_KEYDIR_NONE;
-        kv_io_sleep_ns(BELIEF_PAUSE_NS);
-    }
-}
-
-static kvstore_status rebuild(struct kvstore *store,
-                              bool is_locked,
-                              struct kv_fold_result *result_out)
-{
-    struct kv_keydir keydir;
-    kvstore_status status =
-        build_keydir(store, is_locked, &keydir, result_out);
-    if (status == KVSTORE_OK) {
-        kv_keydir_release(&store->keydir);
-        store->keydir = keydir;
-        atomic_store(&store->synced, 0);
-    }
-    return status;
-}
-
-/* Another process has compacted: opens the log that now has the name. */
-static kvstore_status reopen(struct kvstore *store,
-                             bool is_locked,
-                             struct kv_fold_result *result_out)
-{
-    struct kv_log old = store->log;
-    kvstore_status status =
-        kv_log_open(&store->directory, !store->is_read_only, &store->log);
-    if (status == KVSTORE_NOT_FOUND) {
-        status = kv_fail_errno(KVSTORE_IO, ENOENT, "%s is gone", KV_LOG_NAME);
-    }
-    if (status == KVSTORE_OK) {
-        status = rebuild(store, is_locked, result_out);
-    }
-    if (status != KVSTORE_OK) {
-        kv_log_close(&store->log);
-        store->log = old;
-        return status;
-    }
-    kv_log_close(&old);
-    atomic_store(&store->is_poisoned, false);
-    atomic_store(&store->owes_directory, true);
-    return KVSTORE_OK;
-}
-
-/* Folds what the log has gained, or all of it if it is not what it was. */
-static kvstore_status follow_growth(struct kvstore *store,
-                                    uint64_t size,
-                                    bool is_locked,
-                                    struct kv_fold_result *result_out)
-{
-    const struct kv_index_header *header = store->keydir.index.header;
-    bool matches = header->applied <= size && !header->is_in_doubt;
-    if (matches) {
-        kvstore_status status =
-            kv_keydir_matches(&store->keydir, &store->log, &matches);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-    }
-    if (!matches) {
-        return rebuild(store, is_locked, result_out);
-    }
-    uint64_t damage_before = header->counts.damaged_records;
-    kvstore_status status = kv_recovery_catch_up(
-        &store->log, size, &store->keydir, result_out);
-    header = store->keydir.index.header;
-    bool met_damage = header->counts.damaged_records != damage_before;
-    if (status == KVSTORE_OK && met_damage && !is_locked) {
-        return rebuild(store, is_locked, result_out);
-    }
-    return status;
-}
-
-/* The view holds all of a log of this size. The newline that the last line
- * lacks is counted already. */
-static bool has_all(const struct kvstore *store, uint64_t size)
-{
-    const struct kv_index_header *header = store->keydir.index.header;
-    return header->applied == size && !header->is_in_doubt;
-}
-
-/* Makes the log's end what a fold of it has found, and durable: unless nothing
- * will be appended to this log any more, because a sync of it has failed. What
- * a newer version wrote is not ours to mend. */
-static kvstore_status settle(struct kvstore *store,
-                             uint64_t size,
-                             const struct kv_fold_result *result)
-{
-    if (store->keydir.index.header->counts.unknown_records > 0) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status =
-        kv_recovery_settle(&store->log, &store->directory, size, result);
-    bool has_changed = result->is_torn || result->is_unterminated;
-    if (status != KVSTORE_OK || !has_changed ||
-        atomic_load(&store->is_poisoned)) {
-        return status;
-    }
-    return kv_handle_sync(store, result->offset);
-}
-
-/* Brings the view up with the log. With the writers' lock, also mends the
- * log's end. */
-static kvstore_status follow(struct kvstore *store, bool is_locked)
-{
-    bool is_current = false;
-    uint64_t size = 0;
-    kvstore_status status =
-        kv_log_look(&store->log, &store->directory, &is_current, &size);
-    if (status != KVSTORE_OK || (is_current && has_all(store, size))) {
-        return status;
-    }
-    struct kv_fold_result result;
-    const struct kv_index_header *header = store->keydir.index.header;
-    if (!is_current) {
-        status = reopen(store, is_locked, &result);
-    } else if (header->applied == size + 1 && !header->is_in_doubt) {
-        result = (struct kv_fold_result){.offset = header->applied,
-                                         .is_unterminated = true};
-    } else {
-        status = follow_growth(store, size, is_locked, &result);
-    }
-    if (status == KVSTORE_OK && is_locked && !is_current) {
-        struct kv_io_stat stat;
-        status = kv_io_stat(&store->log.file, &stat);
-        size = stat.size;
-    }
-    if (status == KVSTORE_OK && is_locked) {
-        status = settle(store, size, &result);
-    }
-    return status;
-}
-
-kvstore_status kv_handle_load(struct kvstore *store)
-{
-    struct kv_fold_result result;
-    return rebuild(store, false, &result);
-}
-
-/* --- Writing --- */
 
 /* Waits until the gate is free, or the deadline has passed. The gate's mutex is
  * held. */
@@ -224,12 +49,11 @@ static void await_gate(struct kvstore *store, int64_t deadline_ns)
                                 .tv_nsec = (long)(deadline_ns % NS_PER_S)};
     int result = 0;
     while (store->is_gate_taken && result == 0) {
-        result = store->lock_timeout_ms == INT32_MAX
-                     ? pthread_cond_wait(&store->gate_opened,
-                                         &store->gate_mutex)
-                     : pthread_cond_timedwait(&store->gate_opened,
-                                              &store->gate_mutex,
-                                              &deadline);
+        result =
+            store->lock_timeout_ms == INT32_MAX
+                ? pthread_cond_wait(&store->gate_opened, &store->gate_mutex)
+                : pthread_cond_timedwait(
+                      &store->gate_opened, &store->gate_mutex, &deadline);
     }
 }
 
@@ -243,8 +67,7 @@ static kvstore_status enter_gate(struct kvstore *store, int64_t deadline_ns)
     store->is_gate_taken = true;
     (void)pthread_mutex_unlock(&store->gate_mutex);
     return is_ours ? KVSTORE_OK
-                   : kv_fail(KVSTORE_BUSY,
-                             "busy: another thread is writing");
+                   : kv_fail(KVSTORE_BUSY, "busy: another thread is writing");
 }
 
 static void leave_gate(struct kvstore *store)
@@ -256,10 +79,55 @@ static void leave_gate(struct kvstore *store)
     (void)pthread_mutex_unlock(&store->gate_mutex);
 }
 
-/* The writers' lock, in the time that is left. */
+/* --- The writers' lock; behind the gate --- */
+
+/* Says who holds the lock, as far as the index tells. */
+static kvstore_status tell_holder(const struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        return KVSTORE_BUSY;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    uint64_t pid = atomic_load(&header->holder_pid);
+    int64_t since_ns = (int64_t)atomic_load(&header->holder_since);
+    int64_t held_ms = (kv_io_clock_ns() - since_ns) / NS_PER_MS;
+    if (pid == 0 || held_ms < 0) {
+        return KVSTORE_BUSY;
+    }
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: process %" PRIu64 " has held the lock for %" PRId64
+                   ".%03" PRId64 " s",
+                   pid,
+                   held_ms / 1000,
+                   held_ms % 1000);
+}
+
+static bool is_signed(const struct kvstore *store)
+{
+    return !store->keydir.is_live ||
+           atomic_load(&store->keydir.index.header->holder_pid) ==
+               store->process_id;
+}
+
+static void sign_as_holder(const struct kvstore *store)
+{
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        struct kv_index_header *header = store->keydir.index.header;
+        atomic_store_explicit(
+            &header->holder_pid, store->process_id, memory_order_relaxed);
+        atomic_store_explicit(&header->holder_since,
+                              (uint64_t)kv_io_clock_coarse_ns(),
+                              memory_order_relaxed);
+    }
+}
+
+/* Takes the lock in the time that is left. */
 static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
 {
     if (store->is_exclusive) {
+        if (!is_signed(store)) {
+            sign_as_holder(store);
+        }
         return KVSTORE_OK; /* Held since the store was opened. */
     }
     int32_t timeout_ms = store->lock_timeout_ms;
@@ -267,59 +135,251 @@ static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
         int64_t left_ms = (deadline_ns - kv_io_clock_ns()) / NS_PER_MS;
         timeout_ms = left_ms > 0 ? (int32_t)left_ms : 0;
     }
-    return kv_io_lock(&store->directory, timeout_ms);
+    if (store->must_yield) {
+        store->must_yield = false;
+        kv_io_sleep_ns(YIELD_NS);
+    }
+    bool is_shared = store->keydir.is_live && store->keydir.memory.is_writable;
+    kvstore_status status =
+        kv_io_lock(&store->directory,
+                   timeout_ms,
+                   is_shared ? &store->keydir.index.header->waiting : NULL);
+    if (status == KVSTORE_BUSY) {
+        return tell_holder(store);
+    }
+    if (status == KVSTORE_OK) {
+        sign_as_holder(store);
+    }
+    return status;
 }
 
+/* Lets go of the lock. Whoever waits for it tries every millisecond; so that a
+ * busy writer does not always come first, it waits a little before its next
+ * try. */
 static void unlock_writers(struct kvstore *store)
 {
-    if (!store->is_exclusive) {
-        kv_io_unlock(&store->directory);
+    if (store->is_exclusive) {
+        return;
+    }
+    kv_io_unlock(&store->directory);
+    if (store->keydir.is_live) {
+        int64_t waiting_ns =
+            (int64_t)atomic_load(&store->keydir.index.header->waiting);
+        int64_t now_ns = kv_io_clock_coarse_ns();
+        store->must_yield =
+            waiting_ns <= now_ns && now_ns - waiting_ns < RECENTLY_NS;
     }
 }
 
-/* Brings an open view up under the lock, and sees whether it may be written. */
+/* --- Bringing the view up for a reader; behind the gate --- */
+
+/* Follows with the lock, which makes the index whole for everybody. */
+static kvstore_status follow_with_lock(struct kvstore *store,
+                                       int64_t deadline_ns)
+{
+    bool is_whole = false;
+    kvstore_status status = lock_writers(store, deadline_ns);
+    if (status == KVSTORE_OK) {
+        status = kv_view_follow_locked(store, true, &is_whole);
+        unlock_writers(store);
+    }
+    return status;
+}
+
+/* Who may not write folds lines behind the index privately; a torn tail is
+ * none. */
+static kvstore_status read_behind(struct kvstore *store)
+{
+    bool has_lines = false;
+    kvstore_status status = kv_view_has_lines_behind(store, &has_lines);
+    return status == KVSTORE_OK && has_lines ? kv_view_follow_privately(store)
+                                             : status;
+}
+
+/* Lines behind a trusted index: if nobody has the lock, a writer has died, or
+ * somebody has appended by hand. If somebody has it, they are not acknowledged
+ * yet, unless he folds. */
+static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
+{
+    bool is_locked = false;
+    bool is_whole = false;
+    if (store->is_exclusive) {
+        return kv_view_follow_locked(store, true, &is_whole);
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    kvstore_status status =
+        kv_io_try_lock(&store->directory, false, &is_locked);
+    if (status == KVSTORE_OK && is_locked) {
+        status = store->is_read_only
+                     ? read_behind(store)
+                     : kv_view_follow_locked(store, true, &is_whole);
+        unlock_writers(store);
+    } else if (status == KVSTORE_OK &&
+               atomic_load(&header->holder_folds) != 0) {
+        status = follow_with_lock(store, deadline_ns);
+        if (status == KVSTORE_BUSY) {
+            status = kv_view_follow_privately(store);
+        }
+    }
+    return status;
+}
+
+/* Takes the lock at once, and follows with it; or says that somebody has it. */
+static kvstore_status try_to_follow(struct kvstore *store)
+{
+    bool is_locked = store->is_exclusive;
+    bool is_whole = false;
+    kvstore_status status = KVSTORE_OK;
+    if (!is_locked) {
+        status = kv_io_try_lock(&store->directory, false, &is_locked);
+    }
+    if (status != KVSTORE_OK || !is_locked) {
+        return status == KVSTORE_OK ? KVSTORE_BUSY : status;
+    }
+    status = kv_view_follow_locked(store, true, &is_whole);
+    unlock_writers(store);
+    return status;
+}
+
+/* Opens the view by name. Where no index is to be trusted, somebody is switching
+ * and soon done; or one has to be built, by who gets the lock first; or, if
+ * neither comes true in time, this handle goes on alone. */
+static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
+{
+    bool is_behind = false;
+    for (;;) {
+        kvstore_status status = kv_view_open(store, &is_behind);
+        if (status == KVSTORE_OK && is_behind) {
+            status = look_behind(store, deadline_ns);
+        }
+        if (status != KVSTORE_NOT_FOUND) {
+            return status;
+        }
+        bool is_private =
+            store->keydir.memory.region != NULL && !store->keydir.is_live;
+        if (store->is_read_only || is_private) {
+            return kv_view_follow_privately(store);
+        }
+        status = try_to_follow(store);
+        if (status != KVSTORE_BUSY) {
+            return status;
+        }
+        if (store->lock_timeout_ms != INT32_MAX &&
+            kv_io_clock_ns() >= deadline_ns) {
+            return kv_view_follow_privately(store);
+        }
+        kv_io_sleep_ns(SWITCH_PAUSE_NS);
+    }
+}
+
+kvstore_status kv_handle_load(struct kvstore *store)
+{
+    kvstore_status status = bring_up(store, deadline_from_now(store));
+    if (status == KVSTORE_OK && store->is_exclusive) {
+        sign_as_holder(store);
+    }
+    return status;
+}
+
+void kv_handle_unload(struct kvstore *store)
+{
+    kv_keydir_release(&store->keydir);
+    kv_log_close(&store->log);
+}
+
+/* --- Writing --- */
+
+static kvstore_status refuse_child(const struct kvstore *store)
+{
+    return kv_fork_guard_is_child(&store->guard)
+               ? kv_fail(KVSTORE_INVALID,
+                         "a store cannot be used in a child of fork")
+               : KVSTORE_OK;
+}
+
+static kvstore_status fail_poisoned(void)
+{
+    return kv_fail(KVSTORE_IO,
+                   "a sync of %s has failed: it takes no writes until it has "
+                   "been compacted",
+                   KV_LOG_NAME);
+}
+
+/* Whoever made an index live has synced the directory. With a view in private
+ * memory, this handle does, once for each log. */
+static kvstore_status pay_directory(struct kvstore *store)
+{
+    if (store->keydir.is_live || !store->is_durable ||
+        !atomic_load(&store->owes_directory)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_io_sync(&store->directory);
+    if (status == KVSTORE_OK) {
+        atomic_store(&store->owes_directory, false);
+    } else {
+        kv_view_poison(store);
+    }
+    return status;
+}
+
+/* What is written by a view in private memory, others learn of only if no index
+ * has a name. */
+static kvstore_status check_unnamed(const struct kvstore *store)
+{
+    struct kv_io_stat stat;
+    kvstore_status status =
+        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
+    if (status == KVSTORE_NOT_FOUND) {
+        return KVSTORE_OK;
+    }
+    return status == KVSTORE_OK
+               ? kv_fail(KVSTORE_IO,
+                         "%s can neither be used nor replaced: it takes no "
+                         "writes",
+                         KV_INDEX_NAME)
+               : status;
+}
+
+/* Brings the view up, and sees whether the store may be written. */
 static kvstore_status follow_to_write(struct kvstore *store,
                                       bool takes_poisoned)
 {
-    kvstore_status status = KVSTORE_OK;
-    (void)pthread_rwlock_wrlock(&store->view_lock);
-    if (!atomic_load(&store->is_end_known)) {
-        status = follow(store, true);
-        atomic_store(&store->is_end_known,
-                     store->is_exclusive && status == KVSTORE_OK);
+    bool is_whole = false;
+    kvstore_status status =
+        kv_view_follow_locked(store, store->is_durable, &is_whole);
+    if (status == KVSTORE_OK && !store->keydir.is_live) {
+        status = check_unnamed(store);
     }
-    uint64_t unknown = store->keydir.index.header->counts.unknown_records;
-    (void)pthread_rwlock_unlock(&store->view_lock);
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (unknown > 0) {
+    if (store->keydir.totals.counts.unknown_records > 0) {
         return kv_fail(KVSTORE_UNSUPPORTED,
                        "%s was written by a newer version: it can only be "
                        "read",
                        KV_LOG_NAME);
     }
-    if (!takes_poisoned && atomic_load(&store->is_poisoned)) {
-        return fail_poisoned();
+    if (kv_view_is_poisoned(store)) {
+        /* Nothing is appended to it any more, so its end may stay as it is. */
+        return takes_poisoned ? KVSTORE_OK : fail_poisoned();
     }
-    return store->is_durable && !takes_poisoned
-               ? kv_handle_pay_directory(store)
-               : KVSTORE_OK;
+    if (!is_whole) {
+        status = kv_view_mend(store);
+    }
+    return status == KVSTORE_OK ? pay_directory(store) : status;
 }
 
-kvstore_status kv_handle_begin_write(struct kvstore *store,
-                                     bool takes_poisoned)
+kvstore_status kv_handle_begin_write(struct kvstore *store, bool takes_poisoned)
 {
-    if (kv_fork_guard_is_child(&store->guard)) {
-        return kv_fail(KVSTORE_INVALID,
-                       "a store cannot be used in a child of fork");
+    kvstore_status status = refuse_child(store);
+    if (status != KVSTORE_OK) {
+        return status;
     }
     if (store->is_read_only) {
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
-    int64_t deadline_ns =
-        kv_io_clock_ns() + store->lock_timeout_ms * NS_PER_MS;
-    kvstore_status status = enter_gate(store, deadline_ns);
+    int64_t deadline_ns = deadline_from_now(store);
+    status = enter_gate(store, deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -342,49 +402,141 @@ void kv_handle_end_write(struct kvstore *store)
     leave_gate(store);
 }
 
-/* --- Reading --- */
-
-/* Is the view up with the log? An exclusive handle may know. */
-static kvstore_status is_up(const struct kvstore *store, bool *is_up_out)
+/* A live index changes under its readers; one in private memory must not. */
+static void lock_view_to_apply(struct kvstore *store)
 {
-    *is_up_out = false;
-    bool is_current = true;
-    uint64_t size = store->keydir.index.header->applied;
-    if (!atomic_load(&store->is_end_known)) {
-        kvstore_status status =
-            kv_log_look(&store->log, &store->directory, &is_current, &size);
+    if (!store->keydir.is_live) {
+        (void)pthread_rwlock_wrlock(&store->view_lock);
+    }
+}
+
+static void unlock_view_to_apply(struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        (void)pthread_rwlock_unlock(&store->view_lock);
+    }
+}
+
+kvstore_status kv_handle_prepare(struct kvstore *store,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_keydir_find *older_out)
+{
+    for (;;) {
+        lock_view_to_apply(store);
+        kvstore_status status = kv_keydir_prepare(
+            &store->keydir, &store->log, key, key_size, older_out);
+        unlock_view_to_apply(store);
+        if (status != KVSTORE_CONFLICT) {
+            return status;
+        }
+        status = kv_view_grow(store);
         if (status != KVSTORE_OK) {
             return status;
         }
     }
-    const struct kv_index_header *header = store->keydir.index.header;
-    *is_up_out = is_current &&
-                 (has_all(store, size) ||
-                  (header->applied == size + 1 && !header->is_in_doubt));
+}
+
+void kv_handle_commit(struct kvstore *store,
+                      const struct kv_keydir_find *older,
+                      const struct kv_fold_item *item)
+{
+    lock_view_to_apply(store);
+    kv_keydir_commit(&store->keydir, older, item);
+    unlock_view_to_apply(store);
+}
+
+/* --- Compacting; within a write --- */
+
+static kvstore_status compact_once(struct kvstore *store)
+{
+    struct kv_log log;
+    struct kv_keydir keydir;
+    kvstore_status status = kv_compaction_write(
+        &store->directory, &store->log, &store->keydir, &log, &keydir);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct kv_switchover switchover = {.directory = &store->directory,
+                                       .old_index = kv_view_told_index(store),
+                                       .log = &log,
+                                       .is_log_new = true,
+                                       .keydir = &keydir};
+    status = kv_switchover_run(&switchover);
+    if (!switchover.is_log_in_place) {
+        kv_compaction_discard(&store->directory, &log);
+        kv_keydir_release(&keydir);
+        return status;
+    }
+    kv_view_install(store, &log, &keydir);
+    atomic_store(&store->synced, keydir.totals.applied);
+    atomic_store(&store->poisoned_inode, 0);
+    if (status != KVSTORE_OK) {
+        /* The rename may yet be undone by a power cut. */
+        kv_view_poison(store);
+        return KVSTORE_IO;
+    }
     return KVSTORE_OK;
 }
 
+/* What the caller of a compaction is told. */
+static kvstore_status compaction_status(const struct kvstore *store,
+                                        kvstore_status status,
+                                        uint64_t inode_before)
+{
+    bool is_in_place = store->log.inode != inode_before;
+    bool says_why = status == KVSTORE_OK || status == KVSTORE_NO_MEMORY ||
+                    status == KVSTORE_BUSY || is_in_place;
+    return says_why ? status : kv_fail_as(KVSTORE_COMPACTION_FAILED);
+}
+
+kvstore_status kv_handle_compact(struct kvstore *store)
+{
+    uint64_t inode_before = store->log.inode;
+    kv_index_file_sweep(&store->directory);
+    kvstore_status status = compact_once(store);
+    if (status == KVSTORE_CORRUPT) {
+        /* The index is a cache that may lie; the log does not. */
+        status = kv_view_rebuild_locked(store);
+        if (status == KVSTORE_OK) {
+            status = compact_once(store);
+        }
+    }
+    return compaction_status(store, status, inode_before);
+}
+
+/* --- Reading --- */
+
 kvstore_status kv_handle_begin_read(struct kvstore *store)
 {
-    if (kv_fork_guard_is_child(&store->guard)) {
-        return kv_fail(KVSTORE_INVALID,
-                       "a store cannot be used in a child of fork");
+    kvstore_status status = refuse_child(store);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    bool is_view_up = false;
+    bool is_up = false;
     (void)pthread_rwlock_rdlock(&store->view_lock);
-    kvstore_status status = is_up(store, &is_view_up);
-    if (status == KVSTORE_OK && is_view_up) {
+    status = kv_view_is_up(store, &is_up);
+    if (status == KVSTORE_OK && is_up) {
         return KVSTORE_OK;
     }
     (void)pthread_rwlock_unlock(&store->view_lock);
     if (status != KVSTORE_OK) {
         return status;
     }
-    (void)pthread_rwlock_wrlock(&store->view_lock);
-    status = follow(store, false);
+    /* Other threads of the handle are behind the gate for a moment only, and a
+     * read is not to fail for it, however little time there is for the lock. */
+    int64_t deadline_ns = deadline_from_now(store);
+    int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
+    status = enter_gate(store, deadline_ns > gate_ns ? deadline_ns : gate_ns);
     if (status != KVSTORE_OK) {
-        (void)pthread_rwlock_unlock(&store->view_lock);
+        return status;
     }
+    status = bring_up(store, deadline_ns);
+    if (status == KVSTORE_OK) {
+        /* Read by before anybody behind the gate can change it. */
+        (void)pthread_rwlock_rdlock(&store->view_lock);
+    }
+    leave_gate(store);
     return status;
 }
 
@@ -393,12 +545,38 @@ void kv_handle_end_read(struct kvstore *store)
     (void)pthread_rwlock_unlock(&store->view_lock);
 }
 
+kvstore_status kv_handle_totals(struct kvstore *store,
+                                struct kv_index_totals *totals_out)
+{
+    if (!store->keydir.is_live) {
+        *totals_out = store->keydir.totals;
+        return KVSTORE_OK;
+    }
+    if (!kv_index_load_totals(&store->keydir.index, totals_out)) {
+        return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
+    }
+    return KVSTORE_OK;
+}
+
 kvstore_status kv_handle_rebuild(struct kvstore *store)
 {
-    struct kv_fold_result result;
-    (void)pthread_rwlock_wrlock(&store->view_lock);
-    kvstore_status status = rebuild(store, false, &result);
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    int64_t deadline_ns = deadline_from_now(store);
+    kvstore_status status = enter_gate(store, deadline_ns);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (store->is_read_only) {
+        status = kv_view_follow_privately(store);
+    } else {
+        status = lock_writers(store, deadline_ns);
+        if (status == KVSTORE_OK) {
+            status = kv_view_rebuild_locked(store);
+            unlock_writers(store);
+        } else if (status == KVSTORE_BUSY) {
+            status = kv_view_follow_privately(store);
+        }
+    }
+    leave_gate(store);
     return status;
 }
 
@@ -406,12 +584,12 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 {
-    if (atomic_load(&store->is_poisoned)) {
+    if (kv_view_is_poisoned(store)) {
         return fail_poisoned();
     }
     kvstore_status status = kv_io_sync_data(&store->log.file);
     if (status != KVSTORE_OK) {
-        atomic_store(&store->is_poisoned, true);
+        kv_view_poison(store);
     } else if (atomic_load(&store->synced) < end) {
         atomic_store(&store->synced, end);
     }
@@ -420,23 +598,9 @@ kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end)
 {
-    if (!store->is_durable || end <= atomic_load(&store->synced) ||
-        atomic_load(&store->is_poisoned)) {
+    if (store->keydir.is_live || !store->is_durable ||
+        end <= atomic_load(&store->synced) || kv_view_is_poisoned(store)) {
         return KVSTORE_OK;
     }
-    return kv_handle_sync(store, store->keydir.index.header->applied);
-}
-
-kvstore_status kv_handle_pay_directory(struct kvstore *store)
-{
-    if (!atomic_load(&store->owes_directory)) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_io_sync(&store->directory);
-    if (status == KVSTORE_OK) {
-        atomic_store(&store->owes_directory, false);
-    } else {
-        atomic_store(&store->is_poisoned, true);
-    }
-    return status;
+    return kv_handle_sync(store, store->keydir.totals.applied);
 }

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 
-/* An open store: the locks around it, and how it is kept up with a log that
- * other processes write, too. The public calls are made of these steps. */
+/* An open store: the locks around it, and the pair of log and index that it
+ * goes by, which other processes may change at any time. The public calls are
+ * made of these steps. */
 
 #ifndef KV_HANDLE_H
 #define KV_HANDLE_H
-
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "fork_guard.h"
 #include "io.h"
 #include "keydir.h"
 #include "kvstore.h"
 #include "log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct kvstore {
     struct kv_fork_guard guard;
@@ -27,61 +28,84 @@ struct kvstore {
     int32_t lock_timeout_ms; /* As kv_io_lock() has it. */
     uint32_t compaction_percent;
     _Atomic uint64_t compaction_threshold;
+    bool has_made_log; /* A moment ago: nobody else can have an index of it. */
+    uint64_t process_id;
+    uint64_t boot_id[2];
 
     /* The gate: one writer of this handle at a time. */
     pthread_mutex_t gate_mutex;
     pthread_cond_t gate_opened;
     bool is_gate_taken;
-    /* Changed behind the gate: */
-    atomic_bool is_end_known; /* An exclusive handle has followed the log since
-                                 it took the lock, and everything written since
-                                 was applied: nothing can have changed. */
+    /* Behind the gate: */
+    bool must_yield; /* Somebody was waiting when this handle let go of the
+                        lock. */
     uint64_t compaction_retry_bytes; /* After a failure none is tried before
                                         so many bytes are stale. */
 
-    /* The view: what reads go by. Held for writing while it changes. */
+    /* The view: the pair that reads and writes go by. Held for writing while
+     * it changes; a live index changes without that. */
     pthread_rwlock_t view_lock;
     struct kv_log log;
     struct kv_keydir keydir;
-    uint64_t compactions;
 
-    _Atomic uint64_t synced; /* The log up to here is on the disk. */
-    atomic_bool is_poisoned; /* A sync failed: nothing more is written here. */
-    atomic_bool owes_directory; /* Whoever gave the log its name may have died
-                                   before the directory was synced. */
+    _Atomic int64_t checked_ns; /* When the names were last looked at. */
+    _Atomic uint64_t synced;    /* A private view's log up to here is on the
+                                   disk. */
+    _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
+    atomic_bool owes_directory; /* Whoever gave a private view's log its name
+                                   may have died before the directory was
+                                   synced. */
 };
 
-/* Folds the log of a new handle. No lock is held yet. */
+/* Opens the log by its name, and the view with it. No lock is held yet. */
 kvstore_status kv_handle_load(struct kvstore *store);
 
-/* Begins a write: goes through the gate, takes the writers' lock, follows the
- * log, mends its end. From here to kv_handle_end_write() the log is as long as
- * header->applied says, and nobody else writes. takes_poisoned: also go on
- * where a sync has failed. */
+/* Begins a write: goes through the gate, takes the writers' lock, brings the
+ * view up with the log, mends the log's end. From here to kv_handle_end_write()
+ * the log ends at keydir.totals.applied, and nobody else writes.
+ * takes_poisoned: also go on where a sync has failed. */
 kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      bool takes_poisoned);
 void kv_handle_end_write(struct kvstore *store);
 
-/* Begins a read: the view is up with the log, and stays as it is up to
+/* Within a write: finds the place of a key whose record is about to be written,
+ * and makes room for it. The caller releases older_out on KVSTORE_OK. */
+kvstore_status kv_handle_prepare(struct kvstore *store,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_keydir_find *older_out);
+
+/* Within a write: applies the record that was prepared for, and appended. */
+void kv_handle_commit(struct kvstore *store,
+                      const struct kv_keydir_find *older,
+                      const struct kv_fold_item *item);
+
+/* Within a write: compacts the log. */
+kvstore_status kv_handle_compact(struct kvstore *store);
+
+/* Begins a read: the view is up with the log, and stays open up to
  * kv_handle_end_read(). */
 kvstore_status kv_handle_begin_read(struct kvstore *store);
 void kv_handle_end_read(struct kvstore *store);
 
-/* Folds the log anew, because the view was found to be wrong. Not within a
- * read. */
+/* Within a read: the totals of the view. */
+kvstore_status kv_handle_totals(struct kvstore *store,
+                                struct kv_index_totals *totals_out);
+
+/* Builds the index anew, because it was found to be wrong. Not within a read or
+ * a write. */
 kvstore_status kv_handle_rebuild(struct kvstore *store);
 
-/* In a durable handle: makes sure that the log up to an offset is on the disk
- * before what stands there is told. Within a read. After a failed sync nothing
+/* Within a read, in a durable handle: makes sure that the log up to an offset
+ * is on the disk before what stands there is told. After a failed sync nothing
  * is made sure of any more, and reads go on. */
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end);
 
-/* Syncs the log up to an offset; poisons the handle where that fails, and is
- * refused where it has. Within a read or a write. */
+/* Within a read or a write: syncs the log up to an offset. Poisons it where
+ * that fails, and is refused where it has. */
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end);
 
-/* Syncs the directory, once for each log that the handle did not name itself:
- * before anything is acknowledged in it. Within a read or a write. */
-kvstore_status kv_handle_pay_directory(struct kvstore *store);
+/* Closes what the view holds. */
+void kv_handle_unload(struct kvstore *store);
 
 #endif

@@ -3,24 +3,28 @@
 /* The hash index. What its slots lead to is compared above.
  *
  * Invariants:
- * 1. Every key that occurs in the log up to header->applied has exactly one
+ * 1. Every key that occurs in the log up to totals.applied has exactly one
  *    slot without the flag, and it points at the key's newest record, Set or
  *    Remove. A key that a damaged line tells has one slot with the flag besides,
  *    at the newest such line.
  * 2. A slot is one aligned 64-bit word, stored and loaded atomically; 0 is an
  *    empty one. Its offset only grows. It never moves and is never emptied, so
  *    a walk that meets an empty slot has seen all that there is.
- * 3. A slot stands in one of the KV_INDEX_REACH buckets from its hash's home
- *    on. So a walk is bounded, and the home can be told from the place and the
- *    low bits of the hash that the slot keeps.
+ * 3. A slot stands in one of the KV_INDEX_REACH buckets of its hash's walk. The
+ *    walk begins at the home bucket and goes on by a step, an odd number that
+ *    the tag tells. So it is bounded, and from a slot and its place the home can
+ *    be told: bucket - i * step agrees with the home in the low bits for one i
+ *    below KV_INDEX_REACH only.
+ * 4. Totals are published after the slots that they count. So who finds slots
+ *    beyond totals.applied knows that a writer died between the two.
  *
  * A slot, from the low bits on:
  *
  *     offset 44 | size class 5 | flag 1 | hash 14
  *
- * The 14 bits of the hash are its lowest 4, which tell the home, and 10 more
- * from bit tag_level on, which tell keys apart. Growing by one level uses up
- * one of the 10; kv_index_can_spread() keeps 5. */
+ * The 14 bits of the hash are its lowest 5, those of the home bucket, and the
+ * tag: 9 more from bit tag_level on, which tell keys apart. Growing by one level
+ * uses up one of the 9; kv_index_can_spread() keeps 5. */
 
 #include "index.h"
 
@@ -28,21 +32,28 @@
 #include <string.h>
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "bounds.h"
 
+#include <xxhash.h>
+
 #define BUCKET_SLOTS 8u /* One cache line. */
-#define KV_INDEX_REACH 16u
-#define HEADER_SIZE 4096u
+#define KV_INDEX_REACH 32u
+#define HEADER_SIZE KV_INDEX_HEADER_SIZE
+
+/* "kvindex" and a number that changes with the layout. As one word it also
+ * tells the byte order. */
+#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(1) << 56)
+
+/* How often a reader of totals tries again when they change under it. */
+#define LOAD_TRIES 1000
 
 #define OFFSET_BITS 44
 #define CLASS_BITS 5
 #define CLASS_SHIFT OFFSET_BITS
 #define FLAG_SHIFT (CLASS_SHIFT + CLASS_BITS)
 #define HASH_SHIFT (FLAG_SHIFT + 1)
-#define HOME_BITS 4
-#define TAG_BITS 10
+#define HOME_BITS 5
+#define TAG_BITS 9
 #define TAG_BITS_MIN 5
 
 static_assert(HASH_SHIFT + HOME_BITS + TAG_BITS == 64, "a slot is one word");
@@ -52,24 +63,24 @@ static_assert(KV_OFFSET_MAX == (UINT64_C(1) << OFFSET_BITS) - 1, "offset fits");
 
 static uint64_t slot_count(const struct kv_index *index)
 {
-    return (uint64_t)BUCKET_SLOTS << index->header->level;
+    return (uint64_t)BUCKET_SLOTS << index->level;
 }
 
 /* --- Size classes: 32, 64, 128, ... bytes --- */
 
-static uint64_t class_size(unsigned class)
+static uint64_t class_size(unsigned number)
 {
-    return UINT64_C(32) << (class - 1);
+    return UINT64_C(32) << (number - 1);
 }
 
 /* Never 0, so that no pointer makes an empty slot. */
 static unsigned size_class(uint64_t length)
 {
-    unsigned class = 1;
-    while (class_size(class) < length && class < (1u << CLASS_BITS) - 1) {
-        class++;
+    unsigned number = 1;
+    while (class_size(number) < length && number < (1u << CLASS_BITS) - 1) {
+        number++;
     }
-    return class;
+    return number;
 }
 
 /* --- Slots --- */
@@ -77,15 +88,22 @@ static unsigned size_class(uint64_t length)
 static uint64_t slot_hash_bits(const struct kv_index *index, uint64_t hash)
 {
     uint64_t home_bits = hash & ((1u << HOME_BITS) - 1);
-    uint64_t tag = (hash >> index->header->tag_level) & ((1u << TAG_BITS) - 1);
+    uint64_t tag = (hash >> index->tag_level) & ((1u << TAG_BITS) - 1);
     return tag << HOME_BITS | home_bits;
+}
+
+/* How far apart the buckets of a walk are: odd, so that it comes back to none
+ * of them early, and spread over the whole table. */
+static uint64_t walk_step(uint64_t hash_bits)
+{
+    return (hash_bits >> HOME_BITS) * UINT64_C(0x9e3779b97f4a7c16) + 1;
 }
 
 static struct kv_index_entry slot_entry(uint64_t word)
 {
-    unsigned class =
+    unsigned number =
         (unsigned)(word >> CLASS_SHIFT) & ((1u << CLASS_BITS) - 1);
-    uint64_t size = class_size(class == 0 ? 1 : class);
+    uint64_t size = class_size(number == 0 ? 1 : number);
     return (struct kv_index_entry){
         .offset = word & KV_OFFSET_MAX,
         .about_size = size < KV_LINE_SIZE_MAX ? (size_t)size : KV_LINE_SIZE_MAX,
@@ -125,25 +143,109 @@ unsigned kv_index_level_for(uint64_t key_count)
     return level;
 }
 
+static struct kv_index index_in(void *region)
+{
+    const struct kv_index_header *header = region;
+    return (struct kv_index){
+        .header = region,
+        .slots = (_Atomic uint64_t *)(void *)((char *)region + HEADER_SIZE),
+        .seed = header->seed,
+        .level = header->level,
+        .tag_level = header->tag_level};
+}
+
 struct kv_index kv_index_format(void *region, unsigned level, uint64_t seed)
 {
     assert(level >= KV_INDEX_LEVEL_MIN && level <= KV_INDEX_LEVEL_MAX);
-    memset(region, 0, kv_index_region_size(level));
-    struct kv_index index = {
-        .header = region,
-        .slots = (_Atomic uint64_t *)(void *)((char *)region + HEADER_SIZE)};
-    index.header->seed = seed;
-    index.header->level = level;
-    index.header->tag_level = level;
-    index.header->counts.damaged_offset = UINT64_MAX;
+    struct kv_index_header *header = region;
+    header->magic = MAGIC;
+    header->region_size = kv_index_region_size(level);
+    header->seed = seed;
+    header->level = level;
+    header->tag_level = level;
+    atomic_store(&header->state, KV_INDEX_SWITCHING);
+    struct kv_index index = index_in(region);
+    struct kv_index_totals totals = kv_index_no_totals();
+    kv_index_store_totals(&index, &totals);
     return index;
+}
+
+static uint64_t fixed_hash(const struct kv_index_header *header)
+{
+    return XXH3_64bits(header, offsetof(struct kv_index_header, fixed_hash));
+}
+
+void kv_index_seal(struct kv_index *index,
+                   const struct kv_index_identity *identity)
+{
+    index->header->identity = *identity;
+    index->header->fixed_hash = fixed_hash(index->header);
+}
+
+bool kv_index_attach(void *region, size_t size, struct kv_index *index_out)
+{
+    assert(size >= HEADER_SIZE);
+    *index_out = index_in(region);
+    const struct kv_index *index = index_out;
+    return index->header->magic == MAGIC &&
+           index->header->fixed_hash == fixed_hash(index->header) &&
+           index->level >= KV_INDEX_LEVEL_MIN &&
+           index->level <= KV_INDEX_LEVEL_MAX &&
+           index->tag_level >= KV_INDEX_LEVEL_MIN &&
+           index->tag_level <= index->level &&
+           index->level - index->tag_level <= TAG_BITS - TAG_BITS_MIN &&
+           index->header->region_size == size &&
+           size == kv_index_region_size(index->level);
+}
+
+/* --- Totals --- */
+
+struct kv_index_totals kv_index_no_totals(void)
+{
+    return (struct kv_index_totals){.counts.damaged_offset = UINT64_MAX};
+}
+
+void kv_index_store_totals(struct kv_index *index,
+                           const struct kv_index_totals *totals)
+{
+    struct kv_index_header *header = index->header;
+    uint64_t words[KV_INDEX_TOTALS_WORDS + 1];
+    memcpy(words, totals, sizeof *totals);
+    words[KV_INDEX_TOTALS_WORDS] = XXH3_64bits(totals, sizeof *totals);
+
+    uint64_t next = (atomic_load(&header->chooser) + 1) % 2;
+    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
+        atomic_store_explicit(
+            &header->totals[next][i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&header->chooser, next, memory_order_release);
+}
+
+bool kv_index_load_totals(const struct kv_index *index,
+                          struct kv_index_totals *totals_out)
+{
+    const struct kv_index_header *header = index->header;
+    for (int i = 0; i < LOAD_TRIES; i++) {
+        uint64_t words[KV_INDEX_TOTALS_WORDS + 1];
+        uint64_t chosen = atomic_load(&header->chooser) % 2;
+        for (size_t j = 0; j <= KV_INDEX_TOTALS_WORDS; j++) {
+            words[j] = atomic_load_explicit(&header->totals[chosen][j],
+                                            memory_order_relaxed);
+        }
+        memcpy(totals_out, words, sizeof *totals_out);
+        if (XXH3_64bits(totals_out, sizeof *totals_out) ==
+            words[KV_INDEX_TOTALS_WORDS]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint64_t kv_index_hash(const struct kv_index *index,
                        const void *key,
                        size_t key_size)
 {
-    return XXH3_64bits_withSeed(key, key_size, index->header->seed);
+    return XXH3_64bits_withSeed(key, key_size, index->seed);
 }
 
 /* --- Walks --- */
@@ -151,25 +253,41 @@ uint64_t kv_index_hash(const struct kv_index *index,
 struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
                                            uint64_t hash)
 {
-    uint64_t home = hash & ((UINT64_C(1) << index->header->level) - 1);
-    return (struct kv_index_probe){.hash = hash, .slot = home * BUCKET_SLOTS};
+    return (struct kv_index_probe){.hash = hash,
+                                   .hash_bits = slot_hash_bits(index, hash)};
+}
+
+/* The slot that a walk comes to at a step. */
+static uint64_t walk_slot(const struct kv_index *index,
+                          const struct kv_index_probe *probe,
+                          unsigned step)
+{
+    uint64_t bucket =
+        probe->hash + step / BUCKET_SLOTS * walk_step(probe->hash_bits);
+    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
+    return (bucket & last_bucket) * BUCKET_SLOTS + step % BUCKET_SLOTS;
+}
+
+void kv_index_prefetch(const struct kv_index *index, uint64_t hash)
+{
+    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
+    __builtin_prefetch(
+        (const void *)&index->slots[(hash & last_bucket) * BUCKET_SLOTS]);
 }
 
 bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out)
 {
-    uint64_t home = kv_index_probe_start(index, probe->hash).slot;
-    uint64_t hash_bits = slot_hash_bits(index, probe->hash);
     while (probe->step < KV_INDEX_REACH * BUCKET_SLOTS) {
-        probe->slot = (home + probe->step) & (slot_count(index) - 1);
+        probe->slot = walk_slot(index, probe, probe->step);
         uint64_t word = load_slot(index, probe->slot);
         if (word == 0) {
             probe->has_place = true;
             return false;
         }
         probe->step++;
-        if (word >> HASH_SHIFT == hash_bits) {
+        if (word >> HASH_SHIFT == probe->hash_bits) {
             *entry_out = slot_entry(word);
             probe->has_place = true;
             return true;
@@ -180,6 +298,7 @@ bool kv_index_probe_next(const struct kv_index *index,
 }
 
 void kv_index_put(struct kv_index *index,
+                  struct kv_index_totals *totals,
                   const struct kv_index_probe *probe,
                   struct kv_log_pointer pointer,
                   bool is_flagged)
@@ -190,27 +309,28 @@ void kv_index_put(struct kv_index *index,
     assert(old == 0 || slot_entry(old).offset <= pointer.offset);
     assert(old == 0 || slot_entry(old).is_flagged == is_flagged);
     if (old == 0) {
-        index->header->slots_used++;
-        index->header->slots_flagged += is_flagged ? 1 : 0;
+        totals->slots_used++;
+        totals->slots_flagged += is_flagged ? 1 : 0;
     }
     store_slot(index,
                probe->slot,
                pointer.offset |
                    (uint64_t)size_class(pointer.length) << CLASS_SHIFT |
                    (uint64_t)is_flagged << FLAG_SHIFT |
-                   slot_hash_bits(index, probe->hash) << HASH_SHIFT);
+                   probe->hash_bits << HASH_SHIFT);
 }
 
 /* --- Growth --- */
 
-bool kv_index_is_full(const struct kv_index *index)
+bool kv_index_is_full(const struct kv_index *index,
+                      const struct kv_index_totals *totals)
 {
-    return index->header->slots_used >= room_at(index->header->level);
+    return totals->slots_used >= room_at(index->level);
 }
 
 bool kv_index_can_spread(const struct kv_index *index)
 {
-    unsigned used_up = index->header->level - index->header->tag_level;
+    unsigned used_up = index->level - index->tag_level;
     return used_up < TAG_BITS - TAG_BITS_MIN;
 }
 
@@ -218,23 +338,27 @@ bool kv_index_can_spread(const struct kv_index *index)
  * those of its tag. */
 static uint64_t known_hash(const struct kv_index *index, uint64_t slot)
 {
-    const struct kv_index_header *header = index->header;
     uint64_t hash_bits = load_slot(index, slot) >> HASH_SHIFT;
     uint64_t bucket = slot / BUCKET_SLOTS;
-    uint64_t distance = (bucket - hash_bits) & (KV_INDEX_REACH - 1);
-    uint64_t home =
-        (bucket - distance) & ((UINT64_C(1) << header->level) - 1);
-    uint64_t below_tag = home & ((UINT64_C(1) << header->tag_level) - 1);
-    return hash_bits >> HOME_BITS << header->tag_level | below_tag;
+    uint64_t step = walk_step(hash_bits);
+    /* The inverse of the step, modulo 2^64, by Newton's iteration. */
+    uint64_t inverse = step;
+    for (int bits = 3; bits < 64; bits *= 2) {
+        inverse *= 2 - step * inverse;
+    }
+    uint64_t i = (bucket - hash_bits) * inverse & (KV_INDEX_REACH - 1);
+    uint64_t home = (bucket - i * step) & ((UINT64_C(1) << index->level) - 1);
+    uint64_t below_tag = home & ((UINT64_C(1) << index->tag_level) - 1);
+    return hash_bits >> HOME_BITS << index->tag_level | below_tag;
 }
 
 bool kv_index_spread(const struct kv_index *index, struct kv_index *larger)
 {
     assert(kv_index_can_spread(index));
-    assert(larger->header->level == index->header->level + 1);
-    uint32_t level = larger->header->level;
-    *larger->header = *index->header;
-    larger->header->level = level;
+    assert(larger->level == index->level + 1);
+    assert(larger->seed == index->seed);
+    larger->header->tag_level = index->tag_level;
+    larger->tag_level = index->tag_level;
 
     for (uint64_t slot = 0; slot < slot_count(index); slot++) {
         uint64_t word = load_slot(index, slot);

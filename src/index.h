@@ -8,15 +8,15 @@
 #ifndef KV_INDEX_H
 #define KV_INDEX_H
 
+#include "log_pointer.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "log_pointer.h"
-
 /* How the bytes of the log divide, and what was met in it. Live, stale, blank
- * and damaged add up to header->applied. */
+ * and damaged add up to totals.applied. */
 struct kv_index_counts {
     uint64_t keys;            /* Whose newest record is a Set. */
     uint64_t live_bytes;      /* Newest Sets, and records out of our reach. */
@@ -25,27 +25,79 @@ struct kv_index_counts {
     uint64_t blank_bytes;
     uint64_t damaged_bytes;
     uint64_t damaged_records;
-    uint64_t damaged_offset; /* Of the first; UINT64_MAX: none. */
+    uint64_t damaged_offset;  /* Of the first; UINT64_MAX: none. */
     uint64_t unknown_records; /* Of a newer version. */
 };
 
-struct kv_index_header {
-    uint64_t seed;       /* Of the hash. */
-    uint32_t level;      /* 1 << level buckets. */
-    uint32_t tag_level;  /* The level at which the slots' hash bits were cut. */
+/* What the holder of the writers' lock keeps of an index beside its slots.
+ * Words only: they are published as such. */
+struct kv_index_totals {
+    uint64_t applied;        /* The log up to here is in the index. */
+    uint64_t follows_damage; /* 1: what ends there is a damaged line. */
+    uint64_t is_in_doubt;    /* 1: some slot or count is not to be relied on.
+                                Build anew. */
     uint64_t slots_used;
     uint64_t slots_flagged;
-    uint64_t applied;    /* The log up to here is in the index. */
-    bool follows_damage; /* What ends there is a damaged line. */
-    bool is_in_doubt;    /* Some slot leads to no line; build anew. */
+    uint64_t compactions;
     struct kv_log_pointer last; /* The last line applied, and its hash. */
     uint64_t last_hash;
     struct kv_index_counts counts;
 };
 
+#define KV_INDEX_TOTALS_WORDS (sizeof(struct kv_index_totals) / 8)
+#define KV_INDEX_MOUNTS 8
+
+/* Anything else counts as superseded. */
+enum kv_index_state {
+    KV_INDEX_LIVE = 0x4c495645,
+    KV_INDEX_SWITCHING = 0x53574954,
+    KV_INDEX_SUPERSEDED = 0x53555045
+};
+
+/* Which log, and what kernel's memory, an index belongs to. */
+struct kv_index_identity {
+    uint64_t log_device;
+    uint64_t log_inode;
+    uint64_t boot_id[2];
+};
+
+/* The first page of a region. What is not atomic is set before anybody else
+ * can see the region, and stays. */
+struct kv_index_header {
+    uint64_t magic; /* Format, byte order and layout in one. */
+    uint64_t region_size;
+    uint64_t seed;      /* Of the hash. */
+    uint32_t level;     /* 1 << level buckets. */
+    uint32_t tag_level; /* The level at which the slots' hash bits were cut. */
+    struct kv_index_identity identity;
+    uint64_t fixed_hash; /* Of all above. */
+
+    _Atomic uint64_t state;
+    _Atomic uint64_t end; /* The log up to here is whole, and acknowledged or
+                             about to be. */
+    _Atomic uint64_t has_flags;      /* Some slot has the flag. */
+    _Atomic uint64_t poisoned_inode; /* A sync of this log has failed; or 0. */
+    _Atomic uint64_t mount_ids[KV_INDEX_MOUNTS]; /* Trusted; 0: none. */
+    _Atomic uint64_t holder_pid; /* Who took the writers' lock last, since
+                                    when (CLOCK_MONOTONIC, ns), and whether to
+                                    fold or switch. Information, no proof. */
+    _Atomic uint64_t holder_since;
+    _Atomic uint64_t holder_folds;
+    _Atomic uint64_t waiting; /* When somebody last tried for the lock in vain
+                                 (CLOCK_MONOTONIC_COARSE, ns). */
+
+    /* The totals, twice: the chooser says which are the newest. */
+    _Atomic uint64_t chooser;
+    _Atomic uint64_t totals[2][KV_INDEX_TOTALS_WORDS + 1]; /* And a hash. */
+};
+
+/* A region, and what of its header must not change under us. */
 struct kv_index {
     struct kv_index_header *header;
     _Atomic uint64_t *slots;
+    uint64_t seed;
+    uint32_t level;
+    uint32_t tag_level;
 };
 
 #define KV_INDEX_LEVEL_MIN 7u
@@ -57,18 +109,48 @@ size_t kv_index_region_size(unsigned level);
 /* The lowest level that holds this many keys without growing. */
 unsigned kv_index_level_for(uint64_t key_count);
 
-/* Formats a region, aligned for any type, as an empty index. */
-struct kv_index
-kv_index_format(void *region, unsigned level, uint64_t seed);
+/* Formats a region of zeros, aligned for any type, as an empty index whose
+ * state is SWITCHING. */
+struct kv_index kv_index_format(void *region, unsigned level, uint64_t seed);
+
+/* Completes what of the header stays as it is: before anybody else can see the
+ * region. */
+void kv_index_seal(struct kv_index *index,
+                   const struct kv_index_identity *identity);
+
+/* Takes a region that somebody has sealed. False where the header is not one of
+ * ours, of another size, or damaged. */
+bool kv_index_attach(void *region, size_t size, struct kv_index *index_out);
+
+/* Level and size by the header alone, for a file that is not mapped yet. */
+#define KV_INDEX_HEADER_SIZE 4096u
+
+/* --- Totals --- */
+
+struct kv_index_totals kv_index_no_totals(void);
+
+/* Publishes totals: whoever dies on the way leaves the old ones. Under the
+ * writers' lock. */
+void kv_index_store_totals(struct kv_index *index,
+                           const struct kv_index_totals *totals);
+
+/* Loads the newest totals. False where they are damaged, or change all the
+ * time. */
+bool kv_index_load_totals(const struct kv_index *index,
+                          struct kv_index_totals *totals_out);
 
 uint64_t kv_index_hash(const struct kv_index *index,
                        const void *key,
                        size_t key_size);
 
+/* Asks the processor to fetch the bucket where a walk begins. */
+void kv_index_prefetch(const struct kv_index *index, uint64_t hash);
+
 /* A walk along the slots that may belong to a hash. */
 struct kv_index_probe {
     uint64_t hash;
-    uint64_t slot; /* Where the walk stands. */
+    uint64_t hash_bits; /* As slots have them. */
+    uint64_t slot;      /* Where the walk stands. */
     unsigned step;
     bool has_place; /* The slot is a candidate, or empty and may be taken. */
 };
@@ -91,20 +173,22 @@ bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out);
 
-/* Stores a pointer in the slot where the probe stands. */
+/* Stores a pointer in the slot where the probe stands, and counts it. */
 void kv_index_put(struct kv_index *index,
+                  struct kv_index_totals *totals,
                   const struct kv_index_probe *probe,
                   struct kv_log_pointer pointer,
                   bool is_flagged);
 
 /* One more key may not fit. */
-bool kv_index_is_full(const struct kv_index *index);
+bool kv_index_is_full(const struct kv_index *index,
+                      const struct kv_index_totals *totals);
 
 /* May the slots move to the next level by the hash bits that they hold? Else
  * the keys have to be hashed again. */
 bool kv_index_can_spread(const struct kv_index *index);
 
-/* Copies all slots and the header into an empty index one level up. False
+/* Copies all slots into an empty index one level up, of the same seed. False
  * where a slot finds no place there. */
 bool kv_index_spread(const struct kv_index *index, struct kv_index *larger);
 

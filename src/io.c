@@ -1,178 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Every system call and every allocation of the library. The only file that
- * may use what lies beyond POSIX.1-2008. */
-
-#define _GNU_SOURCE
+/* System calls made whole: retried, checked, and described where they fail. */
 
 #include "io.h"
+
+#include "error.h"
+#include "io_system.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/statfs.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "error.h"
+/* S_ISVTX, which POSIX keeps to its XSI option. */
+#define STICKY_BIT 01000
 
 #define DIRECTORY_NAME "the data directory"
-
-/* --- The system's own table --- */
-
-static int system_openat(int dir_fd, const char *name, int flags, mode_t mode)
-{
-    return openat(dir_fd, name, flags, mode);
-}
-
-static int system_dup_high(int fd)
-{
-    return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-}
-
-/* At its limit on file sizes a process gets SIGXFSZ, which would kill a host
- * program. The signal is aimed at the thread that writes, so it can be held
- * back and taken here. */
-static ssize_t
-pwrite_without_signal(int fd, const void *bytes, size_t size, off_t offset)
-{
-    sigset_t size_signal;
-    sigset_t old_mask;
-    sigset_t pending;
-    sigemptyset(&size_signal);
-    sigaddset(&size_signal, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &size_signal, &old_mask);
-    sigpending(&pending);
-    bool was_pending = sigismember(&pending, SIGXFSZ) == 1;
-
-    ssize_t written = pwrite(fd, bytes, size, offset);
-
-    int write_errno = errno;
-    if (written < 0 && write_errno == EFBIG && !was_pending) {
-        static const struct timespec no_wait = {0};
-        (void)sigtimedwait(&size_signal, NULL, &no_wait);
-    }
-    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
-    errno = write_errno;
-    return written;
-}
-
-static ssize_t
-system_pwrite(int fd, const void *bytes, size_t size, off_t offset)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-        limit.rlim_cur != RLIM_INFINITY &&
-        (uint64_t)offset + size > limit.rlim_cur) {
-        return pwrite_without_signal(fd, bytes, size, offset);
-    }
-    return pwrite(fd, bytes, size, offset);
-}
-
-static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
-{
-    return fstatat(dir_fd, name, stat_out, AT_SYMLINK_NOFOLLOW);
-}
-
-static int system_renameat(int dir_fd, const char *from, const char *to)
-{
-    return renameat(dir_fd, from, dir_fd, to);
-}
-
-static int system_unlinkat(int dir_fd, const char *name)
-{
-    return unlinkat(dir_fd, name, 0);
-}
-
-static long system_file_system_type(int fd)
-{
-    struct statfs file_system;
-    return fstatfs(fd, &file_system) == 0 ? (long)file_system.f_type : -1;
-}
-
-static int64_t system_clock_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void system_sleep_ns(int64_t ns)
-{
-    struct timespec duration = {.tv_sec = (time_t)(ns / 1000000000),
-                                .tv_nsec = (long)(ns % 1000000000)};
-    (void)nanosleep(&duration, NULL);
-}
-
-static ssize_t system_getrandom(void *buffer, size_t size)
-{
-    return getrandom(buffer, size, 0);
-}
-
-static const struct kv_io_table system_table = {
-    .openat = system_openat,
-    .close = close,
-    .dup_high = system_dup_high,
-    .pread = pread,
-    .pwrite = system_pwrite,
-    .ftruncate = ftruncate,
-    .fdatasync = fdatasync,
-    .fsync = fsync,
-    .fstat = fstat,
-    .fstatat = system_fstatat,
-    .fchown = fchown,
-    .fchmod = fchmod,
-    .mkdir = mkdir,
-    .renameat = system_renameat,
-    .unlinkat = system_unlinkat,
-    .flock = flock,
-    .file_system_type = system_file_system_type,
-    .clock_ns = system_clock_ns,
-    .sleep_ns = system_sleep_ns,
-    .getrandom = system_getrandom,
-    .malloc = malloc,
-    .free = free,
-};
-
-#ifdef KV_IO_SWAPPABLE
-static const struct kv_io_table *io = &system_table;
-
-const struct kv_io_table *kv_io_system_table(void)
-{
-    return &system_table;
-}
-
-void kv_io_swap_table(const struct kv_io_table *table)
-{
-    io = table;
-}
-#else
-static const struct kv_io_table *const io = &system_table;
-#endif
 
 /* --- Memory --- */
 
 void *kv_io_allocate(size_t size)
 {
-    void *memory = io->malloc(size);
+    void *memory = kv_io_table()->malloc(size);
     if (memory == NULL) {
-        (void)kv_fail(
-            KVSTORE_NO_MEMORY, "out of memory for %zu bytes", size);
+        (void)kv_fail(KVSTORE_NO_MEMORY, "out of memory for %zu bytes", size);
     }
     return memory;
 }
 
 void kv_io_free(void *memory)
 {
-    io->free(memory);
+    kv_io_table()->free(memory);
 }
 
 /* --- Opening --- */
@@ -181,7 +43,8 @@ static int retry_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
     int fd = -1;
     do {
-        fd = io->openat(dir_fd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
+        fd = kv_io_table()->openat(
+            dir_fd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
     } while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -193,9 +56,9 @@ static int above_standard(int fd)
     if (fd < 0 || fd > STDERR_FILENO) {
         return fd;
     }
-    int high_fd = io->dup_high(fd);
+    int high_fd = kv_io_table()->dup_high(fd);
     int dup_errno = errno;
-    (void)io->close(fd);
+    (void)kv_io_table()->close(fd);
     errno = dup_errno;
     return high_fd;
 }
@@ -206,8 +69,8 @@ kvstore_status kv_io_open_directory(const char *path,
     assert(path != NULL);
     *directory_out = KV_IO_FILE_NONE;
 
-    int fd = above_standard(
-        retry_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
+    int fd =
+        above_standard(retry_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
     if (fd < 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot open %s", DIRECTORY_NAME);
@@ -221,7 +84,7 @@ kvstore_status kv_io_open_directory(const char *path,
  * directory above that may not be read cannot be synced. */
 static kvstore_status make_directory(const char *path, const char *above)
 {
-    if (io->mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (kv_io_table()->mkdir(path, 0700) != 0 && errno != EEXIST) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot create '%s'", path);
     }
     int fd = retry_openat(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
@@ -232,10 +95,10 @@ static kvstore_status make_directory(const char *path, const char *above)
                          KVSTORE_IO, errno, "cannot open '%s'", above);
     }
     kvstore_status status = KVSTORE_OK;
-    if (io->fsync(fd) != 0) {
+    if (kv_io_table()->fsync(fd) != 0) {
         status = kv_fail_errno(KVSTORE_IO, errno, "cannot sync '%s'", above);
     }
-    (void)io->close(fd);
+    (void)kv_io_table()->close(fd);
     return status;
 }
 
@@ -311,7 +174,7 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
 void kv_io_close(struct kv_io_file *file)
 {
     if (file->fd >= 0) {
-        (void)io->close(file->fd);
+        (void)kv_io_table()->close(file->fd);
     }
     file->fd = -1;
 }
@@ -324,7 +187,7 @@ static struct kv_io_stat own_stat(const struct stat *stat)
                                .inode = (uint64_t)stat->st_ino,
                                .size = (uint64_t)stat->st_size,
                                .is_regular = S_ISREG(stat->st_mode),
-                               .is_sticky = (stat->st_mode & S_ISVTX) != 0,
+                               .is_sticky = (stat->st_mode & STICKY_BIT) != 0,
                                .mode = stat->st_mode & 0777,
                                .owner = stat->st_uid,
                                .group = stat->st_gid};
@@ -334,7 +197,7 @@ kvstore_status kv_io_stat(const struct kv_io_file *file,
                           struct kv_io_stat *stat_out)
 {
     struct stat stat;
-    if (io->fstat(file->fd, &stat) != 0) {
+    if (kv_io_table()->fstat(file->fd, &stat) != 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot look at %s", file->name);
     }
@@ -347,7 +210,7 @@ kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
                                struct kv_io_stat *stat_out)
 {
     struct stat stat;
-    if (io->fstatat(directory->fd, name, &stat) != 0) {
+    if (kv_io_table()->fstatat(directory->fd, name, &stat) != 0) {
         if (errno == ENOENT) {
             return KVSTORE_NOT_FOUND;
         }
@@ -359,33 +222,43 @@ kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
 
 /* --- Reading and writing --- */
 
+kvstore_status kv_io_read_some(const struct kv_io_file *file,
+                               uint64_t offset,
+                               void *buffer,
+                               size_t size,
+                               size_t *read_out)
+{
+    ssize_t part = 0;
+    do {
+        part = kv_io_table()->pread(file->fd, buffer, size, (off_t)offset);
+    } while (part < 0 && errno == EINTR);
+    *read_out = part < 0 ? 0 : (size_t)part;
+    return part < 0
+               ? kv_fail_errno(KVSTORE_IO, errno, "cannot read %s", file->name)
+               : KVSTORE_OK;
+}
+
 kvstore_status kv_io_read(const struct kv_io_file *file,
                           uint64_t offset,
                           void *buffer,
                           size_t size,
                           size_t *read_out)
 {
-    size_t done = 0;
+    size_t part = 1;
+    kvstore_status status = KVSTORE_OK;
     *read_out = 0;
-    while (done < size) {
-        ssize_t part = io->pread(file->fd,
-                                 (char *)buffer + done,
-                                 size - done,
-                                 (off_t)(offset + done));
-        if (part < 0 && errno == EINTR) {
-            continue;
-        }
-        if (part < 0) {
-            return kv_fail_errno(
-                KVSTORE_IO, errno, "cannot read %s", file->name);
-        }
-        if (part == 0) {
-            break;
-        }
-        done += (size_t)part;
+    while (status == KVSTORE_OK && *read_out < size && part > 0) {
+        status = kv_io_read_some(file,
+                                 offset + *read_out,
+                                 (char *)buffer + *read_out,
+                                 size - *read_out,
+                                 &part);
+        *read_out += part;
     }
-    *read_out = done;
-    return KVSTORE_OK;
+    if (status != KVSTORE_OK) {
+        *read_out = 0;
+    }
+    return status;
 }
 
 kvstore_status kv_io_write(const struct kv_io_file *file,
@@ -395,10 +268,10 @@ kvstore_status kv_io_write(const struct kv_io_file *file,
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t part = io->pwrite(file->fd,
-                                  (const char *)bytes + done,
-                                  size - done,
-                                  (off_t)(offset + done));
+        ssize_t part = kv_io_table()->pwrite(file->fd,
+                                             (const char *)bytes + done,
+                                             size - done,
+                                             (off_t)(offset + done));
         if (part < 0 && errno == EINTR) {
             continue;
         }
@@ -417,7 +290,7 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size)
 {
     int result = 0;
     do {
-        result = io->ftruncate(file->fd, (off_t)size);
+        result = kv_io_table()->ftruncate(file->fd, (off_t)size);
     } while (result != 0 && errno == EINTR);
     if (result != 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot cut %s", file->name);
@@ -429,7 +302,7 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size)
  * lost pages once, and the next call would succeed without them. */
 kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 {
-    if (io->fdatasync(file->fd) != 0) {
+    if (kv_io_table()->fdatasync(file->fd) != 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
     }
     return KVSTORE_OK;
@@ -437,7 +310,7 @@ kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 
 kvstore_status kv_io_sync(const struct kv_io_file *file)
 {
-    if (io->fsync(file->fd) != 0) {
+    if (kv_io_table()->fsync(file->fd) != 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
     }
     return KVSTORE_OK;
@@ -458,14 +331,14 @@ kvstore_status kv_io_adopt(const struct kv_io_file *file,
     bool is_group_same = stat.group == model->group;
     if (!is_owner_same || !is_group_same) {
         is_group_same =
-            io->fchown(file->fd, model->owner, model->group) == 0 ||
+            kv_io_table()->fchown(file->fd, model->owner, model->group) == 0 ||
             is_group_same ||
-            io->fchown(file->fd, (uid_t)-1, model->group) == 0;
+            kv_io_table()->fchown(file->fd, (uid_t)-1, model->group) == 0;
     }
     if (!is_group_same) {
         mode &= (mode_t)~070;
     }
-    if (io->fchmod(file->fd, mode) != 0) {
+    if (kv_io_table()->fchmod(file->fd, mode) != 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot set the mode of %s", file->name);
     }
@@ -476,7 +349,7 @@ kvstore_status kv_io_rename(const struct kv_io_file *directory,
                             const char *from,
                             const char *to)
 {
-    if (io->renameat(directory->fd, from, to) != 0) {
+    if (kv_io_table()->renameat(directory->fd, from, to) != 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot rename %s to %s", from, to);
     }
@@ -486,7 +359,7 @@ kvstore_status kv_io_rename(const struct kv_io_file *directory,
 kvstore_status kv_io_unlink(const struct kv_io_file *directory,
                             const char *name)
 {
-    if (io->unlinkat(directory->fd, name) != 0) {
+    if (kv_io_table()->unlinkat(directory->fd, name) != 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot remove %s", name);
     }
     return KVSTORE_OK;
@@ -498,13 +371,15 @@ kvstore_status kv_io_unlink(const struct kv_io_file *directory,
 #define LOCK_FIRST_PAUSE_NS 20000
 #define LOCK_LONGEST_PAUSE_NS 1000000
 
-kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms)
+kvstore_status kv_io_lock(const struct kv_io_file *file,
+                          int32_t timeout_ms,
+                          _Atomic uint64_t *waiting)
 {
     assert(timeout_ms >= 0);
     int64_t deadline_ns = -1;
     int64_t pause_ns = LOCK_FIRST_PAUSE_NS;
     for (uint64_t attempt = 0;; attempt++) {
-        if (io->flock(file->fd, LOCK_EX | LOCK_NB) == 0) {
+        if (kv_io_table()->flock(file->fd, LOCK_EX | LOCK_NB) == 0) {
             return KVSTORE_OK;
         }
         if (errno == EINTR) {
@@ -514,7 +389,12 @@ kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms)
             return kv_fail_errno(
                 KVSTORE_IO, errno, "cannot lock %s", file->name);
         }
-        int64_t now_ns = io->clock_ns();
+        int64_t now_ns = kv_io_table()->clock_ns();
+        if (waiting != NULL) {
+            atomic_store_explicit(waiting,
+                                  (uint64_t)kv_io_table()->clock_coarse_ns(),
+                                  memory_order_relaxed);
+        }
         if (deadline_ns < 0) {
             deadline_ns = now_ns + (int64_t)timeout_ms * 1000000;
         }
@@ -524,7 +404,7 @@ kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms)
                            file->name);
         }
         if (attempt >= LOCK_SPINS) {
-            io->sleep_ns(pause_ns);
+            kv_io_table()->sleep_ns(pause_ns);
             pause_ns *= 2;
         }
         if (pause_ns > LOCK_LONGEST_PAUSE_NS) {
@@ -535,7 +415,23 @@ kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms)
 
 void kv_io_unlock(const struct kv_io_file *file)
 {
-    (void)io->flock(file->fd, LOCK_UN);
+    (void)kv_io_table()->flock(file->fd, LOCK_UN);
+}
+
+kvstore_status kv_io_try_lock(const struct kv_io_file *file,
+                              bool is_shared,
+                              bool *is_locked_out)
+{
+    int operation = (is_shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+    int result = 0;
+    do {
+        result = kv_io_table()->flock(file->fd, operation);
+    } while (result != 0 && errno == EINTR);
+    *is_locked_out = result == 0;
+    if (result != 0 && errno != EWOULDBLOCK) {
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot lock %s", file->name);
+    }
+    return KVSTORE_OK;
 }
 
 /* From linux/magic.h and the file systems' own sources. */
@@ -557,7 +453,7 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
                                bool *is_remote_out)
 {
     *is_remote_out = false;
-    long type = io->file_system_type(file->fd);
+    long type = kv_io_table()->file_system_type(file->fd);
     if (type == -1) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot look at %s", file->name);
@@ -568,21 +464,142 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
     return KVSTORE_OK;
 }
 
+kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out)
+{
+    off_t end = kv_io_table()->file_end(file->fd);
+    *end_out = end < 0 ? 0 : (uint64_t)end;
+    if (end < 0) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot look at %s", file->name);
+    }
+    return KVSTORE_OK;
+}
+
+/* For file systems that cannot be asked for room without writing. */
+static kvstore_status write_zeros(const struct kv_io_file *file, uint64_t size)
+{
+    static const char zeros[65536];
+    kvstore_status status = KVSTORE_OK;
+    for (uint64_t done = 0; done < size && status == KVSTORE_OK;) {
+        uint64_t left = size - done;
+        size_t part = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        status = kv_io_write(file, done, zeros, part);
+        done += part;
+    }
+    return status;
+}
+
+kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
+                                     uint64_t size)
+{
+    int result = 0;
+    do {
+        result = kv_io_table()->allocate_blocks(file->fd, (off_t)size);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == EOPNOTSUPP) {
+        return write_zeros(file, size);
+    }
+    if (result != 0) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot make room for %s", file->name);
+    }
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_io_map(const struct kv_io_file *file,
+                         size_t size,
+                         bool is_writable,
+                         void **memory_out)
+{
+    *memory_out = NULL;
+    void *memory = kv_io_table()->mmap(size, is_writable, file->fd);
+    if (memory == MAP_FAILED) {
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot map %s", file->name);
+    }
+    *memory_out = memory;
+    return KVSTORE_OK;
+}
+
+void kv_io_unmap(void *memory, size_t size)
+{
+    if (memory != NULL) {
+        (void)kv_io_table()->munmap(memory, size);
+    }
+}
+
+kvstore_status kv_io_boot_id(uint64_t id_out[2])
+{
+    if (kv_io_table()->boot_id(id_out) != 0) {
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot read the boot id");
+    }
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_io_mount_id(const struct kv_io_file *file, uint64_t *id_out)
+{
+    if (kv_io_table()->mount_id(file->fd, id_out) != 0) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot look at %s", file->name);
+    }
+    return KVSTORE_OK;
+}
+
+int64_t kv_io_clock_coarse_ns(void)
+{
+    return kv_io_table()->clock_coarse_ns();
+}
+
+static bool has_ends(const char *name, const char *prefix, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t prefix_size = strlen(prefix);
+    size_t suffix_size = strlen(suffix);
+    return size >= prefix_size + suffix_size &&
+           memcmp(name, prefix, prefix_size) == 0 &&
+           memcmp(name + size - suffix_size, suffix, suffix_size) == 0;
+}
+
+kvstore_status kv_io_list(const struct kv_io_file *directory,
+                          const char *prefix,
+                          const char *suffix,
+                          kv_io_visit_name visit,
+                          void *context)
+{
+    DIR *stream = kv_io_table()->opendir(directory->fd);
+    if (stream == NULL) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot list %s", directory->name);
+    }
+    const struct dirent *entry = NULL;
+    while ((entry = kv_io_table()->readdir(stream)) != NULL) {
+        if (has_ends(entry->d_name, prefix, suffix)) {
+            visit(context, entry->d_name);
+        }
+    }
+    (void)kv_io_table()->closedir(stream);
+    return KVSTORE_OK;
+}
+
+uint64_t kv_io_process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
 int64_t kv_io_clock_ns(void)
 {
-    return io->clock_ns();
+    return kv_io_table()->clock_ns();
 }
 
 void kv_io_sleep_ns(int64_t ns)
 {
-    io->sleep_ns(ns);
+    kv_io_table()->sleep_ns(ns);
 }
 
 kvstore_status kv_io_random(uint64_t *random_out)
 {
     ssize_t size = 0;
     do {
-        size = io->getrandom(random_out, sizeof *random_out);
+        size = kv_io_table()->getrandom(random_out, sizeof *random_out);
     } while (size < 0 && errno == EINTR);
     if (size != (ssize_t)sizeof *random_out) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot get a random seed");

@@ -7,13 +7,16 @@
 #ifndef KV_IO_H
 #define KV_IO_H
 
+#include "kvstore.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-
-#include "kvstore.h"
 
 /* The seam. Each member has the meaning of the call it is named for, errno
  * included. */
@@ -35,6 +38,16 @@ struct kv_io_table {
     int (*renameat)(int dir_fd, const char *from, const char *to);
     int (*unlinkat)(int dir_fd, const char *name);
     int (*flock)(int fd, int operation);
+    int (*allocate_blocks)(int fd, off_t size); /* fallocate(fd, 0, 0, size) */
+    void *(*mmap)(size_t size, bool is_writable, int fd); /* shared */
+    int (*munmap)(void *memory, size_t size);
+    off_t (*file_end)(int fd);                 /* lseek(fd, 0, SEEK_END) */
+    int (*mount_id)(int fd, uint64_t *id_out); /* statx; 0: not known */
+    int (*boot_id)(uint64_t id_out[2]);
+    int64_t (*clock_coarse_ns)(void); /* CLOCK_MONOTONIC_COARSE */
+    DIR *(*opendir)(int dir_fd);      /* A descriptor of its own */
+    struct dirent *(*readdir)(DIR *directory);
+    int (*closedir)(DIR *directory);
     long (*file_system_type)(int fd); /* fstatfs: f_type, or -1 */
     int64_t (*clock_ns)(void);        /* CLOCK_MONOTONIC */
     void (*sleep_ns)(int64_t ns);
@@ -69,10 +82,10 @@ struct kv_io_stat {
 };
 
 enum kv_io_open_mode {
-    KV_IO_READ,          /* An existing file, to read. */
-    KV_IO_WRITE,         /* An existing file, to read and write. */
-    KV_IO_WRITE_CREATE,  /* The same, created with mode 0600 where absent. */
-    KV_IO_CREATE_NEW     /* Must not exist yet. */
+    KV_IO_READ,         /* An existing file, to read. */
+    KV_IO_WRITE,        /* An existing file, to read and write. */
+    KV_IO_WRITE_CREATE, /* The same, created with mode 0600 where absent. */
+    KV_IO_CREATE_NEW    /* Must not exist yet. */
 };
 
 /* Memory. NULL, with the last error set, where there is none. */
@@ -113,6 +126,13 @@ kvstore_status kv_io_read(const struct kv_io_file *file,
                           size_t size,
                           size_t *read_out);
 
+/* Reads what one call gives: some bytes, or none at the end of the file. */
+kvstore_status kv_io_read_some(const struct kv_io_file *file,
+                               uint64_t offset,
+                               void *buffer,
+                               size_t size,
+                               size_t *read_out);
+
 /* Writes all bytes, or fails; a failure may leave a part of them. A limit on
  * file sizes is KVSTORE_IO with EFBIG, and raises no SIGXFSZ. */
 kvstore_status kv_io_write(const struct kv_io_file *file,
@@ -139,14 +159,59 @@ kvstore_status kv_io_unlink(const struct kv_io_file *directory,
 
 /* Takes the lock on a file or directory (flock): tries, spins a little, backs
  * off up to a millisecond. KVSTORE_BUSY after timeout_ms (0: try once,
- * INT32_MAX: for ever). */
-kvstore_status kv_io_lock(const struct kv_io_file *file, int32_t timeout_ms);
+ * INT32_MAX: for ever). waiting: where not NULL, told the coarse time at each
+ * try that fails. */
+kvstore_status kv_io_lock(const struct kv_io_file *file,
+                          int32_t timeout_ms,
+                          _Atomic uint64_t *waiting);
 void kv_io_unlock(const struct kv_io_file *file);
+
+/* Takes the lock at once, alone or with others, or says that it is not to be
+ * had. A lock of this file that is held is given up first. */
+kvstore_status kv_io_try_lock(const struct kv_io_file *file,
+                              bool is_shared,
+                              bool *is_locked_out);
+
+/* The size of a file, cheaper than by kv_io_stat(). */
+kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
+
+/* Gives a new file its size, with room on the disk for all of it: what is
+ * mapped later must not run into a full disk. */
+kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
+                                     uint64_t size);
+
+/* A lock for many readers whose writers are not starved by them. */
+kvstore_status kv_io_init_rwlock(pthread_rwlock_t *lock);
+
+/* Maps a whole file, shared with all who do. */
+kvstore_status kv_io_map(const struct kv_io_file *file,
+                         size_t size,
+                         bool is_writable,
+                         void **memory_out);
+void kv_io_unmap(void *memory, size_t size);
+
+/* The boot and the mount that a file is seen through: what a mapping holds is
+ * known to be in this kernel's memory only while both are the same. Zeros where
+ * the system does not tell. */
+kvstore_status kv_io_boot_id(uint64_t id_out[2]);
+kvstore_status kv_io_mount_id(const struct kv_io_file *file, uint64_t *id_out);
+
+/* A clock that costs next to nothing and moves every few milliseconds. */
+int64_t kv_io_clock_coarse_ns(void);
+
+/* Calls back for each name in a directory that begins and ends so. */
+typedef void (*kv_io_visit_name)(void *context, const char *name);
+kvstore_status kv_io_list(const struct kv_io_file *directory,
+                          const char *prefix,
+                          const char *suffix,
+                          kv_io_visit_name visit,
+                          void *context);
 
 /* Is the file on a network file system? */
 kvstore_status kv_io_is_remote(const struct kv_io_file *file,
                                bool *is_remote_out);
 
+uint64_t kv_io_process_id(void);
 int64_t kv_io_clock_ns(void);
 void kv_io_sleep_ns(int64_t ns);
 

@@ -11,29 +11,44 @@
 #include <string.h>
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "bounds.h"
 #include "error.h"
 #include "io.h"
+
+#include <xxhash.h>
 
 /* --- Memory --- */
 
 kvstore_status kv_keydir_create_at(unsigned level,
                                    uint64_t seed,
+                                   const struct kv_io_file *directory,
+                                   const struct kv_log *log,
                                    struct kv_keydir *keydir_out)
 {
     *keydir_out = KV_KEYDIR_NONE;
-    void *region = kv_io_allocate(kv_index_region_size(level));
-    if (region == NULL) {
-        return KVSTORE_NO_MEMORY;
+    struct kv_keydir keydir = {.directory = directory,
+                               .totals = kv_index_no_totals()};
+    struct kv_io_stat model;
+    kvstore_status status = KVSTORE_OK;
+    if (directory == NULL) {
+        status = kv_index_file_create_private(
+            level, seed, &keydir.memory, &keydir.index);
+    } else {
+        status = kv_io_stat(&log->file, &model);
+        if (status == KVSTORE_OK) {
+            status = kv_index_file_create(
+                directory, &model, level, seed, &keydir.memory, &keydir.index);
+        }
     }
-    *keydir_out = (struct kv_keydir){
-        .index = kv_index_format(region, level, seed), .region = region};
-    return KVSTORE_OK;
+    if (status == KVSTORE_OK) {
+        *keydir_out = keydir;
+    }
+    return status;
 }
 
 kvstore_status kv_keydir_create(uint64_t key_count,
+                                const struct kv_io_file *directory,
+                                const struct kv_log *log,
                                 struct kv_keydir *keydir_out)
 {
     *keydir_out = KV_KEYDIR_NONE;
@@ -42,19 +57,31 @@ kvstore_status kv_keydir_create(uint64_t key_count,
     if (status != KVSTORE_OK) {
         return status;
     }
-    return kv_keydir_create_at(kv_index_level_for(key_count), seed, keydir_out);
+    return kv_keydir_create_at(
+        kv_index_level_for(key_count), seed, directory, log, keydir_out);
 }
 
 void kv_keydir_release(struct kv_keydir *keydir)
 {
-    kv_io_free(keydir->region);
+    kv_index_file_release(keydir->directory, &keydir->memory);
     *keydir = KV_KEYDIR_NONE;
+}
+
+kvstore_status kv_keydir_refresh(struct kv_keydir *keydir)
+{
+    assert(keydir->is_live);
+    struct kv_index_totals totals;
+    if (!kv_index_load_totals(&keydir->index, &totals)) {
+        return KVSTORE_CORRUPT;
+    }
+    keydir->totals = totals;
+    return KVSTORE_OK;
 }
 
 /* --- Keys of lines --- */
 
 kvstore_status kv_keydir_get_key(const struct kv_command *command,
-                                    struct kv_keydir_key *key_out)
+                                 struct kv_keydir_key *key_out)
 {
     const struct kv_text *text = &command->key;
     *key_out = (struct kv_keydir_key){.bytes = text->raw, .size = text->size};
@@ -83,8 +110,7 @@ bool kv_keydir_is_indexed(const struct kv_fold_item *item)
 
 bool kv_keydir_is_flagged(const struct kv_fold_item *item)
 {
-    return item->type == KV_COMMAND_DAMAGED ||
-           item->type == KV_COMMAND_UNKNOWN;
+    return item->type == KV_COMMAND_DAMAGED || item->type == KV_COMMAND_UNKNOWN;
 }
 
 /* --- Finding --- */
@@ -96,10 +122,10 @@ static bool is_record(const struct kv_command *command)
 }
 
 kvstore_status kv_keydir_walk(const struct kv_index *index,
-                           const struct kv_log *log,
-                           const struct kv_keydir_key *key,
-                           bool is_flagged,
-                           struct kv_keydir_find *find)
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              bool is_flagged,
+                              struct kv_keydir_find *find)
 {
     find->is_found = false;
     find->place = kv_index_probe_start(
@@ -109,9 +135,14 @@ kvstore_status kv_keydir_walk(const struct kv_index *index,
         if (entry.is_flagged != is_flagged) {
             continue;
         }
+        if (entry.offset >=
+            atomic_load_explicit(&index->header->end, memory_order_acquire)) {
+            find->doubt_offset = entry.offset;
+            continue;
+        }
         kv_keydir_find_release(find);
-        kvstore_status status = kv_log_read_line(
-            log, entry.offset, entry.about_size, &find->line);
+        kvstore_status status =
+            kv_log_read_line(log, entry.offset, entry.about_size, &find->line);
         if (status == KVSTORE_OK) {
             status = kv_command_decode(
                 find->line.bytes, find->line.size, &find->command);
@@ -155,12 +186,12 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
     struct kv_keydir_key plain = {.bytes = key, .size = key_size};
     kvstore_status status = KVSTORE_OK;
     kv_keydir_find_init(find_out);
-    if (index->header->slots_flagged > 0) {
+    if (atomic_load_explicit(&index->header->has_flags, memory_order_acquire) !=
+        0) {
         status = kv_keydir_walk(index, log, &plain, true, find_out);
         if (status == KVSTORE_OK && find_out->is_found) {
             find_out->flagged_offset = find_out->pointer.offset;
-            find_out->is_unknown =
-                find_out->command.type == KV_COMMAND_UNKNOWN;
+            find_out->is_unknown = find_out->command.type == KV_COMMAND_UNKNOWN;
         }
     }
     if (status == KVSTORE_OK) {
@@ -203,7 +234,8 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
     if (!is_newest) {
         struct kv_keydir_find find;
         kv_keydir_find_init(&find);
-        status = kv_keydir_walk(&keydir->index, log, &key, kv_keydir_is_flagged(item), &find);
+        status = kv_keydir_walk(
+            &keydir->index, log, &key, kv_keydir_is_flagged(item), &find);
         if (status == KVSTORE_OK && find.is_found) {
             *offset_out = find.pointer.offset;
         }
@@ -221,23 +253,41 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
     return status;
 }
 
+kvstore_status kv_keydir_note_last(struct kv_keydir *keydir,
+                                   const struct kv_log *log,
+                                   struct kv_log_pointer pointer)
+{
+    struct kv_log_line line;
+    kvstore_status status =
+        kv_log_read_line(log, pointer.offset, (size_t)pointer.length, &line);
+    if (status == KVSTORE_OK) {
+        keydir->totals.last = pointer;
+        keydir->totals.last_hash = XXH3_64bits(line.bytes, line.size);
+        kv_log_line_release(&line);
+        if (keydir->is_live) {
+            kv_index_store_totals(&keydir->index, &keydir->totals);
+        }
+    }
+    return status;
+}
+
 kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,
                                  const struct kv_log *log,
                                  bool *matches_out)
 {
-    const struct kv_index_header *header = keydir->index.header;
+    const struct kv_index_totals *totals = &keydir->totals;
     *matches_out = true;
-    if (header->last.length == 0) {
+    if (totals->last.length == 0) {
         return KVSTORE_OK;
     }
     struct kv_log_line line;
     kvstore_status status = kv_log_read_line(
-        log, header->last.offset, (size_t)header->last.length, &line);
+        log, totals->last.offset, (size_t)totals->last.length, &line);
     if (status != KVSTORE_OK) {
         return status;
     }
-    *matches_out = line.length == header->last.length &&
-                   XXH3_64bits(line.bytes, line.size) == header->last_hash;
+    *matches_out = line.length == totals->last.length &&
+                   XXH3_64bits(line.bytes, line.size) == totals->last_hash;
     kv_log_line_release(&line);
     return KVSTORE_OK;
 }

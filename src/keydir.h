@@ -7,30 +7,52 @@
 #ifndef KV_KEYDIR_H
 #define KV_KEYDIR_H
 
+#include "command.h"
+#include "fold.h"
+#include "index.h"
+#include "index_file.h"
+#include "kvstore.h"
+#include "log.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "command.h"
-#include "fold.h"
-#include "index.h"
-#include "kvstore.h"
-#include "log.h"
-
 struct kv_keydir {
     struct kv_index index;
-    void *region; /* The index's memory, owned. */
+    struct kv_index_file memory;        /* Where the index stands, owned. */
+    const struct kv_io_file *directory; /* Of its file; NULL: private memory.
+                                           Borrowed. */
+    bool is_live; /* Others see the index: what is applied is published at
+                     once, and growing takes a switch. */
+    /* The totals as this handle last knew or changed them. With a live index
+     * they are true under the writers' lock, after kv_keydir_refresh(). */
+    struct kv_index_totals totals;
 };
-#define KV_KEYDIR_NONE ((struct kv_keydir){.region = NULL})
+#define KV_KEYDIR_NONE ((struct kv_keydir){.memory = {.file = {.fd = -1}}})
 
-/* An empty keydir with room for key_count keys. */
+/* An empty keydir with room for key_count keys: in a new file of the directory,
+ * not named yet and as open as the log, or, where that is NULL, in private
+ * memory. */
 kvstore_status kv_keydir_create(uint64_t key_count,
+                                const struct kv_io_file *directory,
+                                const struct kv_log *log,
                                 struct kv_keydir *keydir_out);
+
+/* The same, one level up or more, with all that is in the keydir. */
+kvstore_status kv_keydir_create_larger(const struct kv_keydir *keydir,
+                                       const struct kv_log *log,
+                                       struct kv_keydir *larger_out);
+
 void kv_keydir_release(struct kv_keydir *keydir);
+
+/* Loads the published totals of a live index. KVSTORE_CORRUPT, without an error
+ * set, where they are damaged. */
+kvstore_status kv_keydir_refresh(struct kv_keydir *keydir);
 
 /* What the index knows of a key. */
 struct kv_keydir_find {
-    bool is_found;             /* It has a newest record, described by: */
+    bool is_found; /* It has a newest record, described by: */
     struct kv_log_pointer pointer;
     struct kv_command command; /* A Set or a Remove; borrows the line. */
     struct kv_log_line line;
@@ -51,17 +73,25 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
                               struct kv_keydir_find *find_out);
 void kv_keydir_find_release(struct kv_keydir_find *find);
 
-/* Makes sure that applying a record of this key will find room. Costs nothing
- * as a rule; the copying of the index where it has to grow, and one read of the
- * log for each key every sixth time. A key that is in the index needs
- * no room. */
-kvstore_status kv_keydir_make_room(struct kv_keydir *keydir,
-                                   const struct kv_log *log,
-                                   const void *key,
-                                   size_t key_size);
+/* Finds the place of a key whose record is about to be written, and makes room
+ * for it; so that kv_keydir_commit() cannot fail. The caller releases older_out
+ * on KVSTORE_OK. Costs a look at the key's older record; the copying of the
+ * index where it has to grow, and one read of the log for each key every fifth
+ * time. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
+ * switched for a larger one. */
+kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
+                                 const struct kv_log *log,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_keydir_find *older_out);
+
+/* Applies the record that was prepared for. Nothing else was applied since. */
+void kv_keydir_commit(struct kv_keydir *keydir,
+                      const struct kv_keydir_find *older,
+                      const struct kv_fold_item *item);
 
 /* Applies a line that begins where the last one ended. On a failure nothing
- * has changed. */
+ * has changed. KVSTORE_CONFLICT as above. */
 kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                                const struct kv_log *log,
                                const struct kv_fold_item *item);
@@ -82,6 +112,12 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
 /* Can the item's key be had through the library? Records of other programs may
  * have an empty or a longer one: kept, counted as live, in no slot. */
 bool kv_keydir_is_reachable(const struct kv_fold_item *item);
+
+/* Notes which line was applied last, if kv_keydir_apply() was not given its
+ * bytes. */
+kvstore_status kv_keydir_note_last(struct kv_keydir *keydir,
+                                   const struct kv_log *log,
+                                   struct kv_log_pointer pointer);
 
 /* Is the last line applied still what it was? */
 kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,

@@ -8,33 +8,33 @@
  *    first change. */
 
 #include "keydir.h"
-
 #include "keydir_walk.h"
 
 #include <assert.h>
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "bounds.h"
 #include "error.h"
 #include "io.h"
+
+#include <xxhash.h>
 
 /* --- Growing --- */
 
 /* Puts a key's slot, with or without the flag, into an index where it has none
  * yet. */
-static bool put_new(struct kv_index *index,
+static bool put_new(struct kv_keydir *keydir,
                     uint64_t hash,
                     struct kv_log_pointer pointer,
                     bool is_flagged)
 {
+    struct kv_index *index = &keydir->index;
     struct kv_index_probe probe = kv_index_probe_start(index, hash);
     struct kv_index_entry other;
     while (kv_index_probe_next(index, &probe, &other)) {
     }
     if (probe.has_place) {
-        kv_index_put(index, &probe, pointer, is_flagged);
+        kv_index_put(index, &keydir->totals, &probe, pointer, is_flagged);
     }
     return probe.has_place;
 }
@@ -42,7 +42,7 @@ static bool put_new(struct kv_index *index,
 /* Reads the line that a slot leads to and hashes its key into a new index. */
 static kvstore_status hash_again(const struct kv_log *log,
                                  const struct kv_index_entry *entry,
-                                 struct kv_index *index,
+                                 struct kv_keydir *larger,
                                  bool *fits_out)
 {
     struct kv_log_line line;
@@ -59,13 +59,13 @@ static kvstore_status hash_again(const struct kv_log *log,
         status = kv_keydir_get_key(&command, &key);
     } else if (status == KVSTORE_OK) {
         /* The line has rotted since it was indexed, and its key with it. */
-        index->header->is_in_doubt = true;
+        larger->totals.is_in_doubt = 1;
     }
     if (key.bytes != NULL) {
         struct kv_log_pointer pointer = {.offset = entry->offset,
                                          .length = line.length};
-        *fits_out = put_new(index,
-                            kv_index_hash(index, key.bytes, key.size),
+        *fits_out = put_new(larger,
+                            kv_index_hash(&larger->index, key.bytes, key.size),
                             pointer,
                             entry->is_flagged);
     }
@@ -75,71 +75,85 @@ static kvstore_status hash_again(const struct kv_log *log,
     return status;
 }
 
-static kvstore_status fill_by_keys(const struct kv_index *index,
+static kvstore_status fill_by_keys(const struct kv_keydir *keydir,
                                    const struct kv_log *log,
-                                   struct kv_index *larger,
+                                   struct kv_keydir *larger,
                                    bool *fits_out)
 {
-    uint32_t level = larger->header->level;
-    *larger->header = *index->header;
-    larger->header->level = level;
-    larger->header->tag_level = level;
-    larger->header->slots_used = 0;
-    larger->header->slots_flagged = 0;
-
+    larger->totals.slots_used = 0;
+    larger->totals.slots_flagged = 0;
     *fits_out = true;
     kvstore_status status = KVSTORE_OK;
     struct kv_index_entry entry;
     for (uint64_t slot = 0; status == KVSTORE_OK && *fits_out &&
-                            kv_index_next_entry(index, &slot, &entry);
+                            kv_index_next_entry(&keydir->index, &slot, &entry);
          slot++) {
         status = hash_again(log, &entry, larger, fits_out);
     }
     return status;
 }
 
-/* Moves everything to a larger index; fits_out: it found room there. */
-static kvstore_status grow_to(struct kv_keydir *keydir,
-                              const struct kv_log *log,
-                              unsigned level,
-                              bool *fits_out)
+/* Copies everything to a larger index; fits_out: it found room there. */
+static kvstore_status copy_to_level(const struct kv_keydir *keydir,
+                                    const struct kv_log *log,
+                                    unsigned level,
+                                    struct kv_keydir *larger_out,
+                                    bool *fits_out)
 {
     const struct kv_index *index = &keydir->index;
-    struct kv_keydir larger;
-    kvstore_status status =
-        kv_keydir_create_at(level, index->header->seed, &larger);
+    kvstore_status status = kv_keydir_create_at(
+        level, index->seed, keydir->directory, log, larger_out);
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (level == index->header->level + 1 && kv_index_can_spread(index)) {
-        *fits_out = kv_index_spread(index, &larger.index);
+    larger_out->totals = keydir->totals;
+    if (level == index->level + 1 && kv_index_can_spread(index)) {
+        *fits_out = kv_index_spread(index, &larger_out->index);
     } else {
-        status = fill_by_keys(index, log, &larger.index, fits_out);
+        status = fill_by_keys(keydir, log, larger_out, fits_out);
     }
     if (status != KVSTORE_OK || !*fits_out) {
-        kv_keydir_release(&larger);
+        kv_keydir_release(larger_out);
         return status;
     }
-    kv_keydir_release(keydir);
-    *keydir = larger;
+    struct kv_index_header *header = larger_out->index.header;
+    atomic_store(&header->end, atomic_load(&index->header->end));
+    atomic_store(&header->has_flags, atomic_load(&index->header->has_flags));
     return KVSTORE_OK;
 }
 
-static kvstore_status grow(struct kv_keydir *keydir, const struct kv_log *log)
+kvstore_status kv_keydir_create_larger(const struct kv_keydir *keydir,
+                                       const struct kv_log *log,
+                                       struct kv_keydir *larger_out)
 {
     bool fits = false;
-    unsigned level = keydir->index.header->level;
+    unsigned level = keydir->index.level;
     while (!fits) {
         level++;
         if (level > KV_INDEX_LEVEL_MAX) {
             return kv_fail(KVSTORE_TOO_LARGE, "the index is at its limit");
         }
-        kvstore_status status = grow_to(keydir, log, level, &fits);
+        kvstore_status status =
+            copy_to_level(keydir, log, level, larger_out, &fits);
         if (status != KVSTORE_OK) {
             return status;
         }
     }
     return KVSTORE_OK;
+}
+
+static kvstore_status grow(struct kv_keydir *keydir, const struct kv_log *log)
+{
+    if (keydir->is_live) {
+        return KVSTORE_CONFLICT;
+    }
+    struct kv_keydir larger;
+    kvstore_status status = kv_keydir_create_larger(keydir, log, &larger);
+    if (status == KVSTORE_OK) {
+        kv_keydir_release(keydir);
+        *keydir = larger;
+    }
+    return status;
 }
 
 /* Walks to a key's slot. Where the key has none, the walk ends on an empty one
@@ -154,7 +168,7 @@ static kvstore_status walk_to_place(struct kv_keydir *keydir,
     for (;;) {
         kvstore_status status =
             kv_keydir_walk(&keydir->index, log, key, is_flagged, find);
-        bool has_room = !kv_index_is_full(&keydir->index) &&
+        bool has_room = !kv_index_is_full(&keydir->index, &keydir->totals) &&
                         find->place.has_place;
         if (status != KVSTORE_OK || find->is_found || has_room) {
             return status;
@@ -166,18 +180,18 @@ static kvstore_status walk_to_place(struct kv_keydir *keydir,
     }
 }
 
-kvstore_status kv_keydir_make_room(struct kv_keydir *keydir,
-                                   const struct kv_log *log,
-                                   const void *key,
-                                   size_t key_size)
+kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
+                                 const struct kv_log *log,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_keydir_find *older_out)
 {
-    if (!kv_index_is_full(&keydir->index)) {
-        return KVSTORE_OK;
-    }
     struct kv_keydir_key plain = {.bytes = key, .size = key_size};
-    struct kv_keydir_find find;
-    kvstore_status status = walk_to_place(keydir, log, &plain, false, &find);
-    kv_keydir_find_release(&find);
+    kvstore_status status =
+        walk_to_place(keydir, log, &plain, false, older_out);
+    if (status != KVSTORE_OK) {
+        kv_keydir_find_release(older_out);
+    }
     return status;
 }
 
@@ -218,35 +232,86 @@ static void count_item(struct kv_index_counts *counts,
     }
 }
 
-/* The older record of a key has become stale. */
-static void count_superseded(struct kv_index_counts *counts,
+/* The older record of a key has become stale. False where the counts cannot
+ * have held it: the index has lied. */
+static bool count_superseded(struct kv_index_counts *counts,
                              const struct kv_keydir_find *older)
 {
     uint64_t length = older->pointer.length;
     if (older->command.type == KV_COMMAND_SET) {
-        assert(counts->keys > 0 && counts->live_bytes >= length);
+        if (counts->keys == 0 || counts->live_bytes < length) {
+            return false;
+        }
         counts->keys--;
         counts->live_bytes -= length;
         counts->stale_bytes += length;
-    } else {
-        assert(counts->tombstone_bytes >= length);
-        counts->tombstone_bytes -= length;
+        return true;
+    }
+    if (counts->tombstone_bytes < length) {
+        return false;
+    }
+    counts->tombstone_bytes -= length;
+    return true;
+}
+
+/* Counts a line in the totals, and publishes them if others look. */
+static void finish_item(struct kv_keydir *keydir,
+                        const struct kv_fold_item *item)
+{
+    struct kv_index_totals *totals = &keydir->totals;
+    count_item(&totals->counts, item);
+    totals->applied = item->pointer.offset + item->pointer.length;
+    totals->follows_damage = item->command->type == KV_COMMAND_DAMAGED;
+    if (item->bytes != NULL) {
+        totals->last = item->pointer;
+        totals->last_hash = XXH3_64bits(item->bytes, item->size);
+    }
+    assert(totals->is_in_doubt != 0 ||
+           totals->counts.live_bytes + totals->counts.stale_bytes +
+                   totals->counts.blank_bytes + totals->counts.damaged_bytes ==
+               totals->applied);
+    atomic_store_explicit(
+        &keydir->index.header->end, totals->applied, memory_order_release);
+    if (keydir->is_live) {
+        kv_index_store_totals(&keydir->index, totals);
     }
 }
 
-static void finish_item(struct kv_index_header *header,
-                        const struct kv_fold_item *item)
+/* Opens what readers may look at, before a slot leads there. */
+static void announce(struct kv_keydir *keydir, const struct kv_fold_item *item)
 {
-    count_item(&header->counts, item);
-    header->applied = item->pointer.offset + item->pointer.length;
-    header->follows_damage = item->command->type == KV_COMMAND_DAMAGED;
-    if (item->bytes != NULL) {
-        header->last = item->pointer;
-        header->last_hash = XXH3_64bits(item->bytes, item->size);
+    struct kv_index_header *header = keydir->index.header;
+    atomic_store_explicit(&header->end,
+                          item->pointer.offset + item->pointer.length,
+                          memory_order_release);
+    if (kv_keydir_is_flagged(item)) {
+        atomic_store_explicit(&header->has_flags, 1, memory_order_release);
     }
-    assert(header->counts.live_bytes + header->counts.stale_bytes +
-               header->counts.blank_bytes + header->counts.damaged_bytes ==
-           header->applied);
+}
+
+/* Points the key's slot at the item. Where it does so already, or leads beyond,
+ * a writer has died between slot and totals: the older record, which the totals
+ * would have to lose, is not to be found any more. */
+static void take_place(struct kv_keydir *keydir,
+                       const struct kv_keydir_find *older,
+                       const struct kv_fold_item *item)
+{
+    struct kv_index_totals *totals = &keydir->totals;
+    bool is_flag = kv_keydir_is_flagged(item);
+    bool is_done =
+        older->is_found && older->pointer.offset >= item->pointer.offset;
+    if (older->doubt_offset != KV_NO_OFFSET || is_done) {
+        totals->is_in_doubt = 1;
+    }
+    if (is_done) {
+        return;
+    }
+    announce(keydir, item);
+    kv_index_put(&keydir->index, totals, &older->place, item->pointer, is_flag);
+    if (older->is_found && !is_flag &&
+        !count_superseded(&totals->counts, older)) {
+        totals->is_in_doubt = 1;
+    }
 }
 
 static kvstore_status put_item(struct kv_keydir *keydir,
@@ -259,26 +324,31 @@ static kvstore_status put_item(struct kv_keydir *keydir,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = walk_to_place(keydir, log, &key, kv_keydir_is_flagged(item), &older);
+    status =
+        walk_to_place(keydir, log, &key, kv_keydir_is_flagged(item), &older);
     if (status == KVSTORE_OK) {
-        struct kv_index_header *header = keydir->index.header;
-        kv_index_put(
-            &keydir->index, &older.place, item->pointer, kv_keydir_is_flagged(item));
-        header->is_in_doubt |= older.doubt_offset != KV_NO_OFFSET;
-        if (older.is_found && !kv_keydir_is_flagged(item)) {
-            count_superseded(&header->counts, &older);
-        }
+        take_place(keydir, &older, item);
     }
     kv_keydir_find_release(&older);
     kv_io_free(key.allocated);
     return status;
 }
 
+void kv_keydir_commit(struct kv_keydir *keydir,
+                      const struct kv_keydir_find *older,
+                      const struct kv_fold_item *item)
+{
+    assert(item->pointer.offset == keydir->totals.applied);
+    assert(kv_keydir_is_indexed(item) && !kv_keydir_is_flagged(item));
+    take_place(keydir, older, item);
+    finish_item(keydir, item);
+}
+
 kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                                const struct kv_log *log,
                                const struct kv_fold_item *item)
 {
-    assert(item->pointer.offset == keydir->index.header->applied);
+    assert(item->pointer.offset == keydir->totals.applied);
     if (item->pointer.offset + item->pointer.length > KV_OFFSET_MAX) {
         return kv_fail_at(KVSTORE_TOO_LARGE,
                           item->pointer.offset,
@@ -291,7 +361,7 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
             return status;
         }
     }
-    finish_item(keydir->index.header, item);
+    finish_item(keydir, item);
     return KVSTORE_OK;
 }
 
@@ -305,13 +375,14 @@ kvstore_status kv_keydir_apply_new(struct kv_keydir *keydir,
             return status;
         }
         uint64_t hash = kv_index_hash(&keydir->index, key.bytes, key.size);
+        announce(keydir, item);
         bool fits =
-            put_new(&keydir->index, hash, item->pointer, kv_keydir_is_flagged(item));
+            put_new(keydir, hash, item->pointer, kv_keydir_is_flagged(item));
         kv_io_free(key.allocated);
         if (!fits) {
             return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
         }
     }
-    finish_item(keydir->index.header, item);
+    finish_item(keydir, item);
     return KVSTORE_OK;
 }

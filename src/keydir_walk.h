@@ -5,11 +5,11 @@
 #ifndef KV_KEYDIR_WALK_H
 #define KV_KEYDIR_WALK_H
 
+#include "keydir.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "keydir.h"
 
 /* A command's key as bytes. Most keys stand in the line as they are; others
  * are decoded into memory that the caller frees. */
@@ -29,8 +29,11 @@ bool kv_keydir_is_indexed(const struct kv_fold_item *item);
  * record: such a line is found beside the key's record, by a flag. */
 bool kv_keydir_is_flagged(const struct kv_fold_item *item);
 
+/* An empty keydir in the same kind of memory as another would be. */
 kvstore_status kv_keydir_create_at(unsigned level,
                                    uint64_t seed,
+                                   const struct kv_io_file *directory,
+                                   const struct kv_log *log,
                                    struct kv_keydir *keydir_out);
 
 void kv_keydir_find_init(struct kv_keydir_find *find);

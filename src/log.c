@@ -13,12 +13,12 @@
 
 #include "log.h"
 
+#include "bounds.h"
+#include "error.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-
-#include "bounds.h"
-#include "error.h"
 
 /* --- The file --- */
 
@@ -47,10 +47,8 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
         return status;
     }
     struct kv_io_file file = KV_IO_FILE_NONE;
-    status = kv_io_open(directory,
-                        KV_LOG_NAME,
-                        is_writable ? KV_IO_WRITE : KV_IO_READ,
-                        &file);
+    status = kv_io_open(
+        directory, KV_LOG_NAME, is_writable ? KV_IO_WRITE : KV_IO_READ, &file);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -129,8 +127,9 @@ kvstore_status kv_log_look(const struct kv_log *log,
 
 /* Makes the line's buffer hold at least capacity bytes; what it holds so far
  * is kept. */
-static kvstore_status
-grow_line(struct kv_log_line *line, size_t used, size_t capacity)
+static kvstore_status grow_line(struct kv_log_line *line,
+                                size_t used,
+                                size_t capacity)
 {
     if (capacity <= sizeof line->inline_bytes) {
         return KVSTORE_OK;
@@ -147,8 +146,10 @@ grow_line(struct kv_log_line *line, size_t used, size_t capacity)
 }
 
 /* Sets the line's size if its end is among the bytes read so far. */
-static bool
-find_line_end(struct kv_log_line *line, size_t from, size_t used, bool at_end)
+static bool find_line_end(struct kv_log_line *line,
+                          size_t from,
+                          size_t used,
+                          bool at_end)
 {
     const char *newline = memchr(line->bytes + from, '\n', used - from);
     if (newline != NULL) {
@@ -179,31 +180,33 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
     if (capacity < sizeof line->inline_bytes / 2) {
         capacity = sizeof line->inline_bytes / 2;
     }
+    if (capacity > KV_LINE_SIZE_MAX) {
+        capacity = KV_LINE_SIZE_MAX;
+    }
     size_t used = 0;
-    for (;;) {
-        if (capacity > KV_LINE_SIZE_MAX) {
-            capacity = KV_LINE_SIZE_MAX;
-        }
-        kvstore_status status = grow_line(line, used, capacity);
+    kvstore_status status = grow_line(line, 0, capacity);
+    while (status == KVSTORE_OK) {
         size_t part = 0;
-        if (status == KVSTORE_OK) {
-            status = kv_io_read(&log->file,
-                                offset + used,
-                                line->bytes + used,
-                                capacity - used,
-                                &part);
-        }
+        status = kv_io_read_some(&log->file,
+                                 offset + used,
+                                 line->bytes + used,
+                                 capacity - used,
+                                 &part);
         if (status != KVSTORE_OK) {
-            kv_log_line_release(line);
-            return status;
+            break;
         }
-        bool at_end = part < capacity - used;
-        if (find_line_end(line, used, used + part, at_end)) {
+        if (find_line_end(line, used, used + part, part == 0)) {
             return KVSTORE_OK;
         }
         used += part;
-        capacity *= 2;
+        if (used == capacity) {
+            capacity = capacity > KV_LINE_SIZE_MAX / 2 ? KV_LINE_SIZE_MAX
+                                                       : capacity * 2;
+            status = grow_line(line, used, capacity);
+        }
     }
+    kv_log_line_release(line);
+    return status;
 }
 
 void kv_log_line_release(struct kv_log_line *line)
@@ -345,8 +348,7 @@ static kvstore_status skip_long_line(struct kv_log_cursor *cursor,
         if (status != KVSTORE_OK) {
             return status;
         }
-        const char *newline =
-            memchr(cursor->window, '\n', cursor->window_size);
+        const char *newline = memchr(cursor->window, '\n', cursor->window_size);
         if (newline != NULL) {
             length = (size_t)(newline - cursor->window) + 1;
         }

@@ -5,13 +5,13 @@
 #ifndef KV_LOG_H
 #define KV_LOG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "io.h"
 #include "kvstore.h"
 #include "log_pointer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define KV_LOG_NAME "store.log"
 #define KV_LOG_COMPACT_NAME "store.log.compact"
@@ -45,8 +45,8 @@ kvstore_status kv_log_look(const struct kv_log *log,
 
 /* A line read from the log. Short ones need no allocation. */
 struct kv_log_line {
-    char *bytes;   /* Without the newline. */
-    size_t size;   /* Bytes of that. */
+    char *bytes;     /* Without the newline. */
+    size_t size;     /* Bytes of that. */
     uint64_t length; /* In the log: the newline counted, also where the last
                         line of the file lacks it still. */
     char *allocated;

@@ -6,23 +6,26 @@
 #ifndef KV_RECOVERY_H
 #define KV_RECOVERY_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "fold.h"
 #include "io.h"
 #include "keydir.h"
 #include "kvstore.h"
 #include "log.h"
 
-/* Folds the whole log, size bytes long, into a new keydir. */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Folds the whole log, size bytes long, into a new keydir: in a file of the
+ * directory without a name, or, where that is NULL, in private memory. */
 kvstore_status kv_recovery_build(const struct kv_log *log,
                                  uint64_t size,
+                                 const struct kv_io_file *directory,
                                  struct kv_keydir *keydir_out,
                                  struct kv_fold_result *result_out);
 
 /* Folds what the log has gained into the keydir. On a failure the keydir holds
- * all lines before the one that failed. */
+ * all lines before the one that failed. KVSTORE_CONFLICT, without an error set:
+ * it is live, and has to be switched for a larger one to go on. */
 kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     uint64_t size,
                                     struct kv_keydir *keydir,

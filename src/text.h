@@ -19,9 +19,9 @@ enum kv_text_form {
 /* A run of text in a line, checked by a scan, or plain bytes from elsewhere.
  * Borrows the line. */
 struct kv_text {
-    const char *raw;         /* As it stands there, without quotes. */
-    size_t raw_size;         /* Bytes of that. */
-    size_t size;             /* Bytes of what it means. */
+    const char *raw; /* As it stands there, without quotes. */
+    size_t raw_size; /* Bytes of that. */
+    size_t size;     /* Bytes of what it means. */
     enum kv_text_form form;
 };
 

@@ -52,6 +52,6 @@ int cli_command_get(const struct cli_options *options,
         result = cli_store_failed(options, "get", key, status);
     }
     kvstore_free(value);
-    kvstore_close(store);
+    cli_store_close(options, store);
     return result;
 }

@@ -50,6 +50,6 @@ int cli_command_rm(const struct cli_options *options,
             break;
         }
     }
-    kvstore_close(store);
+    cli_store_close(options, store);
     return result;
 }

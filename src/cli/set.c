@@ -106,7 +106,7 @@ static int store_value(const struct cli_options *options,
     if (status != KVSTORE_OK) {
         result = cli_store_failed(options, "set", key, status);
     }
-    kvstore_close(store);
+    cli_store_close(options, store);
     return result;
 }
 

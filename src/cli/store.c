@@ -10,6 +10,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -17,8 +18,8 @@ static void warn_of_damage(const kvstore *store)
 {
     kvstore_stats stats;
 
-    /* Whatever keeps the counters from being read will stop the command
-     * itself, and is told then. */
+    /* Whatever keeps the counters from being read has stopped the command
+     * itself, and was told then. */
     if (kvstore_get_stats(store, &stats) != KVSTORE_OK ||
         stats.damaged_records == 0) {
         return;
@@ -28,6 +29,14 @@ static void warn_of_damage(const kvstore *store)
              (uintmax_t)stats.damaged_records,
              stats.damaged_records == 1 ? "line" : "lines",
              (uintmax_t)stats.damaged_offset);
+}
+
+/* Has the last call failed because the store may not be written? */
+static bool is_forbidden(void)
+{
+    int reason = kvstore_last_error()->system_errno;
+
+    return reason == EACCES || reason == EPERM || reason == EROFS;
 }
 
 int cli_store_open(const struct cli_options *options,
@@ -40,10 +49,13 @@ int cli_store_open(const struct cli_options *options,
     wanted.lock_timeout_ms = options->lock_timeout_ms;
     /* A thread would die with the command. */
     wanted.compaction = KVSTORE_COMPACT_INLINE;
-    wanted.read_only = access == CLI_READ;
     wanted.no_create = access != CLI_CREATE;
 
     kvstore_status status = kvstore_open(options->data_dir, &wanted, store_out);
+    if (access == CLI_READ && status == KVSTORE_IO && is_forbidden()) {
+        wanted.read_only = true;
+        status = kvstore_open(options->data_dir, &wanted, store_out);
+    }
     if (status == KVSTORE_IO && wanted.no_create &&
         kvstore_last_error()->system_errno == ENOENT) {
         cli_tell("no store in '%s'", options->data_dir);
@@ -53,10 +65,15 @@ int cli_store_open(const struct cli_options *options,
         cli_tell("cannot open '%s': %s", options->data_dir, cli_reason(status));
         return cli_exit_status(status);
     }
-    if (!options->quiet) {
-        warn_of_damage(*store_out);
-    }
     return CLI_DONE;
+}
+
+void cli_store_close(const struct cli_options *options, kvstore *store)
+{
+    if (!options->quiet) {
+        warn_of_damage(store);
+    }
+    kvstore_close(store);
 }
 
 int cli_store_failed(const struct cli_options *options,

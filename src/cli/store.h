@@ -12,16 +12,20 @@
 
 /* What a command wants of the store. */
 enum cli_access {
-    CLI_READ,   /* A store that is there; nothing is written. */
+    CLI_READ,   /* A store that is there, also by who may not write it. */
     CLI_CHANGE, /* A store that is there. */
     CLI_CREATE  /* A store, made where there is none. */
 };
 
-/* Opens the store and warns of damage in it. Returns CLI_DONE and the handle,
- * to be released with kvstore_close(); else the exit status, and says why. */
+/* Opens the store. Returns CLI_DONE and the handle, to be released with
+ * cli_store_close(); else the exit status, and says why. */
 int cli_store_open(const struct cli_options *options,
                    enum cli_access access,
                    kvstore **store_out);
+
+/* Closes the store. Warns of damage in it, some of which may only have been met
+ * by what the command did. */
+void cli_store_close(const struct cli_options *options, kvstore *store);
 
 /* Tells that a call about a key failed, such as "cannot get 'user' in './data':
  * reason", and returns the exit status. */

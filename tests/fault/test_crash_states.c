@@ -340,9 +340,6 @@ static void sync_is_a_barrier(void **state)
     explore(NULL, "sybyry", &options, &result);
     explore(two_keys, "rycys", &options, &result);
     explore(two_keys, "sCysC", &options, &result);
-    explore(two_keys, "sgs", &options, &result);
-    explore(two_keys, "srg", &options, &result);
-    explore(two_keys, "srsglg", &options, &result);
 
     tell("unsynced", &result);
     assert_true(result.states > 0);

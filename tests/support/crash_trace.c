@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define FD_MAX 1024
 #define NAMES_MAX 8
@@ -50,6 +52,13 @@ static struct crash_event *record(enum crash_event_type type, int inode)
 }
 
 /* --- Names --- */
+
+/* The index is never on the disk for certain, and no power cut leaves one that
+ * may be trusted: it is not traced, and missing in every layout. */
+static bool is_of_index(const char *name)
+{
+    return strncmp(name, "store.index", 11) == 0;
+}
 
 static int find_name(const char *name)
 {
@@ -101,6 +110,49 @@ static int open_inode(const char *name)
 
 /* --- Dying and failing --- */
 
+/* The code goes on when its process is dead, with calls that fail. What it then
+ * stores in the mapped index never happened: the file is put back at revival as
+ * it was at death. */
+static struct {
+    int fd;
+    ssize_t size;
+    char bytes[1 << 16];
+} index_at_death = {.fd = -1};
+
+static void forget_index(void)
+{
+    if (index_at_death.fd >= 0) {
+        (void)close(index_at_death.fd);
+    }
+    index_at_death.fd = -1;
+}
+
+static void save_index(void)
+{
+    char path[sizeof trace.path + 16];
+    forget_index();
+    (void)snprintf(path, sizeof path, "%s/store.index", trace.path);
+    index_at_death.fd = open(path, O_RDWR | O_CLOEXEC);
+    if (index_at_death.fd >= 0) {
+        index_at_death.size = pread(index_at_death.fd,
+                                    index_at_death.bytes,
+                                    sizeof index_at_death.bytes,
+                                    0);
+    }
+}
+
+static void restore_index(void)
+{
+    if (index_at_death.fd >= 0 && index_at_death.size > 0 &&
+        pwrite(index_at_death.fd,
+               index_at_death.bytes,
+               (size_t)index_at_death.size,
+               0) != index_at_death.size) {
+        scratch_die("store.index");
+    }
+    forget_index();
+}
+
 enum fate { DOES, DOES_HALF, DOES_NOTHING };
 
 /* Of a call that changes something. */
@@ -111,6 +163,9 @@ static enum fate change(void)
         return DOES_NOTHING;
     }
     trace.is_dead = ++model.changes == trace.dies_at;
+    if (trace.is_dead) {
+        save_index();
+    }
     return trace.is_dead ? DOES_HALF : DOES;
 }
 
@@ -133,7 +188,9 @@ static int trace_openat(int dir_fd, const char *name, int flags, mode_t mode)
     if (fd < 0 || fd >= FD_MAX) {
         return fd;
     }
-    if (dir_fd == AT_FDCWD) {
+    if (is_of_index(name)) {
+        model.fds[fd] = FD_OTHER;
+    } else if (dir_fd == AT_FDCWD) {
         bool is_root = strcmp(name, trace.root) == 0;
         bool is_store = strcmp(name, trace.path) == 0;
         model.fds[fd] = is_store ? FD_STORE : is_root ? FD_ROOT : FD_OTHER;
@@ -180,7 +237,7 @@ static ssize_t trace_pwrite(int fd,
     trace.has_failed |= is_half;
     ssize_t written =
         real->pwrite(fd, bytes, is_half && size > 1 ? size / 2 : size, offset);
-    if (written > 0) {
+    if (written > 0 && model.fds[fd] != FD_OTHER) {
         struct crash_event *event = record(CRASH_WRITE, model.fds[fd]);
         event->offset = (uint64_t)offset;
         event->size = (size_t)written;
@@ -264,6 +321,9 @@ static int trace_renameat(int dir_fd, const char *from, const char *to)
     }
     int i = find_name(from);
     int result = real->renameat(dir_fd, from, to);
+    if (trace.is_dead) {
+        save_index();
+    }
     if (result == 0 && i >= 0) {
         int inode = model.names[i].inode;
         struct crash_event *event = record(CRASH_RENAME, inode);
@@ -298,6 +358,16 @@ static int trace_flock(int fd, int operation)
     return real->flock(fd, operation);
 }
 
+static int trace_allocate_blocks(int fd, off_t size)
+{
+    return change() == DOES ? real->allocate_blocks(fd, size) : -1;
+}
+
+static void *trace_mmap(size_t size, bool is_writable, int fd)
+{
+    return is_too_late() ? MAP_FAILED : real->mmap(size, is_writable, fd);
+}
+
 static void trace_sleep_ns(int64_t ns)
 {
     (void)ns;
@@ -322,6 +392,8 @@ static void install(void)
     own.renameat = trace_renameat;
     own.unlinkat = trace_unlinkat;
     own.flock = trace_flock;
+    own.allocate_blocks = trace_allocate_blocks;
+    own.mmap = trace_mmap;
     own.sleep_ns = trace_sleep_ns;
     kv_io_swap_table(&own);
 }
@@ -353,8 +425,11 @@ struct crash_trace *crash_trace_begin(const char *log)
 
 void crash_trace_end(struct crash_trace *ended)
 {
+    static struct kv_io_table own;
     (void)ended;
-    kv_io_swap_table(kv_io_system_table());
+    own = *kv_io_system_table();
+    own.sleep_ns = trace_sleep_ns;
+    kv_io_swap_table(&own);
 }
 
 void crash_trace_release(struct crash_trace *released)
@@ -372,6 +447,9 @@ void crash_trace_release(struct crash_trace *released)
 
 void crash_trace_revive(struct crash_trace *revived)
 {
+    if (revived->is_dead) {
+        restore_index();
+    }
     revived->is_dead = false;
     revived->dies_at = 0;
     revived->fails_sync_at = 0;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 
 #define FD_MAX 1024
 
@@ -20,18 +21,20 @@
 #define SYNCS (FAULT_BIT(FAULT_FDATASYNC) | FAULT_BIT(FAULT_FSYNC))
 #define LOOKS \
     (FAULT_BIT(FAULT_FSTAT) | FAULT_BIT(FAULT_FSTATAT) | \
-     FAULT_BIT(FAULT_FILE_SYSTEM_TYPE))
+     FAULT_BIT(FAULT_FILE_SYSTEM_TYPE) | FAULT_BIT(FAULT_FILE_END) | \
+     FAULT_BIT(FAULT_MOUNT_ID))
 #define NAMES \
     (FAULT_BIT(FAULT_MKDIR) | FAULT_BIT(FAULT_RENAMEAT) | \
      FAULT_BIT(FAULT_UNLINKAT))
 #define OPENS (FAULT_BIT(FAULT_OPENAT))
 #define MODES (FAULT_BIT(FAULT_FCHOWN) | FAULT_BIT(FAULT_FCHMOD))
 #define CUTS (FAULT_BIT(FAULT_FTRUNCATE))
+#define BLOCKS (FAULT_BIT(FAULT_ALLOCATE_BLOCKS))
 
 /* EINTR is met once: a call that is tried again would never end. */
 const struct fault_kind fault_kinds[] = {
     {"EIO",
-     READS | WRITES | SYNCS | LOOKS | NAMES | OPENS | MODES | CUTS |
+     READS | WRITES | SYNCS | LOOKS | NAMES | OPENS | MODES | CUTS | BLOCKS |
          FAULT_BIT(FAULT_GETRANDOM),
      EIO,
      FAULT_NOTHING_DONE,
@@ -42,19 +45,19 @@ const struct fault_kind fault_kinds[] = {
      FAULT_DONE,
      true},
     {"EINTR",
-     READS | WRITES | SYNCS | OPENS | CUTS | FAULT_BIT(FAULT_FLOCK) |
+     READS | WRITES | SYNCS | OPENS | CUTS | BLOCKS | FAULT_BIT(FAULT_FLOCK) |
          FAULT_BIT(FAULT_GETRANDOM),
      EINTR,
      FAULT_NOTHING_DONE,
      false},
     {"EINTR when closed", FAULT_BIT(FAULT_CLOSE), EINTR, FAULT_DONE, true},
     {"ENOSPC",
-     WRITES | SYNCS | NAMES | OPENS,
+     WRITES | SYNCS | NAMES | OPENS | BLOCKS,
      ENOSPC,
      FAULT_NOTHING_DONE,
      true},
     {"EDQUOT",
-     WRITES | SYNCS | NAMES | OPENS,
+     WRITES | SYNCS | NAMES | OPENS | BLOCKS,
      EDQUOT,
      FAULT_NOTHING_DONE,
      true},
@@ -62,7 +65,7 @@ const struct fault_kind fault_kinds[] = {
     {"ENOSPC after half", WRITES, ENOSPC, FAULT_HALF_THEN_FAIL, true},
     {"half", READS | WRITES, 0, FAULT_HALF_DONE, true},
     {"EMFILE",
-     OPENS | FAULT_BIT(FAULT_DUP_HIGH),
+     OPENS | FAULT_BIT(FAULT_DUP_HIGH) | FAULT_BIT(FAULT_OPENDIR),
      EMFILE,
      FAULT_NOTHING_DONE,
      true},
@@ -76,7 +79,7 @@ const struct fault_kind fault_kinds[] = {
     {"EPERM", MODES | CUTS, EPERM, FAULT_NOTHING_DONE, true},
     {"ENOLCK", FAULT_BIT(FAULT_FLOCK), ENOLCK, FAULT_NOTHING_DONE, true},
     {"ENOMEM",
-     FAULT_BIT(FAULT_MALLOC) | OPENS | LOOKS,
+     FAULT_BIT(FAULT_MALLOC) | FAULT_BIT(FAULT_MMAP) | OPENS | LOOKS,
      ENOMEM,
      FAULT_NOTHING_DONE,
      true},
@@ -307,6 +310,44 @@ static ssize_t fault_getrandom(void *buffer, size_t size)
     return judge(FAULT_GETRANDOM) == FAILS ? -1 : real->getrandom(buffer, size);
 }
 
+static int fault_allocate_blocks(int fd, off_t size)
+{
+    return judge(FAULT_ALLOCATE_BLOCKS) == FAILS
+               ? -1
+               : real->allocate_blocks(fd, size);
+}
+
+static void *fault_mmap(size_t size, bool is_writable, int fd)
+{
+    if (judge(FAULT_MMAP) == FAILS) {
+        return MAP_FAILED;
+    }
+    void *memory = real->mmap(size, is_writable, fd);
+    table.allocations += memory != MAP_FAILED ? 1 : 0;
+    return memory;
+}
+
+static int fault_munmap(void *memory, size_t size)
+{
+    table.allocations--;
+    return real->munmap(memory, size);
+}
+
+static off_t fault_file_end(int fd)
+{
+    return judge(FAULT_FILE_END) == FAILS ? -1 : real->file_end(fd);
+}
+
+static int fault_mount_id(int fd, uint64_t *id_out)
+{
+    return judge(FAULT_MOUNT_ID) == FAILS ? -1 : real->mount_id(fd, id_out);
+}
+
+static DIR *fault_opendir(int dir_fd)
+{
+    return judge(FAULT_OPENDIR) == FAILS ? NULL : real->opendir(dir_fd);
+}
+
 static void *fault_malloc(size_t size)
 {
     if (judge(FAULT_MALLOC) == FAILS) {
@@ -351,15 +392,29 @@ void fault_table_install(void)
     own.clock_ns = fault_clock_ns;
     own.sleep_ns = fault_sleep_ns;
     own.getrandom = fault_getrandom;
+    own.allocate_blocks = fault_allocate_blocks;
+    own.mmap = fault_mmap;
+    own.munmap = fault_munmap;
+    own.file_end = fault_file_end;
+    own.mount_id = fault_mount_id;
+    own.opendir = fault_opendir;
     own.malloc = fault_malloc;
     own.free = fault_free;
     memset(&table, 0, sizeof table);
     kv_io_swap_table(&own);
 }
 
+static void no_sleep(int64_t ns)
+{
+    (void)ns;
+}
+
 void fault_table_uninstall(void)
 {
-    kv_io_swap_table(kv_io_system_table());
+    static struct kv_io_table own;
+    own = *kv_io_system_table();
+    own.sleep_ns = no_sleep;
+    kv_io_swap_table(&own);
 }
 
 void fault_table_plan(const struct fault_kind *kind,

@@ -32,6 +32,11 @@ enum fault_call {
     FAULT_FLOCK, /* Unlocking not counted: it cannot fail. */
     FAULT_FILE_SYSTEM_TYPE,
     FAULT_GETRANDOM,
+    FAULT_ALLOCATE_BLOCKS,
+    FAULT_MMAP,
+    FAULT_FILE_END,
+    FAULT_MOUNT_ID,
+    FAULT_OPENDIR,
     FAULT_MALLOC,
     FAULT_CJSON_MALLOC, /* After fault_table_hook_cjson(). */
     FAULT_CALL_COUNT
@@ -61,6 +66,8 @@ extern const size_t fault_kind_count;
 
 /* A table from now on: no fault, all counts zero. */
 void fault_table_install(void);
+
+/* The system's own table again, but that nobody waits. */
 void fault_table_uninstall(void);
 
 /* Lets the n-th call, from 1, that the kind is for fail; or it and all after

@@ -66,6 +66,7 @@ static struct pair open_pair(const struct store_dir *dir)
     assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
     assert_int_equal(kv_recovery_build(&pair.log,
                                        store_dir_file_size(dir, KV_LOG_NAME),
+                                       NULL,
                                        &pair.keydir,
                                        &result),
                      KVSTORE_OK);
@@ -78,25 +79,44 @@ static void close_pair(struct pair *pair)
     kv_log_close(&pair->log);
 }
 
+/* Writes the new log and gives it the old one's name. */
+static kvstore_status run(const struct store_dir *dir,
+                          const struct pair *old,
+                          struct pair *new_out)
+{
+    kvstore_status status = kv_compaction_write(&dir->directory,
+                                                &old->log,
+                                                &old->keydir,
+                                                &new_out->log,
+                                                &new_out->keydir);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_compaction_rename(&dir->directory, &new_out->log);
+    if (status != KVSTORE_OK) {
+        kv_compaction_discard(&dir->directory, &new_out->log);
+        kv_keydir_release(&new_out->keydir);
+    }
+    return status;
+}
+
 /* Compacts, and holds the new keydir against one that is built from the new
  * log. */
 static void compact(const struct store_dir *dir)
 {
     struct pair old = open_pair(dir);
     struct pair new;
-    assert_int_equal(
-        kv_compaction_run(
-            &dir->directory, &old.log, &old.keydir, &new.log, &new.keydir),
-        KVSTORE_OK);
+    assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
     struct pair fresh = open_pair(dir);
-    const struct kv_index_header *made = new.keydir.index.header;
-    const struct kv_index_header *built = fresh.keydir.index.header;
+    const struct kv_index_totals *made = &new.keydir.totals;
+    const struct kv_index_totals *built = &fresh.keydir.totals;
     assert_memory_equal(&made->counts, &built->counts, sizeof made->counts);
     assert_int_equal(made->applied, built->applied);
     assert_int_equal(made->slots_used, built->slots_used);
     assert_int_equal(made->slots_flagged, built->slots_flagged);
     assert_int_equal(made->follows_damage, built->follows_damage);
-    assert_int_equal(made->counts.keys, old.keydir.index.header->counts.keys);
+    assert_int_equal(made->counts.keys, old.keydir.totals.counts.keys);
+    assert_int_equal(made->compactions, old.keydir.totals.compactions + 1);
     assert_int_equal(new.log.inode, fresh.log.inode);
     assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
     close_pair(&old);
@@ -263,12 +283,9 @@ static void runs_of_nuls_that_meet_are_kept(void **state)
     struct pair old = open_pair(dir);
     struct pair new;
 
-    assert_int_equal(
-        kv_compaction_run(
-            &dir->directory, &old.log, &old.keydir, &new.log, &new.keydir),
-        KVSTORE_OK);
+    assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-    assert_int_equal(new.keydir.index.header->counts.damaged_bytes, 150);
+    assert_int_equal(new.keydir.totals.counts.damaged_bytes, 150);
     text.size = 0;
     log_text_fill(&text, '\0', 150);
     log_text_set(&text, "a", "2");
@@ -353,13 +370,10 @@ static void assert_fails(const struct store_dir *dir,
     size_t size = 0;
     char *before = store_dir_read(dir, KV_LOG_NAME, &size);
 
-    assert_int_equal(
-        kv_compaction_run(
-            &dir->directory, &pair->log, &pair->keydir, &new.log, &new.keydir),
-        expected);
+    assert_int_equal(run(dir, pair, &new), expected);
 
     assert_int_equal(kvstore_last_error()->status, expected);
-    assert_null(new.keydir.region);
+    assert_null(new.keydir.memory.region);
     assert_int_equal(new.log.file.fd, -1);
     store_dir_assert_file(dir, KV_LOG_NAME, before, size);
     free(before);
@@ -375,6 +389,13 @@ static struct pair make_small_pair(const struct store_dir *dir)
     return open_pair(dir);
 }
 
+static uint64_t inode_of(const struct store_dir *dir, const char *name)
+{
+    struct kv_io_stat stat;
+    assert_int_equal(kv_io_stat_name(&dir->directory, name, &stat), KVSTORE_OK);
+    return stat.inode;
+}
+
 static void second_compaction_is_busy(void **state)
 {
     const struct store_dir *dir = *state;
@@ -385,7 +406,7 @@ static void second_compaction_is_busy(void **state)
             &dir->directory, KV_LOG_COMPACT_NAME, KV_IO_CREATE_NEW, &other),
         KVSTORE_OK);
     assert_int_equal(kv_io_write(&other, 0, "theirs", 6), KVSTORE_OK);
-    assert_int_equal(kv_io_lock(&other, 0), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&other, 0, NULL), KVSTORE_OK);
 
     assert_fails(dir, &pair, KVSTORE_BUSY);
 
@@ -418,6 +439,32 @@ static int failing_rename(int fd, const char *from, const char *to)
     (void)to;
     errno = EACCES;
     return -1;
+}
+
+/* In a directory's file, as the old one is. */
+static void given_up_log_and_index_leave_no_files(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    pair.keydir.directory = &dir->directory;
+    assert_int_equal(
+        kv_compaction_write(
+            &dir->directory, &pair.log, &pair.keydir, &new.log, &new.keydir),
+        KVSTORE_OK);
+    char name[sizeof new.keydir.memory.temporary_name];
+    memcpy(name, new.keydir.memory.temporary_name, sizeof name);
+    assert_true(store_dir_has(dir, name));
+    assert_true(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    assert_int_equal(inode_of(dir, KV_LOG_NAME), pair.log.inode);
+
+    kv_compaction_discard(&dir->directory, &new.log);
+    kv_keydir_release(&new.keydir);
+
+    assert_false(store_dir_has(dir, name));
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    assert_int_equal(new.log.file.fd, -1);
+    close_pair(&pair);
 }
 
 static void replaced_file_is_given_up(void **state)
@@ -533,6 +580,7 @@ int main(void)
         STORE_TEST(mode_of_the_log_is_kept),
         STORE_TEST(leftover_is_never_read),
         STORE_TEST(second_compaction_is_busy),
+        STORE_TEST(given_up_log_and_index_leave_no_files),
         STORE_TEST(replaced_file_is_given_up),
         STORE_TEST(failed_sync_leaves_the_old_log),
         STORE_TEST(failed_rename_leaves_the_old_log),

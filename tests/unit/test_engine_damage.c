@@ -364,12 +364,15 @@ static void batch_is_seen_once_it_is_whole(void **state)
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_batch_set(&text, "a", "1", 2);
     size_t second = log_text_batch_set(&text, "b", "1", 1);
-    kvstore *store = open_plain(dir);
+    kvstore_close(open_plain(dir));
     store_dir_append(dir, KV_LOG_NAME, text.bytes, second);
+    kvstore *store = open_plain(dir);
     assert_absent(store, "a");
+    kvstore_close(store);
 
     store_dir_append(dir, KV_LOG_NAME, text.bytes + second, text.size - second);
 
+    store = open_plain(dir);
     assert_value(store, "a", "1");
     assert_value(store, "b", "1");
     kvstore_close(store);

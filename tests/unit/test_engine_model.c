@@ -124,6 +124,11 @@ static void supersede(struct model *model, unsigned number)
 static void append_bytes(struct model *model, const char *bytes, size_t size)
 {
     store_dir_append(model->dir, KV_LOG_NAME, bytes, size);
+    /* Open handles would see it with the next write only. */
+    for (int i = 0; i < HANDLES; i++) {
+        kvstore_close(model->stores[i]);
+        model->stores[i] = open_plain(model->dir);
+    }
 }
 
 static void set(struct model *model)

@@ -14,32 +14,40 @@
 #include <cmocka.h>
 
 #define BUCKET_SLOTS UINT64_C(8)
-#define REACH UINT64_C(16)
+#define REACH UINT64_C(32)
 #define LEVEL KV_INDEX_LEVEL_MIN
 
+/* An index and what is counted beside it. */
+struct table {
+    struct kv_index index;
+    struct kv_index_totals totals;
+};
+
 /* A region as exact as it is promised to be. */
-static struct kv_index make_index(unsigned level)
+static struct table make_table(unsigned level)
 {
-    void *region = malloc(kv_index_region_size(level));
+    void *region = calloc(1, kv_index_region_size(level));
     assert_non_null(region);
-    return kv_index_format(region, level, 42);
+    return (struct table){.index = kv_index_format(region, level, 42),
+                          .totals = kv_index_no_totals()};
 }
 
-static void free_index(struct kv_index *index)
+static void free_table(struct table *table)
 {
-    free(index->header);
+    free(table->index.header);
 }
 
 /* Takes the empty slot at the end of a hash's walk. */
-static bool put_new(struct kv_index *index, uint64_t hash, uint64_t offset)
+static bool put_new(struct table *table, uint64_t hash, uint64_t offset)
 {
+    struct kv_index *index = &table->index;
     struct kv_index_probe probe = kv_index_probe_start(index, hash);
     struct kv_index_entry entry;
     while (kv_index_probe_next(index, &probe, &entry)) {
     }
     if (probe.has_place) {
         struct kv_log_pointer pointer = {.offset = offset, .length = 50};
-        kv_index_put(index, &probe, pointer, false);
+        kv_index_put(index, &table->totals, &probe, pointer, false);
     }
     return probe.has_place;
 }
@@ -82,173 +90,232 @@ static uint64_t hash_of(uint64_t number)
 static void new_index_is_empty(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     uint64_t slot = 0;
     struct kv_index_entry entry;
 
-    assert_false(kv_index_next_entry(&index, &slot, &entry));
-    assert_false(kv_index_is_full(&index));
-    assert_int_equal(index.header->slots_used, 0);
-    assert_int_equal(index.header->counts.damaged_offset, UINT64_MAX);
-    assert_int_equal(index.header->seed, 42);
-    free_index(&index);
+    assert_false(kv_index_next_entry(&table.index, &slot, &entry));
+    assert_false(kv_index_is_full(&table.index, &table.totals));
+    assert_int_equal(table.totals.slots_used, 0);
+    struct kv_index_totals totals;
+    assert_true(kv_index_load_totals(&table.index, &totals));
+    assert_memory_equal(&totals, &table.totals, sizeof totals);
+    assert_int_equal(totals.counts.damaged_offset, UINT64_MAX);
+    assert_int_equal(table.index.header->seed, 42);
+    assert_int_equal(table.index.header->state, KV_INDEX_SWITCHING);
+    free_table(&table);
 }
 
 static void absent_hash_ends_on_an_empty_slot(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    struct kv_index_probe probe = kv_index_probe_start(&index, hash_of(1));
+    struct table table = make_table(LEVEL);
+    struct kv_index_probe probe =
+        kv_index_probe_start(&table.index, hash_of(1));
     struct kv_index_entry entry;
 
-    assert_false(kv_index_probe_next(&index, &probe, &entry));
+    assert_false(kv_index_probe_next(&table.index, &probe, &entry));
 
     assert_true(probe.has_place);
-    free_index(&index);
+    free_table(&table);
 }
 
 static void put_slot_is_found(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    assert_true(put_new(&index, hash_of(1), 0));
-    assert_true(put_new(&index, hash_of(2), KV_OFFSET_MAX));
+    struct table table = make_table(LEVEL);
+    assert_true(put_new(&table, hash_of(1), 0));
+    assert_true(put_new(&table, hash_of(2), KV_OFFSET_MAX));
 
-    assert_leads_to(&index, hash_of(1), 0);
-    assert_leads_to(&index, hash_of(2), KV_OFFSET_MAX);
-    assert_int_equal(index.header->slots_used, 2);
-    free_index(&index);
+    assert_leads_to(&table.index, hash_of(1), 0);
+    assert_leads_to(&table.index, hash_of(2), KV_OFFSET_MAX);
+    assert_int_equal(table.totals.slots_used, 2);
+    free_table(&table);
 }
 
 static void second_put_moves_the_slot_on(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    assert_true(put_new(&index, hash_of(1), 100));
-    struct kv_index_probe probe = kv_index_probe_start(&index, hash_of(1));
+    struct table table = make_table(LEVEL);
+    assert_true(put_new(&table, hash_of(1), 100));
+    struct kv_index_probe probe =
+        kv_index_probe_start(&table.index, hash_of(1));
     struct kv_index_entry entry;
-    assert_true(kv_index_probe_next(&index, &probe, &entry));
+    assert_true(kv_index_probe_next(&table.index, &probe, &entry));
 
     struct kv_log_pointer newer = {.offset = 200, .length = 10};
-    kv_index_put(&index, &probe, newer, false);
+    kv_index_put(&table.index, &table.totals, &probe, newer, false);
 
     bool is_among = false;
-    assert_int_equal(count_candidates(&index, hash_of(1), 200, &is_among), 1);
+    assert_int_equal(count_candidates(&table.index, hash_of(1), 200, &is_among),
+                     1);
     assert_true(is_among);
-    assert_int_equal(index.header->slots_used, 1);
-    free_index(&index);
+    assert_int_equal(table.totals.slots_used, 1);
+    free_table(&table);
 }
 
 static void flag_is_kept_and_counted(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    struct kv_index_probe probe = kv_index_probe_start(&index, hash_of(1));
+    struct table table = make_table(LEVEL);
+    struct kv_index_probe probe =
+        kv_index_probe_start(&table.index, hash_of(1));
     struct kv_index_entry entry;
-    assert_false(kv_index_probe_next(&index, &probe, &entry));
+    assert_false(kv_index_probe_next(&table.index, &probe, &entry));
     struct kv_log_pointer pointer = {.offset = 7, .length = 10};
 
-    kv_index_put(&index, &probe, pointer, true);
+    kv_index_put(&table.index, &table.totals, &probe, pointer, true);
 
-    probe = kv_index_probe_start(&index, hash_of(1));
-    assert_true(kv_index_probe_next(&index, &probe, &entry));
+    probe = kv_index_probe_start(&table.index, hash_of(1));
+    assert_true(kv_index_probe_next(&table.index, &probe, &entry));
     assert_true(entry.is_flagged);
     assert_int_equal(entry.offset, 7);
-    assert_int_equal(index.header->slots_flagged, 1);
-    assert_int_equal(index.header->slots_used, 1);
-    free_index(&index);
+    assert_int_equal(table.totals.slots_flagged, 1);
+    assert_int_equal(table.totals.slots_used, 1);
+    free_table(&table);
 }
 
 static void about_size_bounds_the_length_closely(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     for (uint64_t length = 1; length < (UINT64_C(1) << 31);
          length += 1 + length / 7) {
-        struct kv_index_probe probe = kv_index_probe_start(&index, 5);
+        struct kv_index_probe probe = kv_index_probe_start(&table.index, 5);
         struct kv_index_entry entry;
-        (void)kv_index_probe_next(&index, &probe, &entry);
+        (void)kv_index_probe_next(&table.index, &probe, &entry);
         struct kv_log_pointer pointer = {.offset = 0, .length = length};
-        kv_index_put(&index, &probe, pointer, false);
+        kv_index_put(&table.index, &table.totals, &probe, pointer, false);
 
-        probe = kv_index_probe_start(&index, 5);
-        assert_true(kv_index_probe_next(&index, &probe, &entry));
+        probe = kv_index_probe_start(&table.index, 5);
+        assert_true(kv_index_probe_next(&table.index, &probe, &entry));
 
         assert_true(entry.about_size >= length ||
                     entry.about_size == KV_LINE_SIZE_MAX);
         assert_true(length <= 32 || entry.about_size <= 2 * length);
     }
-    free_index(&index);
+    free_table(&table);
 }
 
 static void equal_hashes_are_all_candidates(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     for (uint64_t i = 0; i < 20; i++) {
-        assert_true(put_new(&index, hash_of(1), i * 100));
+        assert_true(put_new(&table, hash_of(1), i * 100));
     }
 
     bool is_among = false;
     for (uint64_t i = 0; i < 20; i++) {
         assert_int_equal(
-            count_candidates(&index, hash_of(1), i * 100, &is_among), 20);
+            count_candidates(&table.index, hash_of(1), i * 100, &is_among), 20);
         assert_true(is_among);
     }
-    free_index(&index);
+    free_table(&table);
 }
 
-/* Hashes with one home fill the buckets that a walk may reach, and no more. */
+static bool has_place(const struct kv_index *index, uint64_t hash)
+{
+    struct kv_index_probe probe = kv_index_probe_start(index, hash);
+    struct kv_index_entry entry;
+    while (kv_index_probe_next(index, &probe, &entry)) {
+    }
+    return probe.has_place;
+}
+
+/* Hashes that are equal fill the buckets that their walk may reach, and no
+ * more; the places of other walks are left. */
 static void walk_ends_at_its_reach(void **state)
 {
     (void)state;
-    uint64_t buckets = UINT64_C(1) << LEVEL;
-    for (uint64_t home = 0; home < buckets; home += 21) {
-        struct kv_index index = make_index(LEVEL);
+    for (uint64_t number = 0; number < 50; number++) {
+        struct table table = make_table(LEVEL);
+        uint64_t hash = hash_of(number);
         for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-            assert_true(put_new(&index, home + i * buckets, i));
+            assert_true(has_place(&table.index, hash));
+            assert_true(put_new(&table, hash, i));
         }
 
-        assert_false(put_new(&index, home + 1000 * buckets, 1000));
+        assert_false(has_place(&table.index, hash));
+        assert_false(put_new(&table, hash, 1000));
 
         for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-            assert_leads_to(&index, home + i * buckets, i);
+            assert_leads_to(&table.index, hash, i);
         }
-        assert_int_equal(index.header->slots_used, REACH * BUCKET_SLOTS);
-        free_index(&index);
+        assert_int_equal(table.totals.slots_used, REACH * BUCKET_SLOTS);
+        free_table(&table);
     }
+}
+
+/* Keys of one home bucket go separate ways from there. */
+static void walks_of_one_home_part(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL);
+    uint64_t buckets = UINT64_C(1) << LEVEL;
+    for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
+        assert_true(put_new(&table, 3, i));
+    }
+    uint64_t places = 0;
+    for (uint64_t tag = 1; tag < 512; tag++) {
+        places += has_place(&table.index, 3 + tag * buckets) ? 1 : 0;
+    }
+
+    assert_true(places > 500);
+    free_table(&table);
 }
 
 static void walk_wraps_around_at_the_end(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     uint64_t last = (UINT64_C(1) << LEVEL) - 1;
     for (uint64_t i = 0; i < 3 * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&index, last, i));
+        assert_true(put_new(&table, last, i));
     }
 
-    assert_leads_to(&index, last, 3 * BUCKET_SLOTS - 1);
+    assert_leads_to(&table.index, last, 3 * BUCKET_SLOTS - 1);
     struct kv_index_entry entry;
     uint64_t slot = 0;
-    assert_true(kv_index_next_entry(&index, &slot, &entry));
+    assert_true(kv_index_next_entry(&table.index, &slot, &entry));
     assert_int_equal(slot, 0);
-    free_index(&index);
+    free_table(&table);
+}
+
+static void fill(struct table *table)
+{
+    uint64_t count = 0;
+    while (!kv_index_is_full(&table->index, &table->totals)) {
+        assert_true(put_new(table, hash_of(count), count));
+        count++;
+    }
 }
 
 static void full_index_says_so_before_it_is(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    uint64_t count = 0;
-    while (!kv_index_is_full(&index)) {
-        assert_true(put_new(&index, hash_of(count), count));
-        count++;
-    }
+    struct table table = make_table(LEVEL);
+
+    fill(&table);
 
     uint64_t slots = BUCKET_SLOTS << LEVEL;
-    assert_true(count > slots * 3 / 4 && count < slots);
-    free_index(&index);
+    assert_int_equal(table.totals.slots_used, slots / 16 * 13);
+    free_table(&table);
+}
+
+/* No walk ends without a place before the index calls itself full. */
+static void million_slots_take_as_many_keys_as_are_promised(void **state)
+{
+    (void)state;
+    struct table table = make_table(17);
+
+    fill(&table);
+
+    assert_int_equal(table.totals.slots_used, (UINT64_C(1) << 20) / 16 * 13);
+    for (uint64_t i = 0; i < table.totals.slots_used; i += 7) {
+        assert_leads_to(&table.index, hash_of(i), i);
+    }
+    free_table(&table);
 }
 
 static void level_holds_the_keys_it_is_for(void **state)
@@ -268,92 +335,131 @@ static void level_holds_the_keys_it_is_for(void **state)
     assert_int_equal(kv_index_level_for(UINT64_MAX), KV_INDEX_LEVEL_MAX);
 }
 
+static uint64_t count_entries(const struct kv_index *index)
+{
+    uint64_t count = 0;
+    struct kv_index_entry entry;
+    for (uint64_t slot = 0; kv_index_next_entry(index, &slot, &entry); slot++) {
+        count++;
+    }
+    return count;
+}
+
 /* The slots move by what they hold of the hash, as often as that is enough. */
 static void spread_slots_are_found_at_each_level(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    uint64_t count = 0;
-    while (!kv_index_is_full(&index)) {
-        assert_true(put_new(&index, hash_of(count), count));
-        count++;
-    }
+    struct table table = make_table(LEVEL);
+    fill(&table);
+    uint64_t count = table.totals.slots_used;
     unsigned level = LEVEL;
-    while (kv_index_can_spread(&index)) {
+    while (kv_index_can_spread(&table.index)) {
         level++;
-        struct kv_index larger = make_index(level);
+        struct table larger = make_table(level);
+        larger.totals = table.totals;
 
-        assert_true(kv_index_spread(&index, &larger));
+        assert_true(kv_index_spread(&table.index, &larger.index));
 
-        assert_int_equal(larger.header->level, level);
-        assert_int_equal(larger.header->slots_used, count);
-        assert_int_equal(larger.header->seed, 42);
+        assert_int_equal(larger.index.header->level, level);
+        assert_int_equal(larger.index.header->tag_level, LEVEL);
+        assert_int_equal(larger.index.header->seed, 42);
+        assert_int_equal(count_entries(&larger.index), count);
         for (uint64_t i = 0; i < count; i++) {
-            assert_leads_to(&larger, hash_of(i), i);
+            assert_leads_to(&larger.index, hash_of(i), i);
         }
-        free_index(&index);
-        index = larger;
+        for (; !kv_index_is_full(&larger.index, &larger.totals); count++) {
+            assert_true(put_new(&larger, hash_of(count), count));
+        }
+        free_table(&table);
+        table = larger;
     }
-    assert_true(level >= LEVEL + 2 && level < LEVEL + 14);
-    free_index(&index);
+    assert_int_equal(level, LEVEL + 4);
+    free_table(&table);
 }
 
 /* Slots far from their homes, and around the end of the table. */
 static void spread_keeps_crowded_slots(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     uint64_t last = (UINT64_C(1) << LEVEL) - 1;
     for (uint64_t i = 0; i < 12 * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&index, last - i % 3 + (i << LEVEL), i));
+        assert_true(put_new(&table, last - i % 3 + (i << LEVEL), i));
     }
-    struct kv_index larger = make_index(LEVEL + 1);
+    struct table larger = make_table(LEVEL + 1);
 
-    assert_true(kv_index_spread(&index, &larger));
+    assert_true(kv_index_spread(&table.index, &larger.index));
 
     for (uint64_t i = 0; i < 12 * BUCKET_SLOTS; i++) {
-        assert_leads_to(&larger, last - i % 3 + (i << LEVEL), i);
+        assert_leads_to(&larger.index, last - i % 3 + (i << LEVEL), i);
     }
-    free_index(&index);
-    free_index(&larger);
+    free_table(&table);
+    free_table(&larger);
+}
+
+/* Equal hashes take each place of their walk. From every one of these the home
+ * is told, at every level, whatever the step. */
+static void slots_tell_their_home_from_each_place(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < 100; number++) {
+        struct table table = make_table(LEVEL);
+        uint64_t hash = hash_of(number);
+        for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
+            assert_true(put_new(&table, hash, i));
+        }
+        while (kv_index_can_spread(&table.index)) {
+            struct table larger = make_table(table.index.level + 1);
+
+            assert_true(kv_index_spread(&table.index, &larger.index));
+
+            bool is_among = false;
+            assert_int_equal(
+                count_candidates(&larger.index, hash, 0, &is_among),
+                REACH * BUCKET_SLOTS);
+            assert_true(is_among);
+            free_table(&table);
+            table = larger;
+        }
+        free_table(&table);
+    }
 }
 
 static void spread_without_a_place_says_so(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
-    struct kv_index larger = make_index(LEVEL + 1);
-    /* One home at both levels, and more slots than a walk can reach: first
-     * some at the neighbouring homes, so that the walk down there is full. */
+    struct table table = make_table(LEVEL);
+    struct table larger = make_table(LEVEL + 1);
+    /* One walk at both levels, and all of its places taken. */
     for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&index, 3 + (i << (LEVEL + 9)), i));
+        assert_true(put_new(&table, 3 + (i << (LEVEL + 10)), i));
     }
-    assert_true(kv_index_spread(&index, &larger));
-    assert_int_equal(larger.header->slots_used, REACH * BUCKET_SLOTS);
+    assert_true(kv_index_spread(&table.index, &larger.index));
+    assert_int_equal(count_entries(&larger.index), REACH * BUCKET_SLOTS);
 
-    struct kv_index crowded = make_index(LEVEL + 1);
+    struct table crowded = make_table(LEVEL + 1);
     for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&crowded, 3 + (i << (LEVEL + 9)), i));
+        assert_true(put_new(&crowded, 3 + (i << (LEVEL + 10)), i));
     }
-    assert_false(kv_index_spread(&index, &crowded));
-    free_index(&index);
-    free_index(&larger);
-    free_index(&crowded);
+    assert_false(kv_index_spread(&table.index, &crowded.index));
+    free_table(&table);
+    free_table(&larger);
+    free_table(&crowded);
 }
 
 static void walk_over_all_meets_each_slot_once(void **state)
 {
     (void)state;
-    struct kv_index index = make_index(LEVEL);
+    struct table table = make_table(LEVEL);
     uint64_t sum = 0;
     for (uint64_t i = 0; i < 300; i++) {
-        assert_true(put_new(&index, hash_of(i), i));
+        assert_true(put_new(&table, hash_of(i), i));
         sum += i;
     }
 
     uint64_t count = 0;
     struct kv_index_entry entry;
-    for (uint64_t slot = 0; kv_index_next_entry(&index, &slot, &entry);
+    for (uint64_t slot = 0; kv_index_next_entry(&table.index, &slot, &entry);
          slot++) {
         count++;
         sum -= entry.offset;
@@ -361,22 +467,198 @@ static void walk_over_all_meets_each_slot_once(void **state)
 
     assert_int_equal(count, 300);
     assert_int_equal(sum, 0);
-    free_index(&index);
+    free_table(&table);
 }
 
 static void hash_depends_on_key_and_seed(void **state)
 {
     (void)state;
-    struct kv_index one = make_index(LEVEL);
-    struct kv_index other = make_index(LEVEL);
-    other.header->seed = 43;
+    struct table one = make_table(LEVEL);
+    struct table other = make_table(LEVEL);
+    other.index.seed = 43;
 
-    assert_true(kv_index_hash(&one, "a", 1) == kv_index_hash(&one, "a", 1));
-    assert_true(kv_index_hash(&one, "a", 1) != kv_index_hash(&one, "b", 1));
-    assert_true(kv_index_hash(&one, "a", 1) != kv_index_hash(&one, "a", 2));
-    assert_true(kv_index_hash(&one, "a", 1) != kv_index_hash(&other, "a", 1));
-    free_index(&one);
-    free_index(&other);
+    assert_true(kv_index_hash(&one.index, "a", 1) ==
+                kv_index_hash(&one.index, "a", 1));
+    assert_true(kv_index_hash(&one.index, "a", 1) !=
+                kv_index_hash(&one.index, "b", 1));
+    assert_true(kv_index_hash(&one.index, "a", 1) !=
+                kv_index_hash(&one.index, "a", 2));
+    assert_true(kv_index_hash(&one.index, "a", 1) !=
+                kv_index_hash(&other.index, "a", 1));
+    free_table(&one);
+    free_table(&other);
+}
+
+/* --- Totals --- */
+
+static struct kv_index_totals some_totals(uint64_t number)
+{
+    struct kv_index_totals totals = kv_index_no_totals();
+    totals.applied = number;
+    totals.slots_used = 2 * number;
+    totals.last = (struct kv_log_pointer){.offset = number, .length = 7};
+    totals.counts.keys = 3 * number;
+    return totals;
+}
+
+static void assert_loads(const struct kv_index *index, uint64_t number)
+{
+    struct kv_index_totals expected = some_totals(number);
+    struct kv_index_totals totals;
+    assert_true(kv_index_load_totals(index, &totals));
+    assert_memory_equal(&totals, &expected, sizeof totals);
+}
+
+static void stored_totals_are_loaded(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL);
+    for (uint64_t i = 1; i < 10; i++) {
+        struct kv_index_totals totals = some_totals(i);
+
+        kv_index_store_totals(&table.index, &totals);
+
+        assert_loads(&table.index, i);
+    }
+    free_table(&table);
+}
+
+/* A writer that dies while it publishes leaves the totals before. */
+static void half_stored_totals_are_not_loaded(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL);
+    struct kv_index_header *header = table.index.header;
+    struct kv_index_totals totals = some_totals(1);
+    kv_index_store_totals(&table.index, &totals);
+    uint64_t other = 1 - header->chooser;
+    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
+        header->totals[other][i] = 99;
+
+        assert_loads(&table.index, 1);
+    }
+    free_table(&table);
+}
+
+static void totals_with_a_wrong_word_are_refused(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL);
+    struct kv_index_header *header = table.index.header;
+    struct kv_index_totals totals = some_totals(1);
+    kv_index_store_totals(&table.index, &totals);
+    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
+        header->totals[header->chooser][i] ^= UINT64_C(1) << (i * 5 % 64);
+
+        assert_false(kv_index_load_totals(&table.index, &totals));
+
+        header->totals[header->chooser][i] ^= UINT64_C(1) << (i * 5 % 64);
+    }
+    assert_loads(&table.index, 1);
+    free_table(&table);
+}
+
+/* --- Attaching --- */
+
+/* With a hash that fits whatever the header holds. */
+static bool attaches(struct table *table, size_t size)
+{
+    struct kv_index index;
+    struct kv_index_identity identity = table->index.header->identity;
+    kv_index_seal(&table->index, &identity);
+    return kv_index_attach(table->index.header, size, &index);
+}
+
+static void attached_index_is_the_formatted_one(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL + 2);
+    assert_true(put_new(&table, hash_of(1), 5));
+    struct kv_index index;
+    struct kv_index_identity identity = {.log_inode = 7};
+    kv_index_seal(&table.index, &identity);
+
+    assert_true(kv_index_attach(
+        table.index.header, kv_index_region_size(LEVEL + 2), &index));
+
+    assert_leads_to(&index, hash_of(1), 5);
+    assert_int_equal(index.level, LEVEL + 2);
+    assert_int_equal(index.tag_level, LEVEL + 2);
+    assert_int_equal(index.seed, 42);
+    free_table(&table);
+}
+
+static void attaching_refuses_what_does_not_fit(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL + 5);
+    struct kv_index_header *header = table.index.header;
+    struct kv_index_header good = *header;
+    size_t size = kv_index_region_size(LEVEL + 5);
+    assert_true(attaches(&table, size));
+
+    assert_false(attaches(&table, size - 8));
+    assert_false(attaches(&table, KV_INDEX_HEADER_SIZE));
+    for (int bit = 0; bit < 64; bit++) {
+        header->magic = good.magic ^ UINT64_C(1) << bit;
+        assert_false(attaches(&table, size));
+        header->magic = good.magic;
+        header->region_size = good.region_size ^ UINT64_C(1) << bit;
+        assert_false(attaches(&table, size));
+        header->region_size = good.region_size;
+    }
+    static const uint32_t levels[] = {
+        0, KV_INDEX_LEVEL_MIN - 1, LEVEL + 4, LEVEL + 6, 37, 64, UINT32_MAX};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        header->level = levels[i];
+        assert_false(attaches(&table, size));
+    }
+    header->level = good.level;
+    static const uint32_t tag_levels[] = {
+        0, KV_INDEX_LEVEL_MIN - 1, LEVEL, LEVEL + 6, 64, UINT32_MAX};
+    for (size_t i = 0; i < sizeof tag_levels / sizeof *tag_levels; i++) {
+        header->tag_level = tag_levels[i];
+        assert_false(attaches(&table, size));
+    }
+    header->tag_level = LEVEL + 1;
+    assert_true(attaches(&table, size));
+    free_table(&table);
+}
+
+static void attaching_refuses_a_changed_header(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL);
+    struct kv_index_header *header = table.index.header;
+    size_t size = kv_index_region_size(LEVEL);
+    struct kv_index index;
+    assert_true(attaches(&table, size));
+
+    header->seed ^= 1;
+    assert_false(kv_index_attach(header, size, &index));
+    header->seed ^= 1;
+    header->identity.log_inode ^= 1;
+    assert_false(kv_index_attach(header, size, &index));
+    header->identity.log_inode ^= 1;
+    assert_true(kv_index_attach(header, size, &index));
+    free_table(&table);
+}
+
+static void attaching_refuses_random_bytes(void **state)
+{
+    (void)state;
+    size_t size = kv_index_region_size(LEVEL);
+    uint64_t *words = calloc(1, size);
+    assert_non_null(words);
+    for (uint64_t round = 0; round < 200; round++) {
+        for (size_t i = 0; i < size / sizeof *words; i++) {
+            words[i] = round == 0 ? 0 : hash_of(round << 32 | i);
+        }
+        struct kv_index index;
+
+        assert_false(kv_index_attach(words, size, &index));
+    }
+    free(words);
 }
 
 int main(void)
@@ -390,14 +672,24 @@ int main(void)
         cmocka_unit_test(about_size_bounds_the_length_closely),
         cmocka_unit_test(equal_hashes_are_all_candidates),
         cmocka_unit_test(walk_ends_at_its_reach),
+        cmocka_unit_test(walks_of_one_home_part),
         cmocka_unit_test(walk_wraps_around_at_the_end),
         cmocka_unit_test(full_index_says_so_before_it_is),
+        cmocka_unit_test(million_slots_take_as_many_keys_as_are_promised),
         cmocka_unit_test(level_holds_the_keys_it_is_for),
         cmocka_unit_test(spread_slots_are_found_at_each_level),
         cmocka_unit_test(spread_keeps_crowded_slots),
+        cmocka_unit_test(slots_tell_their_home_from_each_place),
         cmocka_unit_test(spread_without_a_place_says_so),
         cmocka_unit_test(walk_over_all_meets_each_slot_once),
         cmocka_unit_test(hash_depends_on_key_and_seed),
+        cmocka_unit_test(stored_totals_are_loaded),
+        cmocka_unit_test(half_stored_totals_are_not_loaded),
+        cmocka_unit_test(totals_with_a_wrong_word_are_refused),
+        cmocka_unit_test(attached_index_is_the_formatted_one),
+        cmocka_unit_test(attaching_refuses_what_does_not_fit),
+        cmocka_unit_test(attaching_refuses_a_changed_header),
+        cmocka_unit_test(attaching_refuses_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -560,13 +560,13 @@ static void held_lock_is_busy_at_once(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_io_file other = open_again(dir);
-    assert_int_equal(kv_io_lock(&dir->directory, 0), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&dir->directory, 0, NULL), KVSTORE_OK);
 
-    assert_int_equal(kv_io_lock(&other, 0), KVSTORE_BUSY);
+    assert_int_equal(kv_io_lock(&other, 0, NULL), KVSTORE_BUSY);
 
     assert_int_equal(kvstore_last_error()->status, KVSTORE_BUSY);
     kv_io_unlock(&dir->directory);
-    assert_int_equal(kv_io_lock(&other, 0), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&other, 0, NULL), KVSTORE_OK);
     kv_io_close(&other);
 }
 
@@ -574,10 +574,10 @@ static void held_lock_is_busy_after_the_timeout(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_io_file other = open_again(dir);
-    assert_int_equal(kv_io_lock(&dir->directory, 0), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&dir->directory, 0, NULL), KVSTORE_OK);
     int64_t before_ns = kv_io_clock_ns();
 
-    assert_int_equal(kv_io_lock(&other, 30), KVSTORE_BUSY);
+    assert_int_equal(kv_io_lock(&other, 30, NULL), KVSTORE_BUSY);
 
     assert_true(kv_io_clock_ns() - before_ns >= 30000000);
     kv_io_close(&other);
@@ -595,11 +595,11 @@ static void waiter_gets_the_lock_once_it_is_free(void **state)
     struct store_dir *dir = *state;
     struct kv_io_file other = open_again(dir);
     pthread_t thread;
-    assert_int_equal(kv_io_lock(&dir->directory, 0), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&dir->directory, 0, NULL), KVSTORE_OK);
     assert_int_equal(
         pthread_create(&thread, NULL, unlock_soon, &dir->directory), 0);
 
-    assert_int_equal(kv_io_lock(&other, INT32_MAX), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&other, INT32_MAX, NULL), KVSTORE_OK);
 
     assert_int_equal(pthread_join(thread, NULL), 0);
     kv_io_close(&other);
@@ -610,7 +610,7 @@ static void interrupted_lock_is_tried_again(void **state)
     const struct store_dir *dir = *state;
     begin_table(3);
     table.flock = interrupted_flock;
-    assert_int_equal(kv_io_lock(&dir->directory, 1000), KVSTORE_OK);
+    assert_int_equal(kv_io_lock(&dir->directory, 1000, NULL), KVSTORE_OK);
     assert_int_equal(calls, 4);
 }
 
@@ -619,7 +619,7 @@ static void lock_that_fails_is_an_error(void **state)
     const struct store_dir *dir = *state;
     begin_table(0);
     table.flock = broken_flock;
-    assert_io_error(kv_io_lock(&dir->directory, INT32_MAX), ENOLCK);
+    assert_io_error(kv_io_lock(&dir->directory, INT32_MAX, NULL), ENOLCK);
 }
 
 static void network_file_systems_are_known(void **state)

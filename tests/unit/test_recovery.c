@@ -32,11 +32,11 @@ static struct kv_fold_result recover(const struct store_dir *dir)
     struct kv_keydir keydir;
     struct kv_fold_result result;
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
-    assert_int_equal(kv_recovery_build(&log, size, &keydir, &result),
+    assert_int_equal(kv_recovery_build(&log, size, NULL, &keydir, &result),
                      KVSTORE_OK);
     assert_int_equal(kv_recovery_settle(&log, &dir->directory, size, &result),
                      KVSTORE_OK);
-    assert_int_equal(keydir.index.header->applied,
+    assert_int_equal(keydir.totals.applied,
                      store_dir_file_size(dir, KV_LOG_NAME));
     kv_keydir_release(&keydir);
     kv_log_close(&log);
@@ -51,10 +51,11 @@ static void build_of_an_empty_log_is_empty(void **state)
     struct kv_keydir keydir;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&log, 0, &keydir, &result), KVSTORE_OK);
+    assert_int_equal(kv_recovery_build(&log, 0, NULL, &keydir, &result),
+                     KVSTORE_OK);
 
-    assert_int_equal(keydir.index.header->applied, 0);
-    assert_int_equal(keydir.index.header->counts.keys, 0);
+    assert_int_equal(keydir.totals.applied, 0);
+    assert_int_equal(keydir.totals.counts.keys, 0);
     assert_false(result.is_torn || result.is_unterminated);
     kv_keydir_release(&keydir);
     kv_log_close(&log);
@@ -76,19 +77,62 @@ static void catching_up_equals_building(void **state)
     struct kv_keydir caught_up;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&log, middle, &caught_up, &result),
+    assert_int_equal(kv_recovery_build(&log, middle, NULL, &caught_up, &result),
                      KVSTORE_OK);
     assert_int_equal(kv_recovery_catch_up(&log, text.size, &caught_up, &result),
                      KVSTORE_OK);
 
-    assert_int_equal(kv_recovery_build(&log, text.size, &built, &result),
+    assert_int_equal(kv_recovery_build(&log, text.size, NULL, &built, &result),
                      KVSTORE_OK);
-    assert_memory_equal(&built.index.header->counts,
-                        &caught_up.index.header->counts,
-                        sizeof built.index.header->counts);
-    assert_int_equal(caught_up.index.header->applied, text.size);
+    assert_memory_equal(&built.totals, &caught_up.totals, sizeof built.totals);
+    assert_int_equal(caught_up.totals.applied, text.size);
     kv_keydir_release(&built);
     kv_keydir_release(&caught_up);
+    kv_log_close(&log);
+    log_text_release(&text);
+}
+
+static void count_name(void *context, const char *name)
+{
+    (void)name;
+    (*(int *)context)++;
+}
+
+static int count_temporaries(const struct store_dir *dir)
+{
+    int count = 0;
+    assert_int_equal(
+        kv_io_list(&dir->directory, "store.index.", ".tmp", count_name, &count),
+        KVSTORE_OK);
+    return count;
+}
+
+static void build_in_a_directory_has_no_name(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    store_dir_write_log(dir, &text);
+    struct kv_log log = open_log(dir);
+    struct kv_log closed = log;
+    struct kv_keydir keydir;
+    struct kv_fold_result result;
+
+    assert_int_equal(
+        kv_recovery_build(&log, text.size, &dir->directory, &keydir, &result),
+        KVSTORE_OK);
+
+    assert_int_equal(keydir.totals.counts.keys, 1);
+    assert_false(keydir.is_live);
+    assert_false(store_dir_has(dir, KV_INDEX_NAME));
+    assert_int_equal(count_temporaries(dir), 1);
+    kv_keydir_release(&keydir);
+    assert_int_equal(count_temporaries(dir), 0);
+    closed.file.fd = -1;
+    assert_int_equal(
+        kv_recovery_build(&closed, 3, &dir->directory, &keydir, &result),
+        KVSTORE_IO);
+    assert_int_equal(count_temporaries(dir), 0);
     kv_log_close(&log);
     log_text_release(&text);
 }
@@ -102,10 +146,10 @@ static void failed_build_leaves_no_keydir(void **state)
     struct kv_keydir keydir;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&closed, 3, &keydir, &result),
+    assert_int_equal(kv_recovery_build(&closed, 3, NULL, &keydir, &result),
                      KVSTORE_IO);
 
-    assert_null(keydir.region);
+    assert_null(keydir.memory.region);
     kv_log_close(&log);
 }
 
@@ -350,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(build_of_an_empty_log_is_empty),
         STORE_TEST(catching_up_equals_building),
+        STORE_TEST(build_in_a_directory_has_no_name),
         STORE_TEST(failed_build_leaves_no_keydir),
         STORE_TEST(whole_log_is_left_alone),
         STORE_TEST(torn_last_line_is_cut),

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+
+/* How a handle's view is opened, followed and changed.
+ *
+ * Invariants:
+ * 1. With a live index: whoever has the writers' lock, finds the state LIVE and
+ *    both files with their names, finds the totals applied up to the end of
+ *    the log, knows that nothing is missing in the index.
+ * 2. Names are looked at every 10 ms, and for each durable write. Whoever names
+ *    an index that the others cannot have been told of waits 50 ms before
+ *    anything is acknowledged by it.
+ * 3. A line that this handle did not write is on the disk before it is
+ *    published, if the handle is durable.
+ * 4. A view in private memory looks the log up by name at each call; a writer
+ *    with such a view has made sure that no index has a name. */
+
+#include "handle_view.h"
+
+#include "bounds.h"
+#include "error.h"
+#include "fold.h"
+#include "recovery.h"
+#include "switchover.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define NS_PER_MS INT64_C(1000000)
+#define CHECK_INTERVAL_NS (10 * NS_PER_MS)
+
+/* A pair that is being opened, and not the view yet. */
+struct pair {
+    struct kv_log log;
+    struct kv_keydir keydir;
+};
+
+static void close_pair(struct pair *pair)
+{
+    kv_keydir_release(&pair->keydir);
+    kv_log_close(&pair->log);
+}
+
+void kv_view_install(struct kvstore *store,
+                     const struct kv_log *log,
+                     const struct kv_keydir *keydir)
+{
+    (void)pthread_rwlock_wrlock(&store->view_lock);
+    struct pair old = {.log = store->log, .keydir = store->keydir};
+    store->log = *log;
+    store->keydir = *keydir;
+    if (old.log.file.fd == log->file.fd) {
+        old.log = KV_LOG_NONE;
+    } else {
+        atomic_store(&store->synced, 0);
+        atomic_store(&store->owes_directory, true);
+    }
+    (void)pthread_rwlock_unlock(&store->view_lock);
+    close_pair(&old);
+}
+
+kvstore_status kv_view_open_log(const struct kvstore *store, struct kv_log *log)
+{
+    kvstore_status status =
+        kv_log_open(&store->directory, !store->is_read_only, log);
+    return status == KVSTORE_NOT_FOUND
+               ? kv_fail_errno(KVSTORE_IO, ENOENT, "%s is gone", KV_LOG_NAME)
+               : status;
+}
+
+/* --- Is it up? --- */
+
+/* Do both files of a live view still have their names? size_out: of the log, if
+ * that was looked at; else it stays. */
+static kvstore_status check_names(struct kvstore *store,
+                                  bool must_check,
+                                  bool *have_names_out,
+                                  uint64_t *size_out)
+{
+    int64_t now_ns = kv_io_clock_coarse_ns();
+    *have_names_out = true;
+    if (!must_check &&
+        now_ns - atomic_load(&store->checked_ns) < CHECK_INTERVAL_NS) {
+        return KVSTORE_OK;
+    }
+    bool has_log_name = false;
+    kvstore_status status = kv_index_file_is_current(
+        &store->directory, &store->keydir.memory, have_names_out);
+    if (status == KVSTORE_OK && *have_names_out) {
+        status = kv_log_look(
+            &store->log, &store->directory, &has_log_name, size_out);
+        *have_names_out = has_log_name;
+    }
+    if (status == KVSTORE_OK && *have_names_out) {
+        atomic_store(&store->checked_ns, now_ns);
+    }
+    return status;
+}
+
+static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
+{
+    *is_up_out = false;
+    uint64_t state = atomic_load(&store->keydir.index.header->state);
+    uint64_t size = 0;
+    if (state == KV_INDEX_LIVE) {
+        return check_names(store, false, is_up_out, &size);
+    }
+    /* Nothing is acknowledged while a switch is under way. */
+    return state == KV_INDEX_SWITCHING
+               ? kv_index_file_is_current(
+                     &store->directory, &store->keydir.memory, is_up_out)
+               : KVSTORE_OK;
+}
+
+/* What a private view has folded of a log of this size is all of it. The
+ * newline that the last line lacks is counted already. */
+static bool has_all(const struct kvstore *store, uint64_t size)
+{
+    const struct kv_index_totals *totals = &store->keydir.totals;
+    return totals->applied == size && totals->is_in_doubt == 0;
+}
+
+kvstore_status kv_view_is_up(struct kvstore *store, bool *is_up_out)
+{
+    if (store->keydir.is_live) {
+        return is_live_view_up(store, is_up_out);
+    }
+    bool is_current = false;
+    uint64_t size = 0;
+    kvstore_status status =
+        kv_log_look(&store->log, &store->directory, &is_current, &size);
+    *is_up_out = status == KVSTORE_OK && is_current &&
+                 (has_all(store, size) || has_all(store, size + 1));
+    return status;
+}
+
+/* --- Opening by name --- */
+
+/* Is the index, whose file may be trusted, in step with the log? */
+static kvstore_status check_step(struct pair *pair,
+                                 uint64_t *size_out,
+                                 bool *is_in_step_out)
+{
+    *is_in_step_out = false;
+    /* The totals first: the log is no shorter than they say, however busy its
+     * writers are. */
+    kvstore_status status = kv_keydir_refresh(&pair->keydir);
+    if (status == KVSTORE_CORRUPT) {
+        *size_out = 0;
+        return KVSTORE_OK;
+    }
+    status = kv_io_end(&pair->log.file, size_out);
+    const struct kv_index_totals *totals = &pair->keydir.totals;
+    if (status != KVSTORE_OK || totals->is_in_doubt != 0 ||
+        totals->applied > *size_out + 1) {
+        return status;
+    }
+    /* Whoever wrote the flags wrote this first; but it may be damaged. */
+    if (totals->slots_flagged > 0 &&
+        atomic_load(&pair->keydir.index.header->has_flags) == 0) {
+        return KVSTORE_OK;
+    }
+    return kv_keydir_matches(&pair->keydir, &pair->log, is_in_step_out);
+}
+
+/* Opens the pair that has the names. trust_out says what the keydir is; where
+ * it is KV_INDEX_NONE, there is none. */
+static kvstore_status open_pair(const struct kvstore *store,
+                                struct pair *pair,
+                                enum kv_index_trust *trust_out,
+                                bool *is_behind_out)
+{
+    *pair = (struct pair){.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
+    *trust_out = KV_INDEX_NONE;
+    kvstore_status status = kv_view_open_log(store, &pair->log);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct kv_index_identity identity = {
+        .log_device = pair->log.device,
+        .log_inode = pair->log.inode,
+        .boot_id = {store->boot_id[0], store->boot_id[1]}};
+    *trust_out = kv_index_file_open(&store->directory,
+                                    &pair->log.file,
+                                    &identity,
+                                    !store->is_read_only,
+                                    &pair->keydir.memory,
+                                    &pair->keydir.index);
+    if (*trust_out == KV_INDEX_NONE) {
+        return KVSTORE_OK;
+    }
+    pair->keydir.directory = &store->directory;
+    pair->keydir.is_live = true;
+    uint64_t size = 0;
+    bool is_in_step = false;
+    status = check_step(pair, &size, &is_in_step);
+    *is_behind_out = pair->keydir.totals.applied != size;
+    if (status == KVSTORE_OK && !is_in_step) {
+        *trust_out = KV_INDEX_NONE;
+        kv_keydir_release(&pair->keydir);
+    }
+    return status;
+}
+
+kvstore_status kv_view_open(struct kvstore *store, bool *is_behind_out)
+{
+    struct pair pair;
+    enum kv_index_trust trust = KV_INDEX_NONE;
+    *is_behind_out = false;
+    int64_t looked_ns = kv_io_clock_coarse_ns();
+    kvstore_status status = open_pair(store, &pair, &trust, is_behind_out);
+    if (status == KVSTORE_OK && trust != KV_INDEX_TRUSTED) {
+        status = KVSTORE_NOT_FOUND;
+    }
+    if (status != KVSTORE_OK) {
+        close_pair(&pair);
+        return status;
+    }
+    atomic_store(&store->checked_ns, looked_ns);
+    kv_view_install(store, &pair.log, &pair.keydir);
+    return KVSTORE_OK;
+}
+
+/* --- Under the writers' lock --- */
+
+/* Puts a keydir with all that is in the view's in its place, one that is larger
+ * or was built anew. */
+static kvstore_status switch_keydir(struct kvstore *store,
+                                    const struct kv_log *log,
+                                    struct kv_index *old_index,
+                                    struct kv_keydir *keydir,
+                                    bool *is_sync_lost_out)
+{
+    struct kv_log new_log = *log;
+    struct kv_switchover switchover = {.directory = &store->directory,
+                                       .old_index = old_index,
+                                       .is_store_new = store->has_made_log,
+                                       .poisoned_inode =
+                                           atomic_load(&store->poisoned_inode),
+                                       .log = &new_log,
+                                       .keydir = keydir};
+    kvstore_status status = kv_switchover_run(&switchover);
+    *is_sync_lost_out = status != KVSTORE_OK;
+    if (status == KVSTORE_OK && !switchover.is_keydir_in_place) {
+        status = kvstore_last_error()->status;
+    }
+    return status;
+}
+
+struct kv_index *kv_view_told_index(struct kvstore *store)
+{
+    bool is_current = false;
+    return store->keydir.is_live &&
+                   kv_index_file_is_current(&store->directory,
+                                            &store->keydir.memory,
+                                            &is_current) == KVSTORE_OK &&
+                   is_current
+               ? &store->keydir.index
+               : NULL;
+}
+
+kvstore_status kv_view_grow(struct kvstore *store)
+{
+    struct kv_keydir larger;
+    bool is_sync_lost = false;
+    assert(store->keydir.is_live);
+    kv_index_file_sweep(&store->directory);
+    kvstore_status status =
+        kv_keydir_create_larger(&store->keydir, &store->log, &larger);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = switch_keydir(
+        store, &store->log, kv_view_told_index(store), &larger, &is_sync_lost);
+    if (status != KVSTORE_OK) {
+        kv_keydir_release(&larger);
+        return status;
+    }
+    kv_view_install(store, &store->log, &larger);
+    return KVSTORE_OK;
+}
+
+bool kv_view_is_poisoned(struct kvstore *store)
+{
+    const struct kv_keydir *keydir = &store->keydir;
+    if (keydir->is_live && atomic_load(&keydir->index.header->poisoned_inode) ==
+                               store->log.inode) {
+        atomic_store(&store->poisoned_inode, store->log.inode);
+    }
+    return atomic_load(&store->poisoned_inode) == store->log.inode;
+}
+
+void kv_view_poison(struct kvstore *store)
+{
+    atomic_store(&store->poisoned_inode, store->log.inode);
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        atomic_store(&store->keydir.index.header->poisoned_inode,
+                     store->log.inode);
+    }
+}
+
+/* Folds what stands behind a live index (Invariant 3). */
+static kvstore_status catch_up_live(struct kvstore *store)
+{
+    uint64_t size = 0;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    if (status != KVSTORE_OK || kv_view_is_poisoned(store) ||
+        store->keydir.totals.applied >= size) {
+        return status;
+    }
+    atomic_store(&store->keydir.index.header->holder_folds, 1);
+    if (store->is_durable) {
+        status = kv_handle_sync(store, 0);
+    }
+    struct kv_fold_result result;
+    while (status == KVSTORE_OK) {
+        status =
+            kv_recovery_catch_up(&store->log, size, &store->keydir, &result);
+        if (status != KVSTORE_CONFLICT) {
+            break;
+        }
+        status = kv_view_grow(store);
+        atomic_store(&store->keydir.index.header->holder_folds, 1);
+    }
+    atomic_store(&store->keydir.index.header->holder_folds, 0);
+    return status;
+}
+
+/* An index that cannot be shared must not be there at all: others would go by
+ * one that nobody keeps up. */
+static void unname_index(struct kvstore *store)
+{
+    kvstore_error before = *kvstore_last_error();
+    if (kv_io_unlink(&store->directory, KV_INDEX_NAME) == KVSTORE_OK) {
+        kv_io_sleep_ns(5 * CHECK_INTERVAL_NS);
+    }
+    kv_fail_again(&before);
+}
+
+/* Builds an index for everybody; of the pair, only the log is open. */
+static kvstore_status build_shared(struct kvstore *store,
+                                   struct kv_index *old_index,
+                                   struct pair *pair,
+                                   bool *is_sync_lost_out)
+{
+    uint64_t size = 0;
+    struct kv_fold_result result;
+    *is_sync_lost_out = false;
+    kv_index_file_sweep(&store->directory);
+    kvstore_status status = kv_io_end(&pair->log.file, &size);
+    if (status == KVSTORE_OK && store->is_durable && size > 0) {
+        status = kv_io_sync_data(&pair->log.file);
+        *is_sync_lost_out = status != KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_recovery_build(
+            &pair->log, size, &store->directory, &pair->keydir, &result);
+    }
+    if (status == KVSTORE_OK) {
+        status = switch_keydir(
+            store, &pair->log, old_index, &pair->keydir, is_sync_lost_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_keydir_release(&pair->keydir);
+    }
+    return status;
+}
+
+/* Has the last call failed in a way that another try will not cure? Then this
+ * process goes on alone. */
+static bool cannot_share(void)
+{
+    switch (kvstore_last_error()->system_errno) {
+    case EACCES:
+    case EDQUOT:
+    case EFBIG:
+    case ENODEV:
+    case ENOSPC:
+    case EPERM:
+    case EROFS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Builds the index of the log by name, shared if that can be. */
+static kvstore_status build_locked(struct kvstore *store,
+                                   struct kv_index *old_index)
+{
+    struct pair pair = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
+    struct kv_fold_result result;
+    bool is_sync_lost = false;
+    kvstore_status status = kv_view_open_log(store, &pair.log);
+    if (status == KVSTORE_OK) {
+        status = build_shared(store, old_index, &pair, &is_sync_lost);
+    }
+    if (status == KVSTORE_OK) {
+        kv_view_install(store, &pair.log, &pair.keydir);
+    } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
+               (is_sync_lost || cannot_share())) {
+        kv_log_close(&pair.log);
+        unname_index(store);
+        status = kv_view_load_privately(store, true, &result);
+        if (is_sync_lost) {
+            kv_view_poison(store);
+        }
+    } else {
+        kv_log_close(&pair.log);
+    }
+    return status;
+}
+
+kvstore_status kv_view_rebuild_locked(struct kvstore *store)
+{
+    struct kv_index *named = kv_view_told_index(store);
+    if (named == NULL) {
+        return build_locked(store, NULL);
+    }
+    /* The old mapping stays until its state has been set. */
+    struct kv_index old_index = *named;
+    return build_locked(store, &old_index);
+}
+
+/* Opens the pair by name, completes what a killed process began. */
+static kvstore_status open_locked(struct kvstore *store)
+{
+    struct pair pair;
+    enum kv_index_trust trust = KV_INDEX_NONE;
+    bool is_behind = false;
+    int64_t looked_ns = kv_io_clock_coarse_ns();
+    kvstore_status status = open_pair(store, &pair, &trust, &is_behind);
+    if (status == KVSTORE_OK && trust == KV_INDEX_UNSETTLED) {
+        status = kv_switchover_complete(
+            &store->directory, &pair.log, &pair.keydir.index);
+    }
+    if (status != KVSTORE_OK || trust == KV_INDEX_NONE) {
+        close_pair(&pair);
+        return status == KVSTORE_OK ? build_locked(store, NULL) : status;
+    }
+    atomic_store(&store->checked_ns, looked_ns);
+    kv_view_install(store, &pair.log, &pair.keydir);
+    status = catch_up_live(store);
+    if (kv_view_is_poisoned(store)) {
+        return status;
+    }
+    bool lacks_room =
+        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC;
+    bool is_in_doubt =
+        status == KVSTORE_OK && store->keydir.totals.is_in_doubt != 0;
+    if (is_in_doubt) {
+        return kv_view_rebuild_locked(store);
+    }
+    return lacks_room ? build_locked(store, NULL) : status;
+}
+
+/* A private view goes on if no index has a name meanwhile. */
+static kvstore_status follow_private_locked(struct kvstore *store,
+                                            bool *is_done_out)
+{
+    struct kv_io_stat stat;
+    struct kv_fold_result result;
+    *is_done_out = false;
+    kvstore_status status =
+        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
+    if (status != KVSTORE_NOT_FOUND) {
+        return status;
+    }
+    return kv_view_catch_up_privately(store, true, is_done_out, &result);
+}
+
+static kvstore_status follow_live_locked(struct kvstore *store,
+                                         bool must_check,
+                                         bool *is_done_out)
+{
+    *is_done_out = false;
+    if (atomic_load(&store->keydir.index.header->state) != KV_INDEX_LIVE) {
+        return KVSTORE_OK;
+    }
+    bool have_names = false;
+    uint64_t size = UINT64_MAX;
+    kvstore_status status = check_names(store, must_check, &have_names, &size);
+    if (status != KVSTORE_OK || !have_names) {
+        return status;
+    }
+    if (kv_keydir_refresh(&store->keydir) != KVSTORE_OK ||
+        store->keydir.totals.is_in_doubt != 0) {
+        return KVSTORE_OK;
+    }
+    if (size == UINT64_MAX) {
+        status = kv_io_end(&store->log.file, &size);
+    }
+    if (status == KVSTORE_OK) {
+        *is_done_out = store->keydir.totals.applied == size;
+    }
+    return status;
+}
+
+kvstore_status kv_view_follow_locked(struct kvstore *store,
+                                     bool must_check,
+                                     bool *is_whole_out)
+{
+    bool is_done = false;
+    bool was_live = store->keydir.is_live;
+    kvstore_status status =
+        was_live ? follow_live_locked(store, must_check, &is_done)
+                 : follow_private_locked(store, &is_done);
+    *is_whole_out = was_live && is_done;
+    if (status == KVSTORE_OK && !is_done) {
+        status = open_locked(store);
+    }
+    return status;
+}
+
+/* What stands behind the last line of the view is torn, or a newline is
+ * missing. What a newer version wrote is not ours to mend. */
+kvstore_status kv_view_mend(struct kvstore *store)
+{
+    uint64_t size = 0;
+    struct kv_index_totals *totals = &store->keydir.totals;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    if (status != KVSTORE_OK || totals->applied == size ||
+        totals->counts.unknown_records > 0) {
+        return status;
+    }
+    struct kv_fold_result result = {.offset = totals->applied,
+                                    .is_unterminated = true};
+    if (totals->applied < size) {
+        result.is_unterminated = false;
+        result.is_torn = true;
+    }
+    status = kv_recovery_settle(&store->log, &store->directory, size, &result);
+    return status == KVSTORE_OK ? kv_handle_sync(store, result.offset) : status;
+}
+
+/* --- Looking behind a trusted index --- */
+
+static kvstore_status stop_at_line(void *context,
+                                   const struct kv_fold_item *item)
+{
+    (void)context;
+    (void)item;
+    return KVSTORE_CONFLICT;
+}
+
+kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
+                                        bool *has_lines_out)
+{
+    const struct kv_index_totals *totals = &store->keydir.totals;
+    struct kv_fold_range range = {.offset = totals->applied,
+                                  .follows_damage =
+                                      totals->follows_damage != 0};
+    struct kv_fold_result result;
+    kvstore_status status = kv_io_end(&store->log.file, &range.end);
+    *has_lines_out = false;
+    if (status != KVSTORE_OK || range.end <= range.offset) {
+        return status;
+    }
+    status = kv_fold(&store->log, range, stop_at_line, NULL, &result);
+    *has_lines_out = status == KVSTORE_CONFLICT;
+    return *has_lines_out ? KVSTORE_OK : status;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The system's own calls behind the table. The only file that may use what lies
+ * beyond POSIX.1-2008. */
+
+#define _GNU_SOURCE
+
+#include "io_system.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+static int system_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    return openat(dir_fd, name, flags, mode);
+}
+
+static int system_dup_high(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* At its limit on file sizes a process gets SIGXFSZ, which would kill a host
+ * program. The signal is aimed at the thread that writes, so it can be held
+ * back and taken here. */
+static ssize_t pwrite_without_signal(int fd,
+                                     const void *bytes,
+                                     size_t size,
+                                     off_t offset)
+{
+    sigset_t size_signal;
+    sigset_t old_mask;
+    sigset_t pending;
+    sigemptyset(&size_signal);
+    sigaddset(&size_signal, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &size_signal, &old_mask);
+    sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGXFSZ) == 1;
+
+    ssize_t written = pwrite(fd, bytes, size, offset);
+
+    int write_errno = errno;
+    if (written < 0 && write_errno == EFBIG && !was_pending) {
+        static const struct timespec no_wait = {0};
+        (void)sigtimedwait(&size_signal, NULL, &no_wait);
+    }
+    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+    errno = write_errno;
+    return written;
+}
+
+static ssize_t system_pwrite(int fd,
+                             const void *bytes,
+                             size_t size,
+                             off_t offset)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY &&
+        (uint64_t)offset + size > limit.rlim_cur) {
+        return pwrite_without_signal(fd, bytes, size, offset);
+    }
+    return pwrite(fd, bytes, size, offset);
+}
+
+static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
+{
+    return fstatat(dir_fd, name, stat_out, AT_SYMLINK_NOFOLLOW);
+}
+
+static int system_renameat(int dir_fd, const char *from, const char *to)
+{
+    return renameat(dir_fd, from, dir_fd, to);
+}
+
+static int system_unlinkat(int dir_fd, const char *name)
+{
+    return unlinkat(dir_fd, name, 0);
+}
+
+static long system_file_system_type(int fd)
+{
+    struct statfs file_system;
+    return fstatfs(fd, &file_system) == 0 ? (long)file_system.f_type : -1;
+}
+
+static int64_t system_clock_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void system_sleep_ns(int64_t ns)
+{
+    struct timespec duration = {.tv_sec = (time_t)(ns / 1000000000),
+                                .tv_nsec = (long)(ns % 1000000000)};
+    while (nanosleep(&duration, &duration) != 0 && errno == EINTR) {
+    }
+}
+
+static ssize_t system_getrandom(void *buffer, size_t size)
+{
+    return getrandom(buffer, size, 0);
+}
+
+static int system_allocate_blocks(int fd, off_t size)
+{
+    return fallocate(fd, 0, 0, size);
+}
+
+static void *system_mmap(size_t size, bool is_writable, int fd)
+{
+    int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    return mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+}
+
+static off_t system_file_end(int fd)
+{
+    return lseek(fd, 0, SEEK_END);
+}
+
+/* Since Linux 6.8 mounts have numbers that are never used again. An older
+ * kernel answers without them, and one before 5.8 without any. */
+#define MOUNT_ID_UNIQUE 0x4000u
+
+static int system_mount_id(int fd, uint64_t *id_out)
+{
+    struct statx answer;
+    *id_out = 0;
+    if (statx(fd,
+              "",
+              AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+              STATX_MNT_ID | MOUNT_ID_UNIQUE,
+              &answer) != 0) {
+        return errno == ENOSYS ? 0 : -1;
+    }
+    if ((answer.stx_mask & (STATX_MNT_ID | MOUNT_ID_UNIQUE)) != 0) {
+        *id_out = answer.stx_mnt_id;
+    }
+    return 0;
+}
+
+/* A UUID as text, whose hexadecimal digits are packed into two words. */
+static int system_boot_id(uint64_t id_out[2])
+{
+    char text[37] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    id_out[0] = 0;
+    id_out[1] = 0;
+    for (ssize_t i = 0; i < size; i++) {
+        const char *digits = "0123456789abcdef";
+        const char *digit = strchr(digits, text[i]);
+        if (digit != NULL && text[i] != '\0') {
+            id_out[0] = id_out[0] << 4 | id_out[1] >> 60;
+            id_out[1] = id_out[1] << 4 | (uint64_t)(digit - digits);
+        }
+    }
+    return 0;
+}
+
+static int64_t system_clock_coarse_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static DIR *system_opendir(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (directory == NULL && fd >= 0) {
+        (void)close(fd);
+    }
+    return directory;
+}
+
+static const struct kv_io_table system_table = {
+    .openat = system_openat,
+    .close = close,
+    .dup_high = system_dup_high,
+    .pread = pread,
+    .pwrite = system_pwrite,
+    .ftruncate = ftruncate,
+    .fdatasync = fdatasync,
+    .fsync = fsync,
+    .fstat = fstat,
+    .fstatat = system_fstatat,
+    .fchown = fchown,
+    .fchmod = fchmod,
+    .mkdir = mkdir,
+    .renameat = system_renameat,
+    .unlinkat = system_unlinkat,
+    .flock = flock,
+    .allocate_blocks = system_allocate_blocks,
+    .mmap = system_mmap,
+    .munmap = munmap,
+    .file_end = system_file_end,
+    .mount_id = system_mount_id,
+    .boot_id = system_boot_id,
+    .clock_coarse_ns = system_clock_coarse_ns,
+    .opendir = system_opendir,
+    .readdir = readdir,
+    .closedir = closedir,
+    .file_system_type = system_file_system_type,
+    .clock_ns = system_clock_ns,
+    .sleep_ns = system_sleep_ns,
+    .getrandom = system_getrandom,
+    .malloc = malloc,
+    .free = free,
+};
+
+#ifdef KV_IO_SWAPPABLE
+static const struct kv_io_table *table = &system_table;
+
+const struct kv_io_table *kv_io_system_table(void)
+{
+    return &system_table;
+}
+
+void kv_io_swap_table(const struct kv_io_table *new_table)
+{
+    table = new_table;
+}
+#else
+static const struct kv_io_table *const table = &system_table;
+#endif
+
+const struct kv_io_table *kv_io_table(void)
+{
+    return table;
+}
+
+kvstore_status kv_io_init_rwlock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attributes;
+    int result = pthread_rwlockattr_init(&attributes);
+#ifdef __GLIBC__
+    if (result == 0) {
+        result = pthread_rwlockattr_setkind_np(
+            &attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    }
+#endif
+    if (result == 0) {
+        result = pthread_rwlock_init(lock, &attributes);
+        (void)pthread_rwlockattr_destroy(&attributes);
+    }
+    return result == 0
+               ? KVSTORE_OK
+               : kv_fail_errno(KVSTORE_NO_MEMORY, result, "cannot make a lock");
+}

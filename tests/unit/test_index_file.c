@@ -1,0 +1,778 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Does index_file.c keep its header's word? */
+
+#include "index_file.h"
+#include "log.h"
+#include "store_dir.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LEVEL KV_INDEX_LEVEL_MIN
+#define SEED 42
+#define OTHER_MOUNT 4711
+
+static struct kv_io_table table;
+
+static void use_system_table(void)
+{
+    kv_io_swap_table(kv_io_system_table());
+}
+
+/* A log, and whom it belongs to. */
+struct place {
+    const struct store_dir *dir;
+    struct kv_log log;
+    struct kv_index_identity identity;
+};
+
+static struct place make_place(void **state)
+{
+    struct place place = {.dir = *state};
+    store_dir_write(place.dir, KV_LOG_NAME, "", 0);
+    assert_int_equal(kv_log_open(&place.dir->directory, true, &place.log),
+                     KVSTORE_OK);
+    place.identity.log_device = place.log.device;
+    place.identity.log_inode = place.log.inode;
+    assert_int_equal(kv_io_boot_id(place.identity.boot_id), KVSTORE_OK);
+    return place;
+}
+
+/* An index and the memory that it stands in. */
+struct opened {
+    struct kv_index_file file;
+    struct kv_index index;
+};
+
+static kvstore_status try_create(const struct place *place,
+                                 struct opened *opened_out)
+{
+    struct kv_io_stat model;
+    assert_int_equal(kv_io_stat(&place->log.file, &model), KVSTORE_OK);
+    return kv_index_file_create(&place->dir->directory,
+                                &model,
+                                LEVEL,
+                                SEED,
+                                &opened_out->file,
+                                &opened_out->index);
+}
+
+static struct opened make_temporary(const struct place *place)
+{
+    struct opened opened;
+    assert_int_equal(try_create(place, &opened), KVSTORE_OK);
+    return opened;
+}
+
+/* An index by name, live. */
+static struct opened make_named(const struct place *place)
+{
+    struct opened opened = make_temporary(place);
+    assert_int_equal(kv_index_file_identify(&opened.index,
+                                            &place->log.file,
+                                            place->log.device,
+                                            place->log.inode),
+                     KVSTORE_OK);
+    assert_int_equal(kv_index_file_name(&place->dir->directory, &opened.file),
+                     KVSTORE_OK);
+    atomic_store(&opened.index.header->state, KV_INDEX_LIVE);
+    return opened;
+}
+
+static enum kv_index_trust try_open(const struct place *place,
+                                    bool is_writable,
+                                    struct opened *opened_out)
+{
+    return kv_index_file_open(&place->dir->directory,
+                              &place->log.file,
+                              &place->identity,
+                              is_writable,
+                              &opened_out->file,
+                              &opened_out->index);
+}
+
+static void release(const struct place *place, struct opened *opened)
+{
+    kv_index_file_release(&place->dir->directory, &opened->file);
+    assert_int_equal(opened->file.file.fd, -1);
+    assert_null(opened->file.region);
+}
+
+static void assert_trust(const struct place *place, enum kv_index_trust trust)
+{
+    struct opened opened;
+    assert_int_equal(try_open(place, true, &opened), trust);
+    assert_int_equal(opened.file.file.fd >= 0, trust != KV_INDEX_NONE);
+    release(place, &opened);
+}
+
+static uint64_t state_on_disk(const struct place *place)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(place->dir, KV_INDEX_NAME, &size);
+    uint64_t word = 0;
+    memcpy(&word, bytes + offsetof(struct kv_index_header, state), sizeof word);
+    free(bytes);
+    return word;
+}
+
+static void count_name(void *context, const char *name)
+{
+    (void)name;
+    (*(int *)context)++;
+}
+
+static int count_temporaries(const struct store_dir *dir)
+{
+    int count = 0;
+    assert_int_equal(
+        kv_io_list(&dir->directory, KV_INDEX_NAME, ".tmp", count_name, &count),
+        KVSTORE_OK);
+    return count;
+}
+
+/* --- Creating --- */
+
+static void private_index_is_empty_and_has_no_file(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct opened opened;
+
+    assert_int_equal(
+        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.index),
+        KVSTORE_OK);
+
+    uint64_t slot = 0;
+    struct kv_index_entry entry;
+    assert_false(kv_index_next_entry(&opened.index, &slot, &entry));
+    assert_int_equal(opened.file.file.fd, -1);
+    assert_int_equal(opened.index.seed, SEED);
+    kv_index_file_release(&dir->directory, &opened.file);
+}
+
+static void *no_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void private_index_without_memory_fails(void **state)
+{
+    (void)state;
+    struct opened opened;
+    table = *kv_io_system_table();
+    table.malloc = no_malloc;
+
+    kv_io_swap_table(&table);
+    kvstore_status status =
+        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.index);
+    use_system_table();
+
+    assert_int_equal(status, KVSTORE_NO_MEMORY);
+    assert_null(opened.file.region);
+}
+
+static void new_file_has_all_its_room_and_no_name(void **state)
+{
+    struct place place = make_place(state);
+
+    struct opened opened = make_temporary(&place);
+
+    struct stat stat;
+    assert_int_equal(fstat(opened.file.file.fd, &stat), 0);
+    assert_int_equal(stat.st_size, kv_index_region_size(LEVEL));
+    assert_true(stat.st_blocks * 512 >= stat.st_size);
+    assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
+    assert_true(store_dir_has(place.dir, opened.file.temporary_name));
+    assert_int_equal(opened.index.header->state, KV_INDEX_SWITCHING);
+    release(&place, &opened);
+    kv_log_close(&place.log);
+}
+
+static void new_file_is_as_open_as_the_log(void **state)
+{
+    struct place place = make_place(state);
+    uid_t owner = geteuid() == 0 ? 1234 : geteuid();
+    gid_t group = geteuid() == 0 ? 1235 : getegid();
+    assert_int_equal(fchown(place.log.file.fd, owner, group), 0);
+    assert_int_equal(fchmod(place.log.file.fd, 0640), 0);
+
+    struct opened opened = make_temporary(&place);
+
+    struct stat stat;
+    assert_int_equal(fstat(opened.file.file.fd, &stat), 0);
+    assert_int_equal(stat.st_mode & 07777, 0640);
+    assert_int_equal(stat.st_uid, owner);
+    assert_int_equal(stat.st_gid, group);
+    release(&place, &opened);
+    kv_log_close(&place.log);
+}
+
+static int full_allocate_blocks(int fd, off_t size)
+{
+    (void)fd;
+    (void)size;
+    errno = ENOSPC;
+    return -1;
+}
+
+static void *failing_mmap(size_t size, bool is_writable, int fd)
+{
+    (void)size;
+    (void)is_writable;
+    (void)fd;
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+
+static int failing_fchmod(int fd, mode_t mode)
+{
+    (void)fd;
+    (void)mode;
+    errno = EIO;
+    return -1;
+}
+
+static int failing_flock(int fd, int operation)
+{
+    (void)fd;
+    (void)operation;
+    errno = ENOLCK;
+    return -1;
+}
+
+static void assert_create_fails(const struct place *place, int system_errno)
+{
+    struct opened opened;
+    kv_io_swap_table(&table);
+    kvstore_status status = try_create(place, &opened);
+    use_system_table();
+    assert_int_not_equal(status, KVSTORE_OK);
+    assert_int_equal(kvstore_last_error()->system_errno, system_errno);
+    assert_int_equal(opened.file.file.fd, -1);
+    assert_null(opened.file.region);
+    assert_int_equal(count_temporaries(place->dir), 0);
+}
+
+static void full_disk_leaves_no_file(void **state)
+{
+    struct place place = make_place(state);
+    table = *kv_io_system_table();
+    table.allocate_blocks = full_allocate_blocks;
+
+    assert_create_fails(&place, ENOSPC);
+
+    kv_log_close(&place.log);
+}
+
+static void failed_creation_leaves_no_file(void **state)
+{
+    struct place place = make_place(state);
+    table = *kv_io_system_table();
+    table.fchmod = failing_fchmod;
+    assert_create_fails(&place, EIO);
+    table = *kv_io_system_table();
+    table.flock = failing_flock;
+    assert_create_fails(&place, ENOLCK);
+    table = *kv_io_system_table();
+    table.mmap = failing_mmap;
+    assert_create_fails(&place, ENOMEM);
+    kv_log_close(&place.log);
+}
+
+/* --- Naming --- */
+
+static bool can_lock(const struct place *place, const char *name, int operation)
+{
+    struct kv_io_file file;
+    assert_int_equal(
+        kv_io_open(&place->dir->directory, name, KV_IO_READ, &file),
+        KVSTORE_OK);
+    bool is_locked = flock(file.fd, operation | LOCK_NB) == 0;
+    kv_io_close(&file);
+    return is_locked;
+}
+
+static void builders_lock_becomes_a_shared_one(void **state)
+{
+    struct place place = make_place(state);
+    struct opened opened = make_temporary(&place);
+    assert_false(can_lock(&place, opened.file.temporary_name, LOCK_SH));
+    char name[sizeof opened.file.temporary_name];
+    memcpy(name, opened.file.temporary_name, sizeof name);
+
+    assert_int_equal(kv_index_file_name(&place.dir->directory, &opened.file),
+                     KVSTORE_OK);
+
+    assert_false(store_dir_has(place.dir, name));
+    assert_true(can_lock(&place, KV_INDEX_NAME, LOCK_SH));
+    assert_false(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    release(&place, &opened);
+    assert_true(store_dir_has(place.dir, KV_INDEX_NAME));
+    assert_true(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    kv_log_close(&place.log);
+}
+
+static int failing_renameat(int dir_fd, const char *from, const char *to)
+{
+    (void)dir_fd;
+    (void)from;
+    (void)to;
+    errno = EIO;
+    return -1;
+}
+
+static void failed_naming_leaves_a_temporary(void **state)
+{
+    struct place place = make_place(state);
+    struct opened opened = make_temporary(&place);
+    table = *kv_io_system_table();
+    table.renameat = failing_renameat;
+
+    kv_io_swap_table(&table);
+    kvstore_status status =
+        kv_index_file_name(&place.dir->directory, &opened.file);
+    use_system_table();
+
+    assert_int_equal(status, KVSTORE_IO);
+    assert_false(opened.file.has_name);
+    assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
+    assert_int_equal(count_temporaries(place.dir), 1);
+    release(&place, &opened);
+    assert_int_equal(count_temporaries(place.dir), 0);
+    kv_log_close(&place.log);
+}
+
+/* --- Opening --- */
+
+static void named_index_is_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    struct kv_index_totals totals = kv_index_no_totals();
+    totals.applied = 77;
+    kv_index_store_totals(&made.index, &totals);
+    release(&place, &made);
+    struct opened opened;
+
+    assert_int_equal(try_open(&place, true, &opened), KV_INDEX_TRUSTED);
+
+    assert_true(kv_index_load_totals(&opened.index, &totals));
+    assert_int_equal(totals.applied, 77);
+    assert_int_equal(opened.index.seed, SEED);
+    assert_true(opened.file.is_writable);
+    assert_false(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    release(&place, &opened);
+    kv_log_close(&place.log);
+}
+
+static void read_only_mapping_is_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    struct opened opened;
+
+    assert_int_equal(try_open(&place, false, &opened), KV_INDEX_TRUSTED);
+
+    assert_false(opened.file.is_writable);
+    atomic_store(&made.index.header->end, 99);
+    assert_int_equal(opened.index.header->end, 99);
+    release(&place, &opened);
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+static void state_decides(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+
+    atomic_store(&made.index.header->state, KV_INDEX_SWITCHING);
+    assert_trust(&place, KV_INDEX_UNSETTLED);
+    atomic_store(&made.index.header->state, KV_INDEX_SUPERSEDED);
+    assert_trust(&place, KV_INDEX_NONE);
+    atomic_store(&made.index.header->state, 0);
+    assert_trust(&place, KV_INDEX_NONE);
+    atomic_store(&made.index.header->state, KV_INDEX_LIVE);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+static void index_of_another_log_is_not_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    struct place other = place;
+
+    other.identity.log_inode++;
+    assert_trust(&other, KV_INDEX_NONE);
+    other = place;
+    other.identity.log_device++;
+    assert_trust(&other, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+static void index_of_another_boot_is_superseded(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct place rebooted = place;
+    rebooted.identity.boot_id[1]++;
+
+    assert_trust(&rebooted, KV_INDEX_NONE);
+
+    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    assert_trust(&place, KV_INDEX_NONE);
+    kv_log_close(&place.log);
+}
+
+/* Who may not write it leaves it to those who may. */
+static void read_only_probe_changes_nothing(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct place rebooted = place;
+    rebooted.identity.boot_id[0]++;
+
+    assert_int_equal(try_open(&rebooted, false, &made), KV_INDEX_NONE);
+
+    assert_int_equal(state_on_disk(&place), KV_INDEX_LIVE);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    kv_log_close(&place.log);
+}
+
+static void held_index_of_another_boot_is_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    struct place elsewhere = place;
+    elsewhere.identity.boot_id[0]++;
+
+    assert_trust(&elsewhere, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    assert_trust(&elsewhere, KV_INDEX_NONE);
+    kv_log_close(&place.log);
+}
+
+static int no_boot_id(uint64_t id_out[2])
+{
+    id_out[0] = 0;
+    id_out[1] = 0;
+    return 0;
+}
+
+/* Where the system tells no boot, only who holds the index vouches for it. */
+static void zero_boot_id_is_never_known(void **state)
+{
+    struct place place = make_place(state);
+    memset(place.identity.boot_id, 0, sizeof place.identity.boot_id);
+    table = *kv_io_system_table();
+    table.boot_id = no_boot_id;
+    kv_io_swap_table(&table);
+    struct opened made = make_named(&place);
+    use_system_table();
+
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    assert_trust(&place, KV_INDEX_NONE);
+    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    kv_log_close(&place.log);
+}
+
+static uint64_t mount;
+
+static int told_mount_id(int fd, uint64_t *id_out)
+{
+    (void)fd;
+    *id_out = mount;
+    return 0;
+}
+
+static void use_mount(uint64_t id)
+{
+    mount = id;
+    table = *kv_io_system_table();
+    table.mount_id = told_mount_id;
+    kv_io_swap_table(&table);
+}
+
+static void index_of_another_mount_is_superseded(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+
+    use_mount(OTHER_MOUNT);
+    assert_trust(&place, KV_INDEX_NONE);
+    use_system_table();
+
+    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    kv_log_close(&place.log);
+}
+
+static void mount_of_a_held_index_is_added(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+
+    use_mount(OTHER_MOUNT);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    use_system_table();
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    kv_log_close(&place.log);
+}
+
+static void more_mounts_than_fit_take_turns(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    for (uint64_t id = 1; id <= UINT64_C(3) * KV_INDEX_MOUNTS; id++) {
+        use_mount(UINT64_C(1) << 40 | id);
+        assert_trust(&place, KV_INDEX_TRUSTED);
+    }
+
+    release(&place, &made);
+
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    use_mount(OTHER_MOUNT);
+    assert_trust(&place, KV_INDEX_NONE);
+    use_system_table();
+    kv_log_close(&place.log);
+}
+
+static void mount_that_is_not_told_is_known(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+
+    use_mount(0);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    use_system_table();
+
+    kv_log_close(&place.log);
+}
+
+static int failing_mount_id(int fd, uint64_t *id_out)
+{
+    (void)fd;
+    (void)id_out;
+    errno = EIO;
+    return -1;
+}
+
+static void failing_call_is_no_trust_and_no_error(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    kvstore_error before = *kvstore_last_error();
+    table = *kv_io_system_table();
+    table.mount_id = failing_mount_id;
+    kv_io_swap_table(&table);
+    assert_trust(&place, KV_INDEX_NONE);
+    table = *kv_io_system_table();
+    table.mmap = failing_mmap;
+    kv_io_swap_table(&table);
+    assert_trust(&place, KV_INDEX_NONE);
+    table = *kv_io_system_table();
+    table.flock = failing_flock;
+    kv_io_swap_table(&table);
+    assert_trust(&place, KV_INDEX_NONE);
+    use_system_table();
+
+    assert_int_equal(kvstore_last_error()->status, before.status);
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+/* --- What may have the name --- */
+
+static void absent_index_is_not_trusted(void **state)
+{
+    struct place place = make_place(state);
+
+    assert_trust(&place, KV_INDEX_NONE);
+
+    assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
+    kv_log_close(&place.log);
+}
+
+static void file_of_another_size_is_not_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    uint64_t size = kv_index_region_size(LEVEL);
+    const uint64_t sizes[] = {2 * size,
+                              UINT64_C(1) << 40,
+                              UINT64_C(5) << 40,
+                              size + 1,
+                              size - 1,
+                              KV_INDEX_HEADER_SIZE + 1,
+                              KV_INDEX_HEADER_SIZE,
+                              KV_INDEX_HEADER_SIZE - 1,
+                              1,
+                              0};
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        /* A file system may not have files as long as that. */
+        if (truncate(store_dir_path(place.dir, KV_INDEX_NAME),
+                     (off_t)sizes[i]) == 0) {
+            assert_trust(&place, KV_INDEX_NONE);
+        }
+    }
+    kv_log_close(&place.log);
+}
+
+static void other_bytes_are_not_trusted(void **state)
+{
+    struct place place = make_place(state);
+    size_t size = kv_index_region_size(LEVEL);
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    for (int byte = 0; byte < 256; byte += 51) {
+        memset(bytes, byte, size);
+        store_dir_write(place.dir, KV_INDEX_NAME, bytes, size);
+
+        assert_trust(&place, KV_INDEX_NONE);
+    }
+    free(bytes);
+    kv_log_close(&place.log);
+}
+
+static void what_is_no_file_is_not_trusted(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    char path[sizeof place.dir->path + 64];
+    (void)snprintf(
+        path, sizeof path, "%s", store_dir_path(place.dir, KV_INDEX_NAME));
+
+    assert_int_equal(rename(path, store_dir_path(place.dir, "real")), 0);
+    assert_int_equal(symlink("real", path), 0);
+    assert_trust(&place, KV_INDEX_NONE);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_trust(&place, KV_INDEX_NONE);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_trust(&place, KV_INDEX_NONE);
+
+    kv_log_close(&place.log);
+}
+
+/* --- Afterwards --- */
+
+static bool is_current(const struct place *place, const struct opened *opened)
+{
+    bool is_current = false;
+    assert_int_equal(kv_index_file_is_current(
+                         &place->dir->directory, &opened->file, &is_current),
+                     KVSTORE_OK);
+    return is_current;
+}
+
+static void lost_name_is_seen(void **state)
+{
+    struct place place = make_place(state);
+    struct opened older = make_named(&place);
+    char moved[4096];
+    (void)snprintf(
+        moved, sizeof moved, "%s", store_dir_path(place.dir, "moved"));
+    assert_true(is_current(&place, &older));
+
+    struct opened newer = make_named(&place);
+
+    assert_false(is_current(&place, &older));
+    assert_true(is_current(&place, &newer));
+    assert_int_equal(rename(store_dir_path(place.dir, KV_INDEX_NAME), moved),
+                     0);
+    assert_false(is_current(&place, &newer));
+    release(&place, &older);
+    release(&place, &newer);
+    kv_log_close(&place.log);
+}
+
+static void sweep_takes_what_nobody_builds(void **state)
+{
+    static const char dead[] = KV_INDEX_NAME ".0123456789abcdef.tmp";
+    struct place place = make_place(state);
+    struct opened named = make_named(&place);
+    struct opened built = make_temporary(&place);
+    store_dir_write(place.dir, dead, "x", 1);
+    store_dir_write(place.dir, "store.log.tmp", "x", 1);
+    store_dir_write(place.dir, KV_INDEX_NAME ".tmp1", "x", 1);
+
+    kv_index_file_sweep(&place.dir->directory);
+
+    assert_false(store_dir_has(place.dir, dead));
+    assert_true(store_dir_has(place.dir, built.file.temporary_name));
+    assert_true(store_dir_has(place.dir, KV_INDEX_NAME));
+    assert_true(store_dir_has(place.dir, KV_LOG_NAME));
+    assert_true(store_dir_has(place.dir, "store.log.tmp"));
+    assert_true(store_dir_has(place.dir, KV_INDEX_NAME ".tmp1"));
+    release(&place, &built);
+    release(&place, &named);
+    kv_log_close(&place.log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(private_index_is_empty_and_has_no_file),
+        STORE_TEST(private_index_without_memory_fails),
+        STORE_TEST(new_file_has_all_its_room_and_no_name),
+        STORE_TEST(new_file_is_as_open_as_the_log),
+        STORE_TEST(full_disk_leaves_no_file),
+        STORE_TEST(failed_creation_leaves_no_file),
+        STORE_TEST(builders_lock_becomes_a_shared_one),
+        STORE_TEST(failed_naming_leaves_a_temporary),
+        STORE_TEST(named_index_is_trusted),
+        STORE_TEST(read_only_mapping_is_trusted),
+        STORE_TEST(state_decides),
+        STORE_TEST(index_of_another_log_is_not_trusted),
+        STORE_TEST(index_of_another_boot_is_superseded),
+        STORE_TEST(read_only_probe_changes_nothing),
+        STORE_TEST(held_index_of_another_boot_is_trusted),
+        STORE_TEST(zero_boot_id_is_never_known),
+        STORE_TEST(index_of_another_mount_is_superseded),
+        STORE_TEST(mount_of_a_held_index_is_added),
+        STORE_TEST(more_mounts_than_fit_take_turns),
+        STORE_TEST(mount_that_is_not_told_is_known),
+        STORE_TEST(failing_call_is_no_trust_and_no_error),
+        STORE_TEST(absent_index_is_not_trusted),
+        STORE_TEST(file_of_another_size_is_not_trusted),
+        STORE_TEST(other_bytes_are_not_trusted),
+        STORE_TEST(what_is_no_file_is_not_trusted),
+        STORE_TEST(lost_name_is_seen),
+        STORE_TEST(sweep_takes_what_nobody_builds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
