@@ -296,6 +296,7 @@ void kv_view_poison(struct kvstore *store)
     if (store->keydir.is_live && store->keydir.memory.is_writable) {
         atomic_store(&store->keydir.index.header->poisoned_inode,
                      store->log.inode);
+        kv_io_step("poison");
     }
 }
 

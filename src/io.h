@@ -54,12 +54,20 @@ struct kv_io_table {
     ssize_t (*getrandom)(void *buffer, size_t size);
     void *(*malloc)(size_t size);
     void (*free)(void *memory);
+#ifdef KV_IO_SWAPPABLE
+    void (*step)(const char *name); /* Does nothing. */
+#endif
 };
 
+/* Test builds only: the system's own table, the one to use from now on, and
+ * calls at the steps between which no system call stands, named for what has
+ * just been stored in memory that other processes share. */
 #ifdef KV_IO_SWAPPABLE
-/* Test builds only: the system's own table, and the one to use from now on. */
 const struct kv_io_table *kv_io_system_table(void);
 void kv_io_swap_table(const struct kv_io_table *table);
+void kv_io_step(const char *name);
+#else
+#define kv_io_step(name) ((void)0)
 #endif
 
 /* An open file or directory; the name is for messages, and borrowed. */

@@ -193,6 +193,13 @@ static DIR *system_opendir(int dir_fd)
     return directory;
 }
 
+#ifdef KV_IO_SWAPPABLE
+static void system_step(const char *name)
+{
+    (void)name;
+}
+#endif
+
 static const struct kv_io_table system_table = {
     .openat = system_openat,
     .close = close,
@@ -226,6 +233,9 @@ static const struct kv_io_table system_table = {
     .getrandom = system_getrandom,
     .malloc = malloc,
     .free = free,
+#ifdef KV_IO_SWAPPABLE
+    .step = system_step,
+#endif
 };
 
 #ifdef KV_IO_SWAPPABLE
@@ -239,6 +249,11 @@ const struct kv_io_table *kv_io_system_table(void)
 void kv_io_swap_table(const struct kv_io_table *new_table)
 {
     table = new_table;
+}
+
+void kv_io_step(const char *name)
+{
+    table->step(name);
 }
 #else
 static const struct kv_io_table *const table = &system_table;

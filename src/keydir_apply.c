@@ -274,6 +274,7 @@ static void finish_item(struct kv_keydir *keydir,
         &keydir->index.header->end, totals->applied, memory_order_release);
     if (keydir->is_live) {
         kv_index_store_totals(&keydir->index, totals);
+        kv_io_step("totals");
     }
 }
 
@@ -287,6 +288,7 @@ static void announce(struct kv_keydir *keydir, const struct kv_fold_item *item)
     if (kv_keydir_is_flagged(item)) {
         atomic_store_explicit(&header->has_flags, 1, memory_order_release);
     }
+    kv_io_step("end");
 }
 
 /* Points the key's slot at the item. Where it does so already, or leads beyond,
@@ -308,6 +310,7 @@ static void take_place(struct kv_keydir *keydir,
     }
     announce(keydir, item);
     kv_index_put(&keydir->index, totals, &older->place, item->pointer, is_flag);
+    kv_io_step("slot");
     if (older->is_found && !is_flag &&
         !count_superseded(&totals->counts, older)) {
         totals->is_in_doubt = 1;

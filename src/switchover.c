@@ -38,6 +38,7 @@ static void set_state(const struct kv_index *index, enum kv_index_state state)
 {
     if (index != NULL) {
         atomic_store(&index->header->state, (uint64_t)state);
+        kv_io_step("state");
     }
 }
 
