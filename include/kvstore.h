@@ -109,6 +109,20 @@ typedef struct kvstore_stats {
     uint64_t reserved[6];     /**< Zero. */
 } kvstore_stats;
 
+/**
+ * Told how far a call is that reads much of the log: one that builds the index,
+ * or catches up with many lines. Called every few mebibytes by the thread that
+ * makes the call, maybe under the writers' lock: it returns soon, and calls
+ * nothing of this library.
+ *
+ * @param context      kvstore_options.progress_context.
+ * @param done_bytes   Bytes of the log read so far by this pass.
+ * @param total_bytes  Bytes that it has to read.
+ */
+typedef void (*kvstore_progress)(void *context,
+                                 uint64_t done_bytes,
+                                 uint64_t total_bytes);
+
 /** How to open a store. Zero means the default everywhere. */
 typedef struct kvstore_options {
     size_t size;    /**< sizeof(kvstore_options), or 0 for the same. */
@@ -126,16 +140,16 @@ typedef struct kvstore_options {
     uint32_t compaction_percent;   /**< Stale share of the log, 1 to 100;
                                         0 is 50. */
     uint32_t reserved[9];          /**< Zero. */
+    kvstore_progress progress;     /**< NULL: nobody is told. */
+    void *progress_context;        /**< Handed to progress; borrowed. */
 } kvstore_options;
 
 /** All defaults. */
 #define KVSTORE_OPTIONS_INIT \
     { \
         sizeof(kvstore_options), KVSTORE_SYNC_ALWAYS, \
-            KVSTORE_COMPACT_BACKGROUND, false, false, false, 0, 0, 0, \
-        { \
-            0 \
-        } \
+            KVSTORE_COMPACT_BACKGROUND, false, false, false, 0, 0, 0, {0}, \
+            NULL, NULL \
     }
 
 /**

@@ -61,6 +61,8 @@ static void apply_options(kvstore *store, const kvstore_options *options)
     store->compaction_percent = options->compaction_percent == 0
                                     ? KV_COMPACTION_PERCENT_DEFAULT
                                     : options->compaction_percent;
+    store->progress = (struct kv_progress){
+        .tell = options->progress, .context = options->progress_context};
     atomic_init(&store->compaction_threshold,
                 effective_threshold(options->compaction_threshold));
 }
@@ -199,9 +201,13 @@ static kvstore_status create_handle(const kvstore_options *options,
     store->directory = KV_IO_FILE_NONE;
     store->log = KV_LOG_NONE;
     store->keydir = KV_KEYDIR_NONE;
+    store->old_log = KV_LOG_NONE;
+    store->old_keydir = KV_KEYDIR_NONE;
     store->guard.files[0] = &store->directory;
     store->guard.files[1] = &store->log.file;
     store->guard.files[2] = &store->keydir.memory.file;
+    store->guard.files[3] = &store->old_log.file;
+    store->guard.files[4] = &store->old_keydir.memory.file;
     store->process_id = kv_io_process_id();
     apply_options(store, options);
     kvstore_status status = init_locks(store);

@@ -26,6 +26,9 @@
 #define WINDOW_SIZE ((size_t)1 << 20)
 #define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
 
+/* How often the progress is told: in a moment of folding. */
+#define PROGRESS_SIZE ((uint64_t)8 << 20)
+
 struct fold {
     const struct kv_log *log;
     uint64_t end;
@@ -261,6 +264,17 @@ static kvstore_status fold_line(struct fold *fold,
     return status;
 }
 
+static uint64_t tell_progress(const struct kv_fold_range *range,
+                              uint64_t offset)
+{
+    if (range->progress != NULL && range->progress->tell != NULL) {
+        range->progress->tell(range->progress->context,
+                              offset - range->offset,
+                              range->end - range->offset);
+    }
+    return offset + PROGRESS_SIZE;
+}
+
 kvstore_status kv_fold(const struct kv_log *log,
                        struct kv_fold_range range,
                        kv_fold_visit visit,
@@ -276,11 +290,15 @@ kvstore_status kv_fold(const struct kv_log *log,
     struct kv_log_cursor cursor;
     kvstore_status status =
         kv_log_cursor_init(&cursor, log, range.offset, range.end, WINDOW_SIZE);
+    uint64_t next_tell = range.offset + PROGRESS_SIZE;
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;
         struct kv_command command;
         status = kv_log_cursor_next(&cursor, &view);
         fold.end = cursor.end;
+        if (cursor.offset >= next_tell) {
+            next_tell = tell_progress(&range, cursor.offset);
+        }
         if (status == KVSTORE_OK) {
             status = decode(&view, &command);
         }

@@ -32,12 +32,19 @@ struct kv_fold_item {
 typedef kvstore_status (*kv_fold_visit)(void *context,
                                         const struct kv_fold_item *item);
 
+/* Whom to tell how far a fold is; nobody, where tell is NULL. */
+struct kv_progress {
+    kvstore_progress tell;
+    void *context;
+};
+
 /* From where to where: the bytes [offset, end), of which the first is the
  * first of a line. */
 struct kv_fold_range {
     uint64_t offset;
     uint64_t end;
-    bool follows_damage; /* The line before offset is damaged. */
+    bool follows_damage;                /* The line before offset is damaged. */
+    const struct kv_progress *progress; /* May be NULL. */
 };
 
 struct kv_fold_result {

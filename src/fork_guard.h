@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define KV_FORK_GUARD_FILES 3
+#define KV_FORK_GUARD_FILES 5
 
 struct kv_fork_guard {
     struct kv_io_file *files[KV_FORK_GUARD_FILES]; /* Closed in a child. */

@@ -72,6 +72,7 @@ static kvstore_status enter_gate(struct kvstore *store, int64_t deadline_ns)
 
 static void leave_gate(struct kvstore *store)
 {
+    kv_view_drop_old(store);
     (void)pthread_mutex_lock(&store->gate_mutex);
     assert(store->is_gate_taken);
     store->is_gate_taken = false;
@@ -275,6 +276,7 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
 kvstore_status kv_handle_load(struct kvstore *store)
 {
     kvstore_status status = bring_up(store, deadline_from_now(store));
+    kv_view_drop_old(store);
     if (status == KVSTORE_OK && store->is_exclusive) {
         sign_as_holder(store);
     }
@@ -283,6 +285,7 @@ kvstore_status kv_handle_load(struct kvstore *store)
 
 void kv_handle_unload(struct kvstore *store)
 {
+    kv_view_drop_old(store);
     kv_keydir_release(&store->keydir);
     kv_log_close(&store->log);
 }

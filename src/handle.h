@@ -27,6 +27,7 @@ struct kvstore {
     bool compacts_when_due;
     int32_t lock_timeout_ms; /* As kv_io_lock() has it. */
     uint32_t compaction_percent;
+    struct kv_progress progress; /* Whom to tell of long folds. */
     _Atomic uint64_t compaction_threshold;
     bool has_made_log; /* A moment ago: nobody else can have an index of it. */
     uint64_t process_id;
@@ -47,6 +48,11 @@ struct kvstore {
     pthread_rwlock_t view_lock;
     struct kv_log log;
     struct kv_keydir keydir;
+
+    /* The pair before it, closed when the writers' lock is gone: unmapping and
+     * closing what has lost its name takes a while. Behind the gate. */
+    struct kv_log old_log;
+    struct kv_keydir old_keydir;
 
     _Atomic int64_t checked_ns; /* When the names were last looked at. */
     _Atomic uint64_t synced;    /* A private view's log up to here is on the

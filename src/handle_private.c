@@ -28,7 +28,8 @@ static bool agree(const struct kv_keydir *a, const struct kv_keydir *b)
 }
 
 /* Folds a log until two folds agree (Invariant 2). */
-static kvstore_status build_privately(const struct kv_log *log,
+static kvstore_status build_privately(const struct kvstore *store,
+                                      const struct kv_log *log,
                                       bool is_locked,
                                       struct kv_keydir *keydir_out,
                                       struct kv_fold_result *result_out)
@@ -39,7 +40,8 @@ static kvstore_status build_privately(const struct kv_log *log,
         *keydir_out = KV_KEYDIR_NONE;
         kvstore_status status = kv_io_end(&log->file, &size);
         if (status == KVSTORE_OK) {
-            status = kv_recovery_build(log, size, NULL, keydir_out, result_out);
+            status = kv_recovery_build(
+                log, size, &store->progress, NULL, keydir_out, result_out);
         }
         bool is_believed =
             status != KVSTORE_OK || is_locked || i == BELIEF_TRIES ||
@@ -63,7 +65,7 @@ kvstore_status kv_view_load_privately(struct kvstore *store,
     struct kv_keydir keydir = KV_KEYDIR_NONE;
     kvstore_status status = kv_view_open_log(store, &log);
     if (status == KVSTORE_OK) {
-        status = build_privately(&log, is_locked, &keydir, result_out);
+        status = build_privately(store, &log, is_locked, &keydir, result_out);
     }
     if (status != KVSTORE_OK) {
         kv_keydir_release(&keydir);
@@ -108,8 +110,8 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
     }
     uint64_t damage_before = totals->counts.damaged_records;
     (void)pthread_rwlock_wrlock(&store->view_lock);
-    status =
-        kv_recovery_catch_up(&store->log, size, &store->keydir, result_out);
+    status = kv_recovery_catch_up(
+        &store->log, size, &store->progress, &store->keydir, result_out);
     (void)pthread_rwlock_unlock(&store->view_lock);
     *is_whole_out =
         is_locked || totals->counts.damaged_records == damage_before;

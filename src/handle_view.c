@@ -45,18 +45,28 @@ void kv_view_install(struct kvstore *store,
                      const struct kv_log *log,
                      const struct kv_keydir *keydir)
 {
+    kv_view_drop_old(store);
     (void)pthread_rwlock_wrlock(&store->view_lock);
-    struct pair old = {.log = store->log, .keydir = store->keydir};
+    struct kv_log old_log = store->log;
+    store->old_keydir = store->keydir;
     store->log = *log;
     store->keydir = *keydir;
-    if (old.log.file.fd == log->file.fd) {
-        old.log = KV_LOG_NONE;
-    } else {
+    if (keydir->is_live) {
+        /* Nobody cuts the log within what a live index has of it. */
+        kv_log_map(&store->log);
+    }
+    if (old_log.file.fd != log->file.fd) {
+        store->old_log = old_log;
         atomic_store(&store->synced, 0);
         atomic_store(&store->owes_directory, true);
     }
     (void)pthread_rwlock_unlock(&store->view_lock);
-    close_pair(&old);
+}
+
+void kv_view_drop_old(struct kvstore *store)
+{
+    kv_keydir_release(&store->old_keydir);
+    kv_log_close(&store->old_log);
 }
 
 kvstore_status kv_view_open_log(const struct kvstore *store, struct kv_log *log)
@@ -70,8 +80,8 @@ kvstore_status kv_view_open_log(const struct kvstore *store, struct kv_log *log)
 
 /* --- Is it up? --- */
 
-/* Do both files of a live view still have their names? size_out: of the log, if
- * that was looked at; else it stays. */
+/* Do both files of a live view still have their names, and is the log as long as
+ * it was? size_out: of the log, if that was looked at; else it stays. */
 static kvstore_status check_names(struct kvstore *store,
                                   bool must_check,
                                   bool *have_names_out,
@@ -84,12 +94,13 @@ static kvstore_status check_names(struct kvstore *store,
         return KVSTORE_OK;
     }
     bool has_log_name = false;
+    uint64_t end = atomic_load(&store->keydir.index.header->end);
     kvstore_status status = kv_index_file_is_current(
         &store->directory, &store->keydir.memory, have_names_out);
     if (status == KVSTORE_OK && *have_names_out) {
         status = kv_log_look(
             &store->log, &store->directory, &has_log_name, size_out);
-        *have_names_out = has_log_name;
+        *have_names_out = has_log_name && end <= *size_out + 1;
     }
     if (status == KVSTORE_OK && *have_names_out) {
         atomic_store(&store->checked_ns, now_ns);
@@ -264,6 +275,9 @@ kvstore_status kv_view_grow(struct kvstore *store)
     struct kv_keydir larger;
     bool is_sync_lost = false;
     assert(store->keydir.is_live);
+    if (kv_keydir_is_worn(&store->keydir)) {
+        return kv_view_rebuild_locked(store);
+    }
     kv_index_file_sweep(&store->directory);
     kvstore_status status =
         kv_keydir_create_larger(&store->keydir, &store->log, &larger);
@@ -315,8 +329,8 @@ static kvstore_status catch_up_live(struct kvstore *store)
     }
     struct kv_fold_result result;
     while (status == KVSTORE_OK) {
-        status =
-            kv_recovery_catch_up(&store->log, size, &store->keydir, &result);
+        status = kv_recovery_catch_up(
+            &store->log, size, &store->progress, &store->keydir, &result);
         if (status != KVSTORE_CONFLICT) {
             break;
         }
@@ -354,8 +368,12 @@ static kvstore_status build_shared(struct kvstore *store,
         *is_sync_lost_out = status != KVSTORE_OK;
     }
     if (status == KVSTORE_OK) {
-        status = kv_recovery_build(
-            &pair->log, size, &store->directory, &pair->keydir, &result);
+        status = kv_recovery_build(&pair->log,
+                                   size,
+                                   &store->progress,
+                                   &store->directory,
+                                   &pair->keydir,
+                                   &result);
     }
     if (status == KVSTORE_OK) {
         status = switch_keydir(

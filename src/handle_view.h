@@ -72,9 +72,11 @@ struct kv_index *kv_view_told_index(struct kvstore *store);
 kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
                                         bool *has_lines_out);
 
-/* Puts another pair in the view's place; both are the view's from now on. */
+/* Puts another pair in the view's place; both are the view's from now on. What
+ * it had before is closed by kv_view_drop_old(). */
 void kv_view_install(struct kvstore *store,
                      const struct kv_log *log,
                      const struct kv_keydir *keydir);
+void kv_view_drop_old(struct kvstore *store);
 
 #endif

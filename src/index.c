@@ -20,11 +20,11 @@
  *
  * A slot, from the low bits on:
  *
- *     offset 44 | size class 5 | flag 1 | hash 14
+ *     offset + 1: 44 | flag: 1 | hash: 19
  *
- * The 14 bits of the hash are its lowest 5, those of the home bucket, and the
- * tag: 9 more from bit tag_level on, which tell keys apart. Growing by one level
- * uses up one of the 9; kv_index_can_spread() keeps 5. */
+ * The 19 bits of the hash are its lowest 5, those of the home bucket, and the
+ * tag: 14 more from bit tag_level on, which tell keys apart. Growing by one
+ * level uses up one of the 14; kv_index_can_spread() keeps 5. */
 
 #include "index.h"
 
@@ -42,18 +42,16 @@
 
 /* "kvindex" and a number that changes with the layout. As one word it also
  * tells the byte order. */
-#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(1) << 56)
+#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(2) << 56)
 
 /* How often a reader of totals tries again when they change under it. */
 #define LOAD_TRIES 1000
 
 #define OFFSET_BITS 44
-#define CLASS_BITS 5
-#define CLASS_SHIFT OFFSET_BITS
-#define FLAG_SHIFT (CLASS_SHIFT + CLASS_BITS)
+#define FLAG_SHIFT OFFSET_BITS
 #define HASH_SHIFT (FLAG_SHIFT + 1)
 #define HOME_BITS 5
-#define TAG_BITS 9
+#define TAG_BITS 14
 #define TAG_BITS_MIN 5
 
 static_assert(HASH_SHIFT + HOME_BITS + TAG_BITS == 64, "a slot is one word");
@@ -64,23 +62,6 @@ static_assert(KV_OFFSET_MAX == (UINT64_C(1) << OFFSET_BITS) - 1, "offset fits");
 static uint64_t slot_count(const struct kv_index *index)
 {
     return (uint64_t)BUCKET_SLOTS << index->level;
-}
-
-/* --- Size classes: 32, 64, 128, ... bytes --- */
-
-static uint64_t class_size(unsigned number)
-{
-    return UINT64_C(32) << (number - 1);
-}
-
-/* Never 0, so that no pointer makes an empty slot. */
-static unsigned size_class(uint64_t length)
-{
-    unsigned number = 1;
-    while (class_size(number) < length && number < (1u << CLASS_BITS) - 1) {
-        number++;
-    }
-    return number;
 }
 
 /* --- Slots --- */
@@ -101,13 +82,8 @@ static uint64_t walk_step(uint64_t hash_bits)
 
 static struct kv_index_entry slot_entry(uint64_t word)
 {
-    unsigned number =
-        (unsigned)(word >> CLASS_SHIFT) & ((1u << CLASS_BITS) - 1);
-    uint64_t size = class_size(number == 0 ? 1 : number);
-    return (struct kv_index_entry){
-        .offset = word & KV_OFFSET_MAX,
-        .about_size = size < KV_LINE_SIZE_MAX ? (size_t)size : KV_LINE_SIZE_MAX,
-        .is_flagged = (word >> FLAG_SHIFT & 1) != 0};
+    return (struct kv_index_entry){.offset = (word & KV_OFFSET_MAX) - 1,
+                                   .is_flagged = (word >> FLAG_SHIFT & 1) != 0};
 }
 
 static uint64_t load_slot(const struct kv_index *index, uint64_t slot)
@@ -193,7 +169,7 @@ bool kv_index_attach(void *region, size_t size, struct kv_index *index_out)
            index->level <= KV_INDEX_LEVEL_MAX &&
            index->tag_level >= KV_INDEX_LEVEL_MIN &&
            index->tag_level <= index->level &&
-           index->level - index->tag_level <= TAG_BITS - TAG_BITS_MIN &&
+           kv_index_can_spread(index, index->level) &&
            index->header->region_size == size &&
            size == kv_index_region_size(index->level);
 }
@@ -300,13 +276,13 @@ bool kv_index_probe_next(const struct kv_index *index,
 void kv_index_put(struct kv_index *index,
                   struct kv_index_totals *totals,
                   const struct kv_index_probe *probe,
-                  struct kv_log_pointer pointer,
+                  uint64_t offset,
                   bool is_flagged)
 {
     assert(probe->has_place);
-    assert(pointer.offset <= KV_OFFSET_MAX);
+    assert(offset < KV_OFFSET_MAX);
     uint64_t old = load_slot(index, probe->slot);
-    assert(old == 0 || slot_entry(old).offset <= pointer.offset);
+    assert(old == 0 || slot_entry(old).offset <= offset);
     assert(old == 0 || slot_entry(old).is_flagged == is_flagged);
     if (old == 0) {
         totals->slots_used++;
@@ -314,9 +290,7 @@ void kv_index_put(struct kv_index *index,
     }
     store_slot(index,
                probe->slot,
-               pointer.offset |
-                   (uint64_t)size_class(pointer.length) << CLASS_SHIFT |
-                   (uint64_t)is_flagged << FLAG_SHIFT |
+               (offset + 1) | (uint64_t)is_flagged << FLAG_SHIFT |
                    probe->hash_bits << HASH_SHIFT);
 }
 
@@ -328,54 +302,111 @@ bool kv_index_is_full(const struct kv_index *index,
     return totals->slots_used >= room_at(index->level);
 }
 
-bool kv_index_can_spread(const struct kv_index *index)
+static unsigned lower(unsigned a, unsigned b)
 {
-    unsigned used_up = index->level - index->tag_level;
-    return used_up < TAG_BITS - TAG_BITS_MIN;
+    return a < b ? a : b;
+}
+
+bool kv_index_can_spread(const struct kv_index *index, unsigned level)
+{
+    return level - lower(level, index->tag_level) <= TAG_BITS - TAG_BITS_MIN;
+}
+
+/* Which bucket of its walk a slot stands in. The step is odd, so it has an
+ * inverse modulo a power of two, by Newton's iteration. */
+static uint64_t walk_position(uint64_t bucket, uint64_t hash_bits)
+{
+    uint64_t step = walk_step(hash_bits);
+    uint64_t inverse = step * (2 - step * step); /* Right in 6 bits. */
+    return (bucket - hash_bits) * inverse & (KV_INDEX_REACH - 1);
 }
 
 /* As much of the hash as a slot and its place tell: the bits of its home, and
  * those of its tag. */
-static uint64_t known_hash(const struct kv_index *index, uint64_t slot)
+static uint64_t known_hash(const struct kv_index *index,
+                           uint64_t bucket,
+                           uint64_t hash_bits)
 {
-    uint64_t hash_bits = load_slot(index, slot) >> HASH_SHIFT;
-    uint64_t bucket = slot / BUCKET_SLOTS;
-    uint64_t step = walk_step(hash_bits);
-    /* The inverse of the step, modulo 2^64, by Newton's iteration. */
-    uint64_t inverse = step;
-    for (int bits = 3; bits < 64; bits *= 2) {
-        inverse *= 2 - step * inverse;
-    }
-    uint64_t i = (bucket - hash_bits) * inverse & (KV_INDEX_REACH - 1);
-    uint64_t home = (bucket - i * step) & ((UINT64_C(1) << index->level) - 1);
+    uint64_t i = walk_position(bucket, hash_bits);
+    uint64_t home = bucket - i * walk_step(hash_bits);
     uint64_t below_tag = home & ((UINT64_C(1) << index->tag_level) - 1);
     return hash_bits >> HOME_BITS << index->tag_level | below_tag;
 }
 
-bool kv_index_spread(const struct kv_index *index, struct kv_index *larger)
+/* Stores a word, its hash bits apart, on the empty slot at the end of its
+ * walk. */
+static bool put_at_end(struct kv_index *index, uint64_t hash, uint64_t word)
 {
-    assert(kv_index_can_spread(index));
-    assert(larger->level == index->level + 1);
-    assert(larger->seed == index->seed);
-    larger->header->tag_level = index->tag_level;
-    larger->tag_level = index->tag_level;
+    uint64_t hash_bits = slot_hash_bits(index, hash);
+    uint64_t step = walk_step(hash_bits);
+    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
+    word &= (UINT64_C(1) << HASH_SHIFT) - 1;
+    word |= hash_bits << HASH_SHIFT;
+    for (unsigned i = 0; i < KV_INDEX_REACH; i++) {
+        uint64_t first = ((hash + i * step) & last_bucket) * BUCKET_SLOTS;
+        uint64_t taken = 0; /* Counted without a branch to be guessed. */
+        for (uint64_t j = 0; j < BUCKET_SLOTS; j++) {
+            taken += load_slot(index, first + j) != 0 ? 1 : 0;
+        }
+        if (taken < BUCKET_SLOTS) {
+            store_slot(index, first + taken, word);
+            return true;
+        }
+    }
+    return false;
+}
 
+/* Slots that are to go where the processor has to wait for memory: they are
+ * stored some slots later. */
+#define SPREAD_QUEUE_SIZE 32u
+
+struct spread {
+    const struct kv_index *index;
+    struct kv_index *other;
+    unsigned count;
+    uint64_t hashes[SPREAD_QUEUE_SIZE];
+    uint64_t words[SPREAD_QUEUE_SIZE];
+};
+
+static bool spread_queue(struct spread *spread)
+{
+    bool fits = true;
+    for (unsigned i = 0; i < spread->count && fits; i++) {
+        fits = put_at_end(spread->other, spread->hashes[i], spread->words[i]);
+    }
+    spread->count = 0;
+    return fits;
+}
+
+static bool spread_slot(struct spread *spread, uint64_t bucket, uint64_t word)
+{
+    uint64_t hash_bits = word >> HASH_SHIFT;
+    uint64_t hash = known_hash(spread->index, bucket, hash_bits);
+    if (spread->count == SPREAD_QUEUE_SIZE && !spread_queue(spread)) {
+        return false;
+    }
+    kv_index_prefetch(spread->other, hash);
+    spread->hashes[spread->count] = hash;
+    spread->words[spread->count] = word;
+    spread->count++;
+    return true;
+}
+
+bool kv_index_spread(const struct kv_index *index, struct kv_index *other)
+{
+    assert(kv_index_can_spread(index, other->level));
+    assert(other->seed == index->seed);
+    other->tag_level = lower(other->level, index->tag_level);
+    other->header->tag_level = other->tag_level;
+
+    struct spread spread = {.index = index, .other = other};
     for (uint64_t slot = 0; slot < slot_count(index); slot++) {
         uint64_t word = load_slot(index, slot);
-        if (word == 0) {
-            continue;
-        }
-        struct kv_index_probe probe =
-            kv_index_probe_start(larger, known_hash(index, slot));
-        struct kv_index_entry other;
-        while (kv_index_probe_next(larger, &probe, &other)) {
-        }
-        if (!probe.has_place) {
+        if (word != 0 && !spread_slot(&spread, slot / BUCKET_SLOTS, word)) {
             return false;
         }
-        store_slot(larger, probe.slot, word);
     }
-    return true;
+    return spread_queue(&spread);
 }
 
 bool kv_index_next_entry(const struct kv_index *index,

@@ -158,9 +158,8 @@ struct kv_index_probe {
 /* What a candidate slot says. */
 struct kv_index_entry {
     uint64_t offset;
-    size_t about_size; /* The line is no longer than this. */
-    bool is_flagged;   /* Leads to a line that tells the key and cannot be
-                          served. */
+    bool is_flagged; /* Leads to a line that tells the key and cannot be
+                        served. */
 };
 
 struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
@@ -173,24 +172,25 @@ bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out);
 
-/* Stores a pointer in the slot where the probe stands, and counts it. */
+/* Stores a line's offset in the slot where the probe stands, and counts it. */
 void kv_index_put(struct kv_index *index,
                   struct kv_index_totals *totals,
                   const struct kv_index_probe *probe,
-                  struct kv_log_pointer pointer,
+                  uint64_t offset,
                   bool is_flagged);
 
 /* One more key may not fit. */
 bool kv_index_is_full(const struct kv_index *index,
                       const struct kv_index_totals *totals);
 
-/* May the slots move to the next level by the hash bits that they hold? Else
- * the keys have to be hashed again. */
-bool kv_index_can_spread(const struct kv_index *index);
+/* May the slots move to another level by the hash bits that they hold? To a
+ * lower one always; else so many bits are used up that the keys have to be
+ * hashed again. */
+bool kv_index_can_spread(const struct kv_index *index, unsigned level);
 
-/* Copies all slots into an empty index one level up, of the same seed. False
- * where a slot finds no place there. */
-bool kv_index_spread(const struct kv_index *index, struct kv_index *larger);
+/* Copies all slots into an empty index of another level and the same seed.
+ * False where a slot finds no place there. */
+bool kv_index_spread(const struct kv_index *index, struct kv_index *other);
 
 /* The occupied slot at or behind *slot, for walks over the whole index; false
  * at the end. */

@@ -88,8 +88,11 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
         status = kv_io_allocate_blocks(&file.file, file.size);
     }
     if (status == KVSTORE_OK) {
-        status = kv_io_map(&file.file, file.size, true, &file.region);
+        status = kv_io_map(&file.file, 0, file.size, true, &file.region);
         file.is_mapped = status == KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_populate(&file.file, file.region, file.size);
     }
     struct kv_io_stat own = {0};
     if (status == KVSTORE_OK) {
@@ -283,7 +286,7 @@ static kvstore_status map_file(const struct kv_io_file *directory,
     file->size = (size_t)stat.size;
     file->device = stat.device;
     file->inode = stat.inode;
-    status = kv_io_map(&file->file, file->size, is_writable, &file->region);
+    status = kv_io_map(&file->file, 0, file->size, is_writable, &file->region);
     file->is_mapped = status == KVSTORE_OK;
     if (status == KVSTORE_OK) {
         *is_ours_out = kv_index_attach(file->region, file->size, index);

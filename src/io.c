@@ -507,12 +507,14 @@ kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
 }
 
 kvstore_status kv_io_map(const struct kv_io_file *file,
+                         uint64_t offset,
                          size_t size,
                          bool is_writable,
                          void **memory_out)
 {
     *memory_out = NULL;
-    void *memory = kv_io_table()->mmap(size, is_writable, file->fd);
+    void *memory =
+        kv_io_table()->mmap(size, is_writable, file->fd, (off_t)offset);
     if (memory == MAP_FAILED) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot map %s", file->name);
     }
@@ -525,6 +527,23 @@ void kv_io_unmap(void *memory, size_t size)
     if (memory != NULL) {
         (void)kv_io_table()->munmap(memory, size);
     }
+}
+
+kvstore_status kv_io_populate(const struct kv_io_file *file,
+                              void *memory,
+                              size_t size)
+{
+    int result = 0;
+    do {
+        result = kv_io_table()->populate(memory, size);
+    } while (result != 0 && (errno == EINTR || errno == EAGAIN));
+    if (result == 0 || errno == EINVAL) {
+        return KVSTORE_OK; /* EINVAL: before Linux 5.14. */
+    }
+    /* EFAULT stands for what would have been a SIGBUS. */
+    int reason = errno == EFAULT ? ENOSPC : errno;
+    return kv_fail_errno(
+        KVSTORE_IO, reason, "cannot make room for %s", file->name);
 }
 
 kvstore_status kv_io_boot_id(uint64_t id_out[2])

@@ -39,10 +39,11 @@ struct kv_io_table {
     int (*unlinkat)(int dir_fd, const char *name);
     int (*flock)(int fd, int operation);
     int (*allocate_blocks)(int fd, off_t size); /* fallocate(fd, 0, 0, size) */
-    void *(*mmap)(size_t size, bool is_writable, int fd); /* shared */
+    void *(*mmap)(size_t size, bool is_writable, int fd, off_t offset);
     int (*munmap)(void *memory, size_t size);
-    off_t (*file_end)(int fd);                 /* lseek(fd, 0, SEEK_END) */
-    int (*mount_id)(int fd, uint64_t *id_out); /* statx; 0: not known */
+    int (*populate)(void *memory, size_t size); /* MADV_POPULATE_WRITE */
+    off_t (*file_end)(int fd);                  /* lseek(fd, 0, SEEK_END) */
+    int (*mount_id)(int fd, uint64_t *id_out);  /* statx; 0: not known */
     int (*boot_id)(uint64_t id_out[2]);
     int64_t (*clock_coarse_ns)(void); /* CLOCK_MONOTONIC_COARSE */
     DIR *(*opendir)(int dir_fd);      /* A descriptor of its own */
@@ -191,12 +192,21 @@ kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
 /* A lock for many readers whose writers are not starved by them. */
 kvstore_status kv_io_init_rwlock(pthread_rwlock_t *lock);
 
-/* Maps a whole file, shared with all who do. */
+/* Maps size bytes of a file from an offset on, shared with all who do. They may
+ * reach beyond its end, where nobody touches them. */
 kvstore_status kv_io_map(const struct kv_io_file *file,
+                         uint64_t offset,
                          size_t size,
                          bool is_writable,
                          void **memory_out);
 void kv_io_unmap(void *memory, size_t size);
+
+/* Has all pages of a writable mapping in memory, ready to be written: faster
+ * than touching each, and what cannot be written is an error here rather than a
+ * SIGBUS later. Does nothing where the system has no such call. */
+kvstore_status kv_io_populate(const struct kv_io_file *file,
+                              void *memory,
+                              size_t size);
 
 /* The boot and the mount that a file is seen through: what a mapping holds is
  * known to be in this kernel's memory only while both are the same. Zeros where

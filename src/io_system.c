@@ -122,10 +122,19 @@ static int system_allocate_blocks(int fd, off_t size)
     return fallocate(fd, 0, 0, size);
 }
 
-static void *system_mmap(size_t size, bool is_writable, int fd)
+static void *system_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
     int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    return mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    return mmap(NULL, size, protection, MAP_SHARED, fd, offset);
+}
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static int system_populate(void *memory, size_t size)
+{
+    return madvise(memory, size, MADV_POPULATE_WRITE);
 }
 
 static off_t system_file_end(int fd)
@@ -220,6 +229,7 @@ static const struct kv_io_table system_table = {
     .allocate_blocks = system_allocate_blocks,
     .mmap = system_mmap,
     .munmap = munmap,
+    .populate = system_populate,
     .file_end = system_file_end,
     .mount_id = system_mount_id,
     .boot_id = system_boot_id,

@@ -80,20 +80,32 @@ kvstore_status kv_keydir_refresh(struct kv_keydir *keydir)
 
 /* --- Keys of lines --- */
 
-kvstore_status kv_keydir_get_key(const struct kv_command *command,
+struct kv_keydir_key kv_keydir_plain_key(const struct kv_index *index,
+                                         const void *bytes,
+                                         size_t size)
+{
+    return (struct kv_keydir_key){.bytes = bytes,
+                                  .size = size,
+                                  .hash = kv_index_hash(index, bytes, size)};
+}
+
+kvstore_status kv_keydir_get_key(const struct kv_index *index,
+                                 const struct kv_command *command,
                                  struct kv_keydir_key *key_out)
 {
     const struct kv_text *text = &command->key;
-    *key_out = (struct kv_keydir_key){.bytes = text->raw, .size = text->size};
     if (text->form == KV_TEXT_PLAIN) {
+        *key_out = kv_keydir_plain_key(index, text->raw, text->size);
         return KVSTORE_OK;
     }
-    key_out->allocated = kv_io_allocate(text->size + 1);
-    if (key_out->allocated == NULL) {
+    void *bytes = kv_io_allocate(text->size + 1);
+    if (bytes == NULL) {
+        *key_out = (struct kv_keydir_key){.bytes = NULL};
         return KVSTORE_NO_MEMORY;
     }
-    kv_text_decode(text, key_out->allocated);
-    key_out->bytes = key_out->allocated;
+    kv_text_decode(text, bytes);
+    *key_out = kv_keydir_plain_key(index, bytes, text->size);
+    key_out->allocated = bytes;
     return KVSTORE_OK;
 }
 
@@ -128,21 +140,21 @@ kvstore_status kv_keydir_walk(const struct kv_index *index,
                               struct kv_keydir_find *find)
 {
     find->is_found = false;
-    find->place = kv_index_probe_start(
-        index, kv_index_hash(index, key->bytes, key->size));
+    find->place = kv_index_probe_start(index, key->hash);
     struct kv_index_entry entry;
     while (kv_index_probe_next(index, &find->place, &entry)) {
         if (entry.is_flagged != is_flagged) {
             continue;
         }
-        if (entry.offset >=
-            atomic_load_explicit(&index->header->end, memory_order_acquire)) {
+        uint64_t end =
+            atomic_load_explicit(&index->header->end, memory_order_acquire);
+        if (entry.offset >= end) {
             find->doubt_offset = entry.offset;
             continue;
         }
         kv_keydir_find_release(find);
         kvstore_status status =
-            kv_log_read_line(log, entry.offset, entry.about_size, &find->line);
+            kv_log_read_line(log, entry.offset, end, &find->line);
         if (status == KVSTORE_OK) {
             status = kv_command_decode(
                 find->line.bytes, find->line.size, &find->command);
@@ -183,7 +195,7 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
 {
     assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
     const struct kv_index *index = &keydir->index;
-    struct kv_keydir_key plain = {.bytes = key, .size = key_size};
+    struct kv_keydir_key plain = kv_keydir_plain_key(index, key, key_size);
     kvstore_status status = KVSTORE_OK;
     kv_keydir_find_init(find_out);
     if (atomic_load_explicit(&index->header->has_flags, memory_order_acquire) !=
@@ -218,13 +230,14 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
 {
     assert(kv_keydir_is_indexed(item));
     struct kv_keydir_key key;
-    kvstore_status status = kv_keydir_get_key(item->command, &key);
+    kvstore_status status =
+        kv_keydir_get_key(&keydir->index, item->command, &key);
     if (status != KVSTORE_OK) {
         return status;
     }
     /* No other key's slot leads here, so this needs no comparing. */
-    struct kv_index_probe probe = kv_index_probe_start(
-        &keydir->index, kv_index_hash(&keydir->index, key.bytes, key.size));
+    struct kv_index_probe probe =
+        kv_index_probe_start(&keydir->index, key.hash);
     struct kv_index_entry entry;
     *offset_out = 0;
     bool is_newest = false;
@@ -258,8 +271,8 @@ kvstore_status kv_keydir_note_last(struct kv_keydir *keydir,
                                    struct kv_log_pointer pointer)
 {
     struct kv_log_line line;
-    kvstore_status status =
-        kv_log_read_line(log, pointer.offset, (size_t)pointer.length, &line);
+    kvstore_status status = kv_log_read_line(
+        log, pointer.offset, pointer.offset + pointer.length, &line);
     if (status == KVSTORE_OK) {
         keydir->totals.last = pointer;
         keydir->totals.last_hash = XXH3_64bits(line.bytes, line.size);
@@ -281,8 +294,11 @@ kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,
         return KVSTORE_OK;
     }
     struct kv_log_line line;
-    kvstore_status status = kv_log_read_line(
-        log, totals->last.offset, (size_t)totals->last.length, &line);
+    /* One byte more than the line had, so that a longer one is seen. */
+    uint64_t end = totals->last.offset + totals->last.length + 1;
+    assert(log->map == NULL);
+    kvstore_status status =
+        kv_log_read_line(log, totals->last.offset, end, &line);
     if (status != KVSTORE_OK) {
         return status;
     }

@@ -44,6 +44,14 @@ kvstore_status kv_keydir_create_larger(const struct kv_keydir *keydir,
                                        const struct kv_log *log,
                                        struct kv_keydir *larger_out);
 
+/* Has it used up its hash bits, so that a larger one would cost a read of the log
+ * for each key, and there are many? Then one fold of the log is faster. */
+bool kv_keydir_is_worn(const struct kv_keydir *keydir);
+
+/* Makes a keydir that nobody else sees as small as its keys allow, if there is
+ * room for another one. */
+void kv_keydir_shrink(struct kv_keydir *keydir, const struct kv_log *log);
+
 void kv_keydir_release(struct kv_keydir *keydir);
 
 /* Loads the published totals of a live index. KVSTORE_CORRUPT, without an error
@@ -76,8 +84,8 @@ void kv_keydir_find_release(struct kv_keydir_find *find);
 /* Finds the place of a key whose record is about to be written, and makes room
  * for it; so that kv_keydir_commit() cannot fail. The caller releases older_out
  * on KVSTORE_OK. Costs a look at the key's older record; the copying of the
- * index where it has to grow, and one read of the log for each key every fifth
- * time. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
+ * index where it has to grow; and one read of the log for each key where these
+ * are few. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
  * switched for a larger one. */
 kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
                                  const struct kv_log *log,
@@ -95,6 +103,33 @@ void kv_keydir_commit(struct kv_keydir *keydir,
 kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                                const struct kv_log *log,
                                const struct kv_fold_item *item);
+
+/* Lines that have been read, and wait for their slots to be fetched. */
+#define KV_KEYDIR_QUEUE_SIZE 16u
+#define KV_KEYDIR_QUEUED_KEY_SIZE_MAX 64u
+
+struct kv_keydir_queued {
+    struct kv_log_pointer pointer;
+    enum kv_command_type type;
+    size_t key_size;
+    uint64_t hash;
+    char key[KV_KEYDIR_QUEUED_KEY_SIZE_MAX];
+};
+
+struct kv_keydir_queue {
+    struct kv_keydir *keydir; /* Set by the caller, as is the log; */
+    const struct kv_log *log; /* the rest is empty at first. */
+    struct kv_log_pointer last;
+    unsigned count;
+    struct kv_keydir_queued queued[KV_KEYDIR_QUEUE_SIZE];
+};
+
+/* kv_keydir_apply() for many lines in a row: faster, and done with each of them
+ * only after kv_keydir_queue_flush(). Between the two nothing else is
+ * applied. After a failure the rest of the queue is not applied. */
+kvstore_status kv_keydir_queue_apply(struct kv_keydir_queue *queue,
+                                     const struct kv_fold_item *item);
+kvstore_status kv_keydir_queue_flush(struct kv_keydir_queue *queue);
 
 /* Applies a line whose key is in no slot yet, without reading the log: for an
  * index that is built from the newest records alone, with room for them. */

@@ -19,13 +19,15 @@
 
 #include <xxhash.h>
 
+#define HASHED_AGAIN_MAX 65536u
+
 /* --- Growing --- */
 
 /* Puts a key's slot, with or without the flag, into an index where it has none
  * yet. */
 static bool put_new(struct kv_keydir *keydir,
                     uint64_t hash,
-                    struct kv_log_pointer pointer,
+                    uint64_t offset,
                     bool is_flagged)
 {
     struct kv_index *index = &keydir->index;
@@ -34,7 +36,7 @@ static bool put_new(struct kv_keydir *keydir,
     while (kv_index_probe_next(index, &probe, &other)) {
     }
     if (probe.has_place) {
-        kv_index_put(index, &keydir->totals, &probe, pointer, is_flagged);
+        kv_index_put(index, &keydir->totals, &probe, offset, is_flagged);
     }
     return probe.has_place;
 }
@@ -42,6 +44,7 @@ static bool put_new(struct kv_keydir *keydir,
 /* Reads the line that a slot leads to and hashes its key into a new index. */
 static kvstore_status hash_again(const struct kv_log *log,
                                  const struct kv_index_entry *entry,
+                                 uint64_t end,
                                  struct kv_keydir *larger,
                                  bool *fits_out)
 {
@@ -49,25 +52,19 @@ static kvstore_status hash_again(const struct kv_log *log,
     struct kv_command command = {0};
     struct kv_keydir_key key = {0};
     *fits_out = true;
-    kvstore_status status =
-        kv_log_read_line(log, entry->offset, entry->about_size, &line);
+    kvstore_status status = kv_log_read_line(log, entry->offset, end, &line);
     if (status != KVSTORE_OK) {
         return status;
     }
     status = kv_command_decode(line.bytes, line.size, &command);
     if (status == KVSTORE_OK && command.has_key) {
-        status = kv_keydir_get_key(&command, &key);
+        status = kv_keydir_get_key(&larger->index, &command, &key);
     } else if (status == KVSTORE_OK) {
         /* The line has rotted since it was indexed, and its key with it. */
         larger->totals.is_in_doubt = 1;
     }
     if (key.bytes != NULL) {
-        struct kv_log_pointer pointer = {.offset = entry->offset,
-                                         .length = line.length};
-        *fits_out = put_new(larger,
-                            kv_index_hash(&larger->index, key.bytes, key.size),
-                            pointer,
-                            entry->is_flagged);
+        *fits_out = put_new(larger, key.hash, entry->offset, entry->is_flagged);
     }
     kv_io_free(key.allocated);
     kv_command_release(&command);
@@ -84,39 +81,61 @@ static kvstore_status fill_by_keys(const struct kv_keydir *keydir,
     larger->totals.slots_flagged = 0;
     *fits_out = true;
     kvstore_status status = KVSTORE_OK;
+    uint64_t end = atomic_load(&keydir->index.header->end);
     struct kv_index_entry entry;
     for (uint64_t slot = 0; status == KVSTORE_OK && *fits_out &&
                             kv_index_next_entry(&keydir->index, &slot, &entry);
          slot++) {
-        status = hash_again(log, &entry, larger, fits_out);
+        status = hash_again(log, &entry, end, larger, fits_out);
     }
     return status;
 }
 
-/* Copies everything to a larger index; fits_out: it found room there. */
+/* With few keys, hashing them again takes a moment; and all bits of their tags
+ * are there for the many growths to come. */
+static bool has_few_keys(const struct kv_keydir *keydir)
+{
+    return keydir->totals.slots_used <= HASHED_AGAIN_MAX;
+}
+
+static bool is_hashed_again(const struct kv_keydir *keydir, unsigned level)
+{
+    return level > keydir->index.level &&
+           (has_few_keys(keydir) ||
+            !kv_index_can_spread(&keydir->index, level));
+}
+
+bool kv_keydir_is_worn(const struct kv_keydir *keydir)
+{
+    return !has_few_keys(keydir) &&
+           !kv_index_can_spread(&keydir->index, keydir->index.level + 1);
+}
+
+/* Copies everything to an index of another level; fits_out: it found room
+ * there. */
 static kvstore_status copy_to_level(const struct kv_keydir *keydir,
                                     const struct kv_log *log,
                                     unsigned level,
-                                    struct kv_keydir *larger_out,
+                                    struct kv_keydir *other_out,
                                     bool *fits_out)
 {
     const struct kv_index *index = &keydir->index;
     kvstore_status status = kv_keydir_create_at(
-        level, index->seed, keydir->directory, log, larger_out);
+        level, index->seed, keydir->directory, log, other_out);
     if (status != KVSTORE_OK) {
         return status;
     }
-    larger_out->totals = keydir->totals;
-    if (level == index->level + 1 && kv_index_can_spread(index)) {
-        *fits_out = kv_index_spread(index, &larger_out->index);
+    other_out->totals = keydir->totals;
+    if (is_hashed_again(keydir, level)) {
+        status = fill_by_keys(keydir, log, other_out, fits_out);
     } else {
-        status = fill_by_keys(keydir, log, larger_out, fits_out);
+        *fits_out = kv_index_spread(index, &other_out->index);
     }
     if (status != KVSTORE_OK || !*fits_out) {
-        kv_keydir_release(larger_out);
+        kv_keydir_release(other_out);
         return status;
     }
-    struct kv_index_header *header = larger_out->index.header;
+    struct kv_index_header *header = other_out->index.header;
     atomic_store(&header->end, atomic_load(&index->header->end));
     atomic_store(&header->has_flags, atomic_load(&index->header->has_flags));
     return KVSTORE_OK;
@@ -156,6 +175,24 @@ static kvstore_status grow(struct kv_keydir *keydir, const struct kv_log *log)
     return status;
 }
 
+void kv_keydir_shrink(struct kv_keydir *keydir, const struct kv_log *log)
+{
+    assert(!keydir->is_live);
+    unsigned level = kv_index_level_for(keydir->totals.slots_used);
+    if (level >= keydir->index.level) {
+        return;
+    }
+    bool fits = false;
+    struct kv_keydir smaller;
+    kvstore_error before = *kvstore_last_error();
+    if (copy_to_level(keydir, log, level, &smaller, &fits) == KVSTORE_OK &&
+        fits) {
+        kv_keydir_release(keydir);
+        *keydir = smaller;
+    }
+    kv_fail_again(&before);
+}
+
 /* Walks to a key's slot. Where the key has none, the walk ends on an empty one
  * in an index that may take one more. */
 static kvstore_status walk_to_place(struct kv_keydir *keydir,
@@ -186,7 +223,8 @@ kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
                                  size_t key_size,
                                  struct kv_keydir_find *older_out)
 {
-    struct kv_keydir_key plain = {.bytes = key, .size = key_size};
+    struct kv_keydir_key plain =
+        kv_keydir_plain_key(&keydir->index, key, key_size);
     kvstore_status status =
         walk_to_place(keydir, log, &plain, false, older_out);
     if (status != KVSTORE_OK) {
@@ -309,7 +347,8 @@ static void take_place(struct kv_keydir *keydir,
         return;
     }
     announce(keydir, item);
-    kv_index_put(&keydir->index, totals, &older->place, item->pointer, is_flag);
+    kv_index_put(
+        &keydir->index, totals, &older->place, item->pointer.offset, is_flag);
     kv_io_step("slot");
     if (older->is_found && !is_flag &&
         !count_superseded(&totals->counts, older)) {
@@ -319,21 +358,16 @@ static void take_place(struct kv_keydir *keydir,
 
 static kvstore_status put_item(struct kv_keydir *keydir,
                                const struct kv_log *log,
-                               const struct kv_fold_item *item)
+                               const struct kv_fold_item *item,
+                               const struct kv_keydir_key *key)
 {
     struct kv_keydir_find older;
-    struct kv_keydir_key key;
-    kvstore_status status = kv_keydir_get_key(item->command, &key);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    status =
-        walk_to_place(keydir, log, &key, kv_keydir_is_flagged(item), &older);
+    kvstore_status status =
+        walk_to_place(keydir, log, key, kv_keydir_is_flagged(item), &older);
     if (status == KVSTORE_OK) {
         take_place(keydir, &older, item);
     }
     kv_keydir_find_release(&older);
-    kv_io_free(key.allocated);
     return status;
 }
 
@@ -347,9 +381,10 @@ void kv_keydir_commit(struct kv_keydir *keydir,
     finish_item(keydir, item);
 }
 
-kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
-                               const struct kv_log *log,
-                               const struct kv_fold_item *item)
+kvstore_status kv_keydir_apply_key(struct kv_keydir *keydir,
+                                   const struct kv_log *log,
+                                   const struct kv_fold_item *item,
+                                   const struct kv_keydir_key *key)
 {
     assert(item->pointer.offset == keydir->totals.applied);
     if (item->pointer.offset + item->pointer.length > KV_OFFSET_MAX) {
@@ -359,7 +394,7 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                           KV_LOG_NAME);
     }
     if (kv_keydir_is_indexed(item)) {
-        kvstore_status status = put_item(keydir, log, item);
+        kvstore_status status = put_item(keydir, log, item, key);
         if (status != KVSTORE_OK) {
             return status;
         }
@@ -368,19 +403,35 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
     return KVSTORE_OK;
 }
 
+kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
+                               const struct kv_log *log,
+                               const struct kv_fold_item *item)
+{
+    struct kv_keydir_key key = {0};
+    kvstore_status status = KVSTORE_OK;
+    if (kv_keydir_is_indexed(item)) {
+        status = kv_keydir_get_key(&keydir->index, item->command, &key);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_apply_key(keydir, log, item, &key);
+    }
+    kv_io_free(key.allocated);
+    return status;
+}
+
 kvstore_status kv_keydir_apply_new(struct kv_keydir *keydir,
                                    const struct kv_fold_item *item)
 {
     if (kv_keydir_is_indexed(item)) {
         struct kv_keydir_key key;
-        kvstore_status status = kv_keydir_get_key(item->command, &key);
+        kvstore_status status =
+            kv_keydir_get_key(&keydir->index, item->command, &key);
         if (status != KVSTORE_OK) {
             return status;
         }
-        uint64_t hash = kv_index_hash(&keydir->index, key.bytes, key.size);
         announce(keydir, item);
-        bool fits =
-            put_new(keydir, hash, item->pointer, kv_keydir_is_flagged(item));
+        bool fits = put_new(
+            keydir, key.hash, item->pointer.offset, kv_keydir_is_flagged(item));
         kv_io_free(key.allocated);
         if (!fits) {
             return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");

@@ -11,16 +11,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A command's key as bytes. Most keys stand in the line as they are; others
- * are decoded into memory that the caller frees. */
+/* A key as bytes, and its hash. Most keys stand in their line as they are;
+ * others are decoded into memory that the caller frees. */
 struct kv_keydir_key {
     const void *bytes;
     size_t size;
+    uint64_t hash;
     void *allocated;
 };
 
-kvstore_status kv_keydir_get_key(const struct kv_command *command,
+kvstore_status kv_keydir_get_key(const struct kv_index *index,
+                                 const struct kv_command *command,
                                  struct kv_keydir_key *key_out);
+struct kv_keydir_key kv_keydir_plain_key(const struct kv_index *index,
+                                         const void *bytes,
+                                         size_t size);
+
+/* kv_keydir_apply() of an item whose key is known; it is not looked at if the
+ * item has no place in the index. */
+kvstore_status kv_keydir_apply_key(struct kv_keydir *keydir,
+                                   const struct kv_log *log,
+                                   const struct kv_fold_item *item,
+                                   const struct kv_keydir_key *key);
 
 /* Has the item a place in the index? */
 bool kv_keydir_is_indexed(const struct kv_fold_item *item);

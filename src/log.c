@@ -100,7 +100,16 @@ kvstore_status kv_log_create(const struct kv_io_file *directory,
 
 void kv_log_close(struct kv_log *log)
 {
+    kv_log_map_free(log->map);
+    log->map = NULL;
     kv_io_close(&log->file);
+}
+
+void kv_log_map(struct kv_log *log)
+{
+    if (log->map == NULL) {
+        log->map = kv_log_map_create();
+    }
 }
 
 kvstore_status kv_log_look(const struct kv_log *log,
@@ -125,16 +134,16 @@ kvstore_status kv_log_look(const struct kv_log *log,
 
 /* --- One line --- */
 
-/* Makes the line's buffer hold at least capacity bytes; what it holds so far
- * is kept. */
+/* Makes room for more than the bytes that were read so far, which are kept. */
 static kvstore_status grow_line(struct kv_log_line *line,
                                 size_t used,
-                                size_t capacity)
+                                size_t most,
+                                size_t *capacity)
 {
-    if (capacity <= sizeof line->inline_bytes) {
-        return KVSTORE_OK;
-    }
-    char *larger = kv_io_allocate(capacity);
+    size_t larger_size = *capacity < ((size_t)1 << 20) ? *capacity * 8
+                         : *capacity < most / 2        ? *capacity * 2
+                                                       : most;
+    char *larger = kv_io_allocate(larger_size);
     if (larger == NULL) {
         return KVSTORE_NO_MEMORY;
     }
@@ -142,70 +151,104 @@ static kvstore_status grow_line(struct kv_log_line *line,
     kv_io_free(line->allocated);
     line->allocated = larger;
     line->bytes = larger;
+    *capacity = larger_size;
     return KVSTORE_OK;
 }
 
-/* Sets the line's size if its end is among the bytes read so far. */
+/* Sets the line's size if its end is among the bytes read so far; or if these
+ * are all that it can have. */
 static bool find_line_end(struct kv_log_line *line,
                           size_t from,
                           size_t used,
-                          bool at_end)
+                          bool is_all)
 {
     const char *newline = memchr(line->bytes + from, '\n', used - from);
-    if (newline != NULL) {
-        line->size = (size_t)(newline - line->bytes);
-        line->length = line->size + 1;
-        return true;
+    if (newline == NULL && !is_all) {
+        return false;
     }
-    if (at_end || used == KV_LINE_SIZE_MAX) {
-        line->size = used;
-        line->length = used == 0 ? 0 : used + 1;
-        return true;
-    }
-    return false;
+    line->size = newline == NULL ? used : (size_t)(newline - line->bytes);
+    line->length = line->size + 1;
+    return true;
 }
 
-kvstore_status kv_log_read_line(const struct kv_log *log,
-                                uint64_t offset,
-                                size_t about_size,
-                                struct kv_log_line *line_out)
+/* Finds the line in the map. The newline of the last line may not be there yet,
+ * nor the page that it will stand on: it is not touched. */
+static bool find_mapped(const struct kv_log *log,
+                        uint64_t offset,
+                        size_t most,
+                        struct kv_log_line *line)
 {
-    struct kv_log_line *line = line_out;
-    line->bytes = line->inline_bytes;
-    line->size = 0;
-    line->length = 0;
-    line->allocated = NULL;
+    uint64_t count = 0;
+    const char *bytes =
+        log->map == NULL
+            ? NULL
+            : kv_log_map_find(log->map, &log->file, offset, &count);
+    if (bytes == NULL) {
+        return false;
+    }
+    line->bytes = bytes;
+    return find_line_end(
+        line, 0, count < most ? (size_t)count : most, most <= count);
+}
 
-    size_t capacity = about_size;
-    if (capacity < sizeof line->inline_bytes / 2) {
-        capacity = sizeof line->inline_bytes / 2;
-    }
-    if (capacity > KV_LINE_SIZE_MAX) {
-        capacity = KV_LINE_SIZE_MAX;
-    }
+static kvstore_status read_line(const struct kv_log *log,
+                                uint64_t offset,
+                                size_t most,
+                                struct kv_log_line *line)
+{
+    char *buffer = line->inline_bytes;
+    size_t capacity = sizeof line->inline_bytes;
     size_t used = 0;
-    kvstore_status status = grow_line(line, 0, capacity);
-    while (status == KVSTORE_OK) {
+    line->bytes = buffer;
+    for (;;) {
+        size_t room = most < capacity ? most - used : capacity - used;
         size_t part = 0;
-        status = kv_io_read_some(&log->file,
-                                 offset + used,
-                                 line->bytes + used,
-                                 capacity - used,
-                                 &part);
-        if (status != KVSTORE_OK) {
-            break;
+        kvstore_status status = kv_io_read_some(
+            &log->file, offset + used, buffer + used, room, &part);
+        if (status != KVSTORE_OK || used + part == 0) {
+            return status;
         }
-        if (find_line_end(line, used, used + part, part == 0)) {
+        bool is_all = part == 0 || used + part == most;
+        if (find_line_end(line, used, used + part, is_all)) {
             return KVSTORE_OK;
         }
         used += part;
         if (used == capacity) {
-            capacity = capacity > KV_LINE_SIZE_MAX / 2 ? KV_LINE_SIZE_MAX
-                                                       : capacity * 2;
-            status = grow_line(line, used, capacity);
+            status = grow_line(line, used, most, &capacity);
+            if (status != KVSTORE_OK) {
+                return status;
+            }
+            buffer = line->allocated;
         }
     }
-    kv_log_line_release(line);
+}
+
+kvstore_status kv_log_read_line(const struct kv_log *log,
+                                uint64_t offset,
+                                uint64_t end,
+                                struct kv_log_line *line_out)
+{
+    line_out->bytes = line_out->inline_bytes;
+    line_out->size = 0;
+    line_out->length = 0;
+    line_out->allocated = NULL;
+    if (offset >= end) {
+        return KVSTORE_OK;
+    }
+    uint64_t content = end - offset - 1;
+    size_t most =
+        content < KV_LINE_SIZE_MAX ? (size_t)content : KV_LINE_SIZE_MAX;
+    if (most == 0) {
+        line_out->length = 1;
+        return KVSTORE_OK;
+    }
+    if (find_mapped(log, offset, most, line_out)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = read_line(log, offset, most, line_out);
+    if (status != KVSTORE_OK) {
+        kv_log_line_release(line_out);
+    }
     return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "io.h"
 #include "kvstore.h"
+#include "log_map.h"
 #include "log_pointer.h"
 
 #include <stdbool.h>
@@ -20,6 +21,7 @@ struct kv_log {
     struct kv_io_file file;
     uint64_t device;
     uint64_t inode;
+    struct kv_log_map *map; /* NULL: lines are read by system calls. */
 };
 #define KV_LOG_NONE ((struct kv_log){.file = KV_IO_FILE_NONE})
 
@@ -36,6 +38,10 @@ kvstore_status kv_log_create(const struct kv_io_file *directory,
 
 void kv_log_close(struct kv_log *log);
 
+/* From now on, whoever reads many single lines finds them in memory. For a log
+ * that nobody cuts short before the end which kv_log_read_line() is given. */
+void kv_log_map(struct kv_log *log);
+
 /* Looks the log up by name. is_current_out: it still is this file.
  * size_out: its size, if so. KVSTORE_IO with ENOENT where there is none. */
 kvstore_status kv_log_look(const struct kv_log *log,
@@ -45,21 +51,22 @@ kvstore_status kv_log_look(const struct kv_log *log,
 
 /* A line read from the log. Short ones need no allocation. */
 struct kv_log_line {
-    char *bytes;     /* Without the newline. */
-    size_t size;     /* Bytes of that. */
-    uint64_t length; /* In the log: the newline counted, also where the last
-                        line of the file lacks it still. */
+    const char *bytes; /* Without the newline. */
+    size_t size;       /* Bytes of that. */
+    uint64_t length;   /* In the log: the newline counted, also where the last
+                          line of the file lacks it still. */
     char *allocated;
     char inline_bytes[512];
 };
 
-/* Reads the line at an offset, of which about_size bytes are read at first.
- * An offset at or past the end of the file gives an empty line of length 0. A
- * line longer than KV_LINE_SIZE_MAX is cut there. The caller releases the
- * line. */
+/* Reads the line at an offset of a log whose lines are whole up to an end, the
+ * newline of the last one counted. An offset at or past that, or the end of the
+ * file, gives an empty line of length 0. A line longer than KV_LINE_SIZE_MAX is
+ * cut there. The caller releases the line, which holds no longer than the log
+ * is open. */
 kvstore_status kv_log_read_line(const struct kv_log *log,
                                 uint64_t offset,
-                                size_t about_size,
+                                uint64_t end,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
 

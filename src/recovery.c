@@ -26,113 +26,44 @@
 #define SAMPLE_COUNT 16u
 #define SAMPLE_SIZE 4096u
 
+/* A key takes some 16 bytes in an index. */
+#define LOG_BYTES_PER_KEY 128u
+
 #define COPY_SIZE ((size_t)64 << 10)
 #define CUT_NAMES_MAX 1000
 
 /* --- Folding into a keydir --- */
 
-/* In an index that does not fit the processor's cache, nearly every record
- * costs a wait for memory. So records are applied a few lines after they were
- * read, when the slots of their keys have been fetched. */
-#define QUEUE_SIZE 16u
-#define QUEUED_KEY_SIZE_MAX 64u
-
-struct queued {
-    struct kv_log_pointer pointer;
-    enum kv_command_type type;
-    size_t key_size;
-    char key[QUEUED_KEY_SIZE_MAX];
-};
-
-struct application {
-    struct kv_keydir *keydir;
-    const struct kv_log *log;
-    struct kv_log_pointer last; /* The last line that had bytes. */
-    unsigned count;
-    struct queued queue[QUEUE_SIZE];
-};
-
-static kvstore_status apply_queue(struct application *application)
-{
-    kvstore_status status = KVSTORE_OK;
-    unsigned i = 0;
-    for (; i < application->count && status == KVSTORE_OK; i++) {
-        const struct queued *queued = &application->queue[i];
-        struct kv_command command = {
-            .type = queued->type,
-            .has_key = true,
-            .key = kv_text_plain(queued->key, queued->key_size)};
-        struct kv_fold_item item = {.pointer = queued->pointer,
-                                    .type = queued->type,
-                                    .command = &command};
-        status = kv_keydir_apply(application->keydir, application->log, &item);
-    }
-    application->count = 0;
-    return status;
-}
-
-static bool is_queueable(const struct kv_fold_item *item)
-{
-    const struct kv_text *key = &item->command->key;
-    return (item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE) &&
-           key->form == KV_TEXT_PLAIN && key->size >= 1 &&
-           key->size <= QUEUED_KEY_SIZE_MAX;
-}
-
 static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
 {
-    struct application *application = context;
-    kvstore_status status = KVSTORE_OK;
-    bool is_queued = is_queueable(item);
-    if (application->count == QUEUE_SIZE || !is_queued) {
-        status = apply_queue(application);
-    }
-    if (item->bytes != NULL) {
-        application->last = item->pointer;
-    }
-    if (status != KVSTORE_OK || !is_queued) {
-        return status == KVSTORE_OK ? kv_keydir_apply(application->keydir,
-                                                      application->log,
-                                                      item)
-                                    : status;
-    }
-    const struct kv_text *key = &item->command->key;
-    struct queued *queued = &application->queue[application->count++];
-    queued->pointer = item->pointer;
-    queued->type = item->type;
-    queued->key_size = key->size;
-    memcpy(queued->key, key->raw, key->size);
-    const struct kv_index *index = &application->keydir->index;
-    kv_index_prefetch(index, kv_index_hash(index, key->raw, key->size));
-    return KVSTORE_OK;
+    return kv_keydir_queue_apply(context, item);
 }
 
 kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     uint64_t size,
+                                    const struct kv_progress *progress,
                                     struct kv_keydir *keydir,
                                     struct kv_fold_result *result_out)
 {
     const struct kv_index_totals *totals = &keydir->totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
-                                  .follows_damage =
-                                      totals->follows_damage != 0};
-    struct application application = {.keydir = keydir, .log = log};
+                                  .follows_damage = totals->follows_damage != 0,
+                                  .progress = progress};
+    struct kv_keydir_queue queue;
+    queue.keydir = keydir;
+    queue.log = log;
+    queue.last = (struct kv_log_pointer){0};
+    queue.count = 0;
     assert(totals->applied <= size);
-    kvstore_status status =
-        kv_fold(log, range, apply_item, &application, result_out);
-    if (status == KVSTORE_OK) {
-        status = apply_queue(&application);
-    }
-    if (status == KVSTORE_OK && application.last.length != 0) {
-        status = kv_keydir_note_last(keydir, log, application.last);
-    }
-    return status;
+    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
+    return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;
 }
 
 /* A guess at how many keys a log holds, from how many newlines some places of it
- * have: half as many as there are lines, since more than half is seldom stale.
- * An index for fewer keys grows on the way; one for more would be too large. */
+ * have: as many as there are lines; but no more than fit an index of an eighth
+ * of the log, since that must find its room, too. An index for fewer keys grows
+ * on the way, one for more is made smaller at the end. */
 static kvstore_status guess_keys(const struct kv_log *log,
                                  uint64_t size,
                                  uint64_t *key_count_out)
@@ -152,12 +83,15 @@ static kvstore_status guess_keys(const struct kv_log *log,
         }
         looked_at += part;
     }
-    *key_count_out = looked_at == 0 ? 0 : size / looked_at * newlines / 2;
+    uint64_t lines = looked_at == 0 ? 0 : size / looked_at * newlines;
+    uint64_t most = size / LOG_BYTES_PER_KEY;
+    *key_count_out = lines < most ? lines : most;
     return KVSTORE_OK;
 }
 
 kvstore_status kv_recovery_build(const struct kv_log *log,
                                  uint64_t size,
+                                 const struct kv_progress *progress,
                                  const struct kv_io_file *directory,
                                  struct kv_keydir *keydir_out,
                                  struct kv_fold_result *result_out)
@@ -172,11 +106,12 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_recovery_catch_up(log, size, &keydir, result_out);
+    status = kv_recovery_catch_up(log, size, progress, &keydir, result_out);
     if (status != KVSTORE_OK) {
         kv_keydir_release(&keydir);
         return status;
     }
+    kv_keydir_shrink(&keydir, log);
     *keydir_out = keydir;
     return KVSTORE_OK;
 }

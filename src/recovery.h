@@ -19,6 +19,7 @@
  * directory without a name, or, where that is NULL, in private memory. */
 kvstore_status kv_recovery_build(const struct kv_log *log,
                                  uint64_t size,
+                                 const struct kv_progress *progress,
                                  const struct kv_io_file *directory,
                                  struct kv_keydir *keydir_out,
                                  struct kv_fold_result *result_out);
@@ -28,6 +29,7 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
  * it is live, and has to be switched for a larger one to go on. */
 kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     uint64_t size,
+                                    const struct kv_progress *progress,
                                     struct kv_keydir *keydir,
                                     struct kv_fold_result *result_out);
 

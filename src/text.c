@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define WORD_SIZE ((ptrdiff_t)sizeof(uint64_t))
-#define BLOCK_SIZE (4 * WORD_SIZE)
+#define BLOCK_SIZE (2 * WORD_SIZE)
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 #define HIGH_BITS (EACH_BYTE * 0x80)
 
@@ -56,13 +56,18 @@ static bool is_special(char character)
     return (byte < 0x20) | (byte >= 0x80) | (byte == '"') | (byte == '\\');
 }
 
-/* Does a special byte occur in a block of four words? */
-static bool has_special(const char *block)
+/* Does a special byte occur in a block? Compilers make vector instructions of
+ * this where there are any. */
+static bool has_special(const char *bytes)
 {
-    return (mark_special(load_word(block)) |
-            mark_special(load_word(block + WORD_SIZE)) |
-            mark_special(load_word(block + 2 * WORD_SIZE)) |
-            mark_special(load_word(block + 3 * WORD_SIZE))) != 0;
+    typedef signed char block __attribute__((vector_size(BLOCK_SIZE)));
+    block at;
+    memcpy(&at, bytes, sizeof at);
+    /* As signed numbers, bytes from 0x80 on are below 0. */
+    block marks = (block)(at < 0x20) | (block)(at == '"') | (block)(at == '\\');
+    uint64_t halves[2];
+    memcpy(halves, &marks, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
 }
 
 /* The first byte that cannot just stand in a JSON string (a quote, a backslash,

@@ -8,11 +8,15 @@
 #include "store.h"
 
 #include "output.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Of the store that the program has open, which is one at a time. */
+static struct cli_progress progress;
 
 static void warn_of_damage(const kvstore *store)
 {
@@ -45,6 +49,9 @@ int cli_store_open(const struct cli_options *options,
 {
     kvstore_options wanted = KVSTORE_OPTIONS_INIT;
 
+    cli_progress_init(&progress, options->quiet);
+    wanted.progress = cli_progress_tell;
+    wanted.progress_context = &progress;
     wanted.sync = options->sync;
     wanted.lock_timeout_ms = options->lock_timeout_ms;
     /* A thread would die with the command. */
@@ -56,6 +63,7 @@ int cli_store_open(const struct cli_options *options,
         wanted.read_only = true;
         status = kvstore_open(options->data_dir, &wanted, store_out);
     }
+    cli_progress_clear(&progress);
     if (status == KVSTORE_IO && wanted.no_create &&
         kvstore_last_error()->system_errno == ENOENT) {
         cli_tell("no store in '%s'", options->data_dir);
@@ -70,6 +78,7 @@ int cli_store_open(const struct cli_options *options,
 
 void cli_store_close(const struct cli_options *options, kvstore *store)
 {
+    cli_progress_clear(&progress);
     if (!options->quiet) {
         warn_of_damage(store);
     }
@@ -81,6 +90,7 @@ int cli_store_failed(const struct cli_options *options,
                      const char *key,
                      kvstore_status status)
 {
+    cli_progress_clear(&progress);
     cli_tell("cannot %s '%s' in '%s': %s",
              verb,
              key,

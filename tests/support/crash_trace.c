@@ -363,9 +363,10 @@ static int trace_allocate_blocks(int fd, off_t size)
     return change() == DOES ? real->allocate_blocks(fd, size) : -1;
 }
 
-static void *trace_mmap(size_t size, bool is_writable, int fd)
+static void *trace_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
-    return is_too_late() ? MAP_FAILED : real->mmap(size, is_writable, fd);
+    return is_too_late() ? MAP_FAILED
+                         : real->mmap(size, is_writable, fd, offset);
 }
 
 static void trace_sleep_ns(int64_t ns)

@@ -317,12 +317,12 @@ static int fault_allocate_blocks(int fd, off_t size)
                : real->allocate_blocks(fd, size);
 }
 
-static void *fault_mmap(size_t size, bool is_writable, int fd)
+static void *fault_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
     if (judge(FAULT_MMAP) == FAILS) {
         return MAP_FAILED;
     }
-    void *memory = real->mmap(size, is_writable, fd);
+    void *memory = real->mmap(size, is_writable, fd, offset);
     table.allocations += memory != MAP_FAILED ? 1 : 0;
     return memory;
 }

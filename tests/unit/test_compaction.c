@@ -67,6 +67,7 @@ static struct pair open_pair(const struct store_dir *dir)
     assert_int_equal(kv_recovery_build(&pair.log,
                                        store_dir_file_size(dir, KV_LOG_NAME),
                                        NULL,
+                                       NULL,
                                        &pair.keydir,
                                        &result),
                      KVSTORE_OK);

@@ -434,6 +434,7 @@ static void turn_slot_back(const struct store_dir *dir)
     }
     assert_int_not_equal(word, 0);
     word &= ~((UINT64_C(1) << 44) - 1);
+    word |= 1; /* Offset 0. */
     store_dir_overwrite(dir, KV_INDEX_NAME, at, &word, sizeof word);
     free(bytes);
 }

@@ -46,8 +46,7 @@ static bool put_new(struct table *table, uint64_t hash, uint64_t offset)
     while (kv_index_probe_next(index, &probe, &entry)) {
     }
     if (probe.has_place) {
-        struct kv_log_pointer pointer = {.offset = offset, .length = 50};
-        kv_index_put(index, &table->totals, &probe, pointer, false);
+        kv_index_put(index, &table->totals, &probe, offset, false);
     }
     return probe.has_place;
 }
@@ -125,10 +124,10 @@ static void put_slot_is_found(void **state)
     (void)state;
     struct table table = make_table(LEVEL);
     assert_true(put_new(&table, hash_of(1), 0));
-    assert_true(put_new(&table, hash_of(2), KV_OFFSET_MAX));
+    assert_true(put_new(&table, hash_of(2), KV_OFFSET_MAX - 1));
 
     assert_leads_to(&table.index, hash_of(1), 0);
-    assert_leads_to(&table.index, hash_of(2), KV_OFFSET_MAX);
+    assert_leads_to(&table.index, hash_of(2), KV_OFFSET_MAX - 1);
     assert_int_equal(table.totals.slots_used, 2);
     free_table(&table);
 }
@@ -143,8 +142,7 @@ static void second_put_moves_the_slot_on(void **state)
     struct kv_index_entry entry;
     assert_true(kv_index_probe_next(&table.index, &probe, &entry));
 
-    struct kv_log_pointer newer = {.offset = 200, .length = 10};
-    kv_index_put(&table.index, &table.totals, &probe, newer, false);
+    kv_index_put(&table.index, &table.totals, &probe, 200, false);
 
     bool is_among = false;
     assert_int_equal(count_candidates(&table.index, hash_of(1), 200, &is_among),
@@ -162,9 +160,8 @@ static void flag_is_kept_and_counted(void **state)
         kv_index_probe_start(&table.index, hash_of(1));
     struct kv_index_entry entry;
     assert_false(kv_index_probe_next(&table.index, &probe, &entry));
-    struct kv_log_pointer pointer = {.offset = 7, .length = 10};
 
-    kv_index_put(&table.index, &table.totals, &probe, pointer, true);
+    kv_index_put(&table.index, &table.totals, &probe, 7, true);
 
     probe = kv_index_probe_start(&table.index, hash_of(1));
     assert_true(kv_index_probe_next(&table.index, &probe, &entry));
@@ -175,25 +172,17 @@ static void flag_is_kept_and_counted(void **state)
     free_table(&table);
 }
 
-static void about_size_bounds_the_length_closely(void **state)
+/* All bits of offset, flag and hash may be 0. */
+static void slot_of_nothing_but_zeros_is_taken(void **state)
 {
     (void)state;
     struct table table = make_table(LEVEL);
-    for (uint64_t length = 1; length < (UINT64_C(1) << 31);
-         length += 1 + length / 7) {
-        struct kv_index_probe probe = kv_index_probe_start(&table.index, 5);
-        struct kv_index_entry entry;
-        (void)kv_index_probe_next(&table.index, &probe, &entry);
-        struct kv_log_pointer pointer = {.offset = 0, .length = length};
-        kv_index_put(&table.index, &table.totals, &probe, pointer, false);
 
-        probe = kv_index_probe_start(&table.index, 5);
-        assert_true(kv_index_probe_next(&table.index, &probe, &entry));
+    assert_true(put_new(&table, 0, 0));
 
-        assert_true(entry.about_size >= length ||
-                    entry.about_size == KV_LINE_SIZE_MAX);
-        assert_true(length <= 32 || entry.about_size <= 2 * length);
-    }
+    assert_leads_to(&table.index, 0, 0);
+    assert_true(put_new(&table, 0, 1));
+    assert_leads_to(&table.index, 0, 0);
     free_table(&table);
 }
 
@@ -353,7 +342,7 @@ static void spread_slots_are_found_at_each_level(void **state)
     fill(&table);
     uint64_t count = table.totals.slots_used;
     unsigned level = LEVEL;
-    while (kv_index_can_spread(&table.index)) {
+    while (kv_index_can_spread(&table.index, level + 1)) {
         level++;
         struct table larger = make_table(level);
         larger.totals = table.totals;
@@ -373,8 +362,39 @@ static void spread_slots_are_found_at_each_level(void **state)
         free_table(&table);
         table = larger;
     }
-    assert_int_equal(level, LEVEL + 4);
+    assert_int_equal(level, LEVEL + 9);
     free_table(&table);
+}
+
+/* To a lower level, whatever bits are used up; and from there on as from any
+ * other. */
+static void spread_to_a_lower_level_keeps_all(void **state)
+{
+    (void)state;
+    struct table table = make_table(LEVEL + 5);
+    uint64_t count = 0;
+    for (; !kv_index_is_full(&table.index, &table.totals) && count < 800;
+         count++) {
+        assert_true(put_new(&table, hash_of(count), count));
+    }
+    struct table smaller = make_table(LEVEL);
+    smaller.totals = table.totals;
+    assert_true(kv_index_can_spread(&table.index, LEVEL));
+
+    assert_true(kv_index_spread(&table.index, &smaller.index));
+
+    assert_int_equal(smaller.index.header->tag_level, LEVEL);
+    for (uint64_t i = 0; i < count; i++) {
+        assert_leads_to(&smaller.index, hash_of(i), i);
+    }
+    struct table again = make_table(LEVEL + 1);
+    assert_true(kv_index_spread(&smaller.index, &again.index));
+    for (uint64_t i = 0; i < count; i++) {
+        assert_leads_to(&again.index, hash_of(i), i);
+    }
+    free_table(&table);
+    free_table(&smaller);
+    free_table(&again);
 }
 
 /* Slots far from their homes, and around the end of the table. */
@@ -408,7 +428,7 @@ static void slots_tell_their_home_from_each_place(void **state)
         for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
             assert_true(put_new(&table, hash, i));
         }
-        while (kv_index_can_spread(&table.index)) {
+        while (kv_index_can_spread(&table.index, table.index.level + 1)) {
             struct table larger = make_table(table.index.level + 1);
 
             assert_true(kv_index_spread(&table.index, &larger.index));
@@ -591,10 +611,10 @@ static void attached_index_is_the_formatted_one(void **state)
 static void attaching_refuses_what_does_not_fit(void **state)
 {
     (void)state;
-    struct table table = make_table(LEVEL + 5);
+    struct table table = make_table(LEVEL + 10);
     struct kv_index_header *header = table.index.header;
     struct kv_index_header good = *header;
-    size_t size = kv_index_region_size(LEVEL + 5);
+    size_t size = kv_index_region_size(LEVEL + 10);
     assert_true(attaches(&table, size));
 
     assert_false(attaches(&table, size - 8));
@@ -608,14 +628,14 @@ static void attaching_refuses_what_does_not_fit(void **state)
         header->region_size = good.region_size;
     }
     static const uint32_t levels[] = {
-        0, KV_INDEX_LEVEL_MIN - 1, LEVEL + 4, LEVEL + 6, 37, 64, UINT32_MAX};
+        0, KV_INDEX_LEVEL_MIN - 1, LEVEL + 9, LEVEL + 11, 37, 64, UINT32_MAX};
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         header->level = levels[i];
         assert_false(attaches(&table, size));
     }
     header->level = good.level;
     static const uint32_t tag_levels[] = {
-        0, KV_INDEX_LEVEL_MIN - 1, LEVEL, LEVEL + 6, 64, UINT32_MAX};
+        0, KV_INDEX_LEVEL_MIN - 1, LEVEL, LEVEL + 11, 64, UINT32_MAX};
     for (size_t i = 0; i < sizeof tag_levels / sizeof *tag_levels; i++) {
         header->tag_level = tag_levels[i];
         assert_false(attaches(&table, size));
@@ -669,7 +689,7 @@ int main(void)
         cmocka_unit_test(put_slot_is_found),
         cmocka_unit_test(second_put_moves_the_slot_on),
         cmocka_unit_test(flag_is_kept_and_counted),
-        cmocka_unit_test(about_size_bounds_the_length_closely),
+        cmocka_unit_test(slot_of_nothing_but_zeros_is_taken),
         cmocka_unit_test(equal_hashes_are_all_candidates),
         cmocka_unit_test(walk_ends_at_its_reach),
         cmocka_unit_test(walks_of_one_home_part),
@@ -678,6 +698,7 @@ int main(void)
         cmocka_unit_test(million_slots_take_as_many_keys_as_are_promised),
         cmocka_unit_test(level_holds_the_keys_it_is_for),
         cmocka_unit_test(spread_slots_are_found_at_each_level),
+        cmocka_unit_test(spread_to_a_lower_level_keeps_all),
         cmocka_unit_test(spread_keeps_crowded_slots),
         cmocka_unit_test(slots_tell_their_home_from_each_place),
         cmocka_unit_test(spread_without_a_place_says_so),

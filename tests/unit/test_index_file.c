@@ -229,8 +229,9 @@ static int full_allocate_blocks(int fd, off_t size)
     return -1;
 }
 
-static void *failing_mmap(size_t size, bool is_writable, int fd)
+static void *failing_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
+    (void)offset;
     (void)size;
     (void)is_writable;
     (void)fd;

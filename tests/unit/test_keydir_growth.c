@@ -35,6 +35,7 @@ static struct pair open_pair(const struct store_dir *dir)
     assert_int_equal(kv_recovery_build(&pair.log,
                                        store_dir_file_size(dir, KV_LOG_NAME),
                                        NULL,
+                                       NULL,
                                        &pair.keydir,
                                        &result),
                      KVSTORE_OK);
@@ -111,6 +112,7 @@ static void many_keys_are_all_found(void **state)
 
     assert_int_equal(kv_recovery_catch_up(&pair.log,
                                           store_dir_file_size(dir, KV_LOG_NAME),
+                                          NULL,
                                           &pair.keydir,
                                           &result),
                      KVSTORE_OK);
@@ -152,7 +154,7 @@ static struct pair make_full_pair(const struct store_dir *dir)
         kv_keydir_create_at(KV_INDEX_LEVEL_MIN, 1, NULL, NULL, &pair.keydir),
         KVSTORE_OK);
     assert_int_equal(
-        kv_recovery_catch_up(&pair.log, text.size, &pair.keydir, &result),
+        kv_recovery_catch_up(&pair.log, text.size, NULL, &pair.keydir, &result),
         KVSTORE_OK);
     log_text_release(&text);
     assert_int_equal(pair.keydir.index.header->level, KV_INDEX_LEVEL_MIN);
@@ -220,9 +222,10 @@ static void full_live_index_takes_no_new_key(void **state)
     struct kv_fold_result result;
 
     assert_int_equal(prepare(&pair, "new"), KVSTORE_CONFLICT);
-    assert_int_equal(kv_recovery_catch_up(
-                         &pair.log, size + text.size, &pair.keydir, &result),
-                     KVSTORE_CONFLICT);
+    assert_int_equal(
+        kv_recovery_catch_up(
+            &pair.log, size + text.size, NULL, &pair.keydir, &result),
+        KVSTORE_CONFLICT);
     assert_int_equal(prepare(&pair, "k5"), KVSTORE_OK);
 
     assert_int_equal(pair.keydir.totals.applied, size);
@@ -267,6 +270,7 @@ static void live_keydir_publishes_what_it_applies(void **state)
     assert_int_equal(
         kv_recovery_catch_up(&pair.log,
                              store_dir_file_size(*state, KV_LOG_NAME),
+                             NULL,
                              &pair.keydir,
                              &result),
         KVSTORE_OK);
@@ -305,13 +309,13 @@ static void line_applied_twice_is_in_doubt(void **state)
     uint64_t size = store_dir_file_size(*state, KV_LOG_NAME);
     struct kv_fold_result result;
     assert_int_equal(
-        kv_recovery_catch_up(&pair.log, size, &pair.keydir, &result),
+        kv_recovery_catch_up(&pair.log, size, NULL, &pair.keydir, &result),
         KVSTORE_OK);
     assert_int_equal(pair.keydir.totals.is_in_doubt, 0);
     pair.keydir.totals = before;
 
     assert_int_equal(
-        kv_recovery_catch_up(&pair.log, size, &pair.keydir, &result),
+        kv_recovery_catch_up(&pair.log, size, NULL, &pair.keydir, &result),
         KVSTORE_OK);
 
     assert_int_equal(pair.keydir.totals.is_in_doubt, 1);
@@ -404,9 +408,9 @@ static void slot_offsets_only_grow(void **state)
             dir, KV_LOG_NAME, text.bytes + start, text.size - start);
         struct kv_fold_result result;
 
-        assert_int_equal(
-            kv_recovery_catch_up(&pair.log, text.size, &pair.keydir, &result),
-            KVSTORE_OK);
+        assert_int_equal(kv_recovery_catch_up(
+                             &pair.log, text.size, NULL, &pair.keydir, &result),
+                         KVSTORE_OK);
 
         assert_found(&pair, "a", at, NOWHERE);
         assert_true(i == 0 || at > newest);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,45 +154,46 @@ static void look_at_a_deleted_log_fails(void **state)
 
 static void assert_line(const struct kv_log *log,
                         uint64_t offset,
-                        size_t about_size,
+                        uint64_t end,
                         const char *expected,
                         size_t expected_size)
 {
     struct kv_log_line line;
-    assert_int_equal(kv_log_read_line(log, offset, about_size, &line),
-                     KVSTORE_OK);
+    assert_int_equal(kv_log_read_line(log, offset, end, &line), KVSTORE_OK);
     assert_int_equal(line.size, expected_size);
     assert_int_equal(line.length, expected_size + 1);
     assert_memory_equal(line.bytes, expected, expected_size);
     kv_log_line_release(&line);
 }
 
-static void line_is_read_whatever_the_guess(void **state)
+static void line_ends_with_its_newline_or_the_whole_lines(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_log log = open_log_of(dir, "one\n\nthree\n", 11);
-    static const size_t guesses[] = {0, 1, 4, 5, 100, 10000};
-    for (size_t i = 0; i < sizeof guesses / sizeof *guesses; i++) {
-        assert_line(&log, 0, guesses[i], "one", 3);
-        assert_line(&log, 4, guesses[i], "", 0);
-        assert_line(&log, 5, guesses[i], "three", 5);
+    static const uint64_t ends[] = {11, 12, 1000};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        assert_line(&log, 0, ends[i], "one", 3);
+        assert_line(&log, 4, ends[i], "", 0);
+        assert_line(&log, 5, ends[i], "three", 5);
     }
+    assert_line(&log, 0, 4, "one", 3);
+    assert_line(&log, 4, 5, "", 0);
+    assert_line(&log, 5, 8, "th", 2);
     kv_log_close(&log);
 }
 
 static void lines_of_all_sizes_are_read_whole(void **state)
 {
     const struct store_dir *dir = *state;
-    enum { longest = 2100 };
+    enum { longest = 5000 };
     char text[longest + 4];
-    for (size_t size = 1; size < longest; size += size < 250 ? 7 : 1) {
+    for (size_t size = 1; size < longest; size += size < 500 ? 7 : 1) {
         memset(text, 'x', size);
         memcpy(text + size, "\ny\n", 3);
         struct kv_log log = open_log_of(dir, text, size + 3);
 
-        assert_line(&log, 0, 32, text, size);
-        assert_line(&log, 0, size + 1, text, size);
-        assert_line(&log, size + 1, 32, "y", 1);
+        assert_line(&log, 0, size + 3, text, size);
+        assert_line(&log, size + 1, size + 3, "y", 1);
         kv_log_close(&log);
     }
 }
@@ -205,8 +207,8 @@ static void last_line_without_newline_counts_it(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct kv_log log = open_log_of(dir, text, sizes[i]);
 
-        assert_line(&log, 0, 32, text, sizes[i]);
-        assert_line(&log, 0, sizes[i], text, sizes[i]);
+        assert_line(&log, 0, sizes[i] + 1, text, sizes[i]);
+        assert_line(&log, 0, sizes[i] + 100, text, sizes[i]);
         kv_log_close(&log);
     }
 }
@@ -214,18 +216,145 @@ static void last_line_without_newline_counts_it(void **state)
 static void nothing_is_at_or_past_the_end(void **state)
 {
     const struct store_dir *dir = *state;
-    struct kv_log log = open_log_of(dir, "one\n", 4);
-    static const uint64_t offsets[] = {4, 5, 1000000};
-    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+    struct kv_log log = open_log_of(dir, "one\ntwo\n", 8);
+    static const uint64_t offsets[] = {8, 9, 1000000};
+    for (size_t i = 0; i < 2 * sizeof offsets / sizeof *offsets; i++) {
         struct kv_log_line line;
+        uint64_t offset = offsets[i / 2];
+        uint64_t end = i % 2 == 0 ? UINT64_MAX : 8;
 
-        assert_int_equal(kv_log_read_line(&log, offsets[i], 50, &line),
+        assert_int_equal(kv_log_read_line(&log, offset, end, &line),
                          KVSTORE_OK);
 
         assert_int_equal(line.length, 0);
         assert_int_equal(line.size, 0);
         kv_log_line_release(&line);
     }
+    kv_log_close(&log);
+}
+
+/* --- One line in memory --- */
+
+/* Reads until the log is mapped. */
+static void read_often(const struct kv_log *log, uint64_t end)
+{
+    for (int i = 0; i < 100; i++) {
+        struct kv_log_line line;
+        assert_int_equal(kv_log_read_line(log, 0, end, &line), KVSTORE_OK);
+        kv_log_line_release(&line);
+    }
+}
+
+static bool is_mapped(const struct kv_log *log, uint64_t end)
+{
+    struct kv_log_line line;
+    assert_int_equal(kv_log_read_line(log, 0, end, &line), KVSTORE_OK);
+    bool result = line.bytes != line.inline_bytes && line.allocated == NULL;
+    kv_log_line_release(&line);
+    return result;
+}
+
+static void few_lines_are_read_and_many_mapped(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n\nthree\n", 11);
+    assert_false(is_mapped(&log, 11));
+    read_often(&log, 11);
+    assert_false(is_mapped(&log, 11)); /* Nobody has asked for it. */
+    kv_log_map(&log);
+    assert_false(is_mapped(&log, 11));
+
+    read_often(&log, 11);
+
+    assert_int_equal(is_mapped(&log, 11), sizeof(void *) >= 8);
+    assert_line(&log, 0, 11, "one", 3);
+    assert_line(&log, 4, 11, "", 0);
+    assert_line(&log, 5, 11, "three", 5);
+    assert_line(&log, 5, 8, "th", 2);
+    kv_log_close(&log);
+}
+
+/* The byte where the newline is missing may stand on a page that the file does
+ * not reach: touching it would be a SIGBUS. */
+static void mapped_line_without_newline_is_not_passed(void **state)
+{
+    const struct store_dir *dir = *state;
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    char *text = malloc(size);
+    assert_non_null(text);
+    memset(text, 'x', size);
+    struct kv_log log = open_log_of(dir, text, size);
+    kv_log_map(&log);
+    read_often(&log, size + 1);
+
+    assert_line(&log, 0, size + 1, text, size);
+    assert_line(&log, size - 1, size + 1, text, 1);
+    assert_line(&log, size, size + 1, "", 0);
+
+    free(text);
+    kv_log_close(&log);
+}
+
+static void appended_lines_are_in_the_map(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    kv_log_map(&log);
+    read_often(&log, 4);
+    store_dir_append(dir, KV_LOG_NAME, "two\n", 4);
+
+    assert_line(&log, 4, 8, "two", 3);
+
+    kv_log_close(&log);
+}
+
+/* The first piece has 64 MiB; the log has holes, so that it takes no room. */
+static void line_across_two_pieces_is_read(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t border = UINT64_C(1) << 26;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    assert_int_equal(kv_io_write(&log.file, border - 4, "\nab\n", 4),
+                     KVSTORE_OK);
+    assert_int_equal(kv_io_write(&log.file, border, "cd\n12345\n", 9),
+                     KVSTORE_OK);
+    kv_log_map(&log);
+    read_often(&log, border + 9);
+
+    assert_line(&log, border - 3, border + 9, "ab", 2);
+    assert_line(&log, border, border + 9, "cd", 2);
+    assert_line(&log, border + 3, border + 9, "12345", 5);
+    assert_int_equal(kv_io_write(&log.file, border - 1, "x", 1), KVSTORE_OK);
+    assert_line(&log, border - 3, border + 9, "abxcd", 5);
+
+    kv_log_close(&log);
+}
+
+static void *refusing_mmap(size_t size, bool is_writable, int fd, off_t offset)
+{
+    (void)size;
+    (void)is_writable;
+    (void)fd;
+    (void)offset;
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+
+static void log_that_cannot_be_mapped_is_read(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    struct kv_io_table table = *kv_io_system_table();
+    table.mmap = refusing_mmap;
+    kv_io_swap_table(&table);
+    kv_log_map(&log);
+
+    read_often(&log, 4);
+    bool result = is_mapped(&log, 4);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_false(result);
+    assert_line(&log, 0, 4, "one", 3);
     kv_log_close(&log);
 }
 
@@ -239,7 +368,7 @@ static void line_of_megabytes_is_read_whole(void **state)
     text[size - 1] = '\n';
     struct kv_log log = open_log_of(dir, text, size);
 
-    assert_line(&log, 0, 1, text, size - 1);
+    assert_line(&log, 0, size, text, size - 1);
 
     free(text);
     kv_log_close(&log);
@@ -344,10 +473,15 @@ int main(void)
         STORE_TEST(look_tells_the_size_of_the_same_file),
         STORE_TEST(look_sees_another_file_of_the_name),
         STORE_TEST(look_at_a_deleted_log_fails),
-        STORE_TEST(line_is_read_whatever_the_guess),
+        STORE_TEST(line_ends_with_its_newline_or_the_whole_lines),
         STORE_TEST(lines_of_all_sizes_are_read_whole),
         STORE_TEST(last_line_without_newline_counts_it),
         STORE_TEST(nothing_is_at_or_past_the_end),
+        STORE_TEST(few_lines_are_read_and_many_mapped),
+        STORE_TEST(mapped_line_without_newline_is_not_passed),
+        STORE_TEST(appended_lines_are_in_the_map),
+        STORE_TEST(line_across_two_pieces_is_read),
+        STORE_TEST(log_that_cannot_be_mapped_is_read),
         STORE_TEST(line_of_megabytes_is_read_whole),
         STORE_TEST(lines_come_whole_in_any_window),
         STORE_TEST(last_line_may_lack_its_newline),

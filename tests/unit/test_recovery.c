@@ -32,8 +32,9 @@ static struct kv_fold_result recover(const struct store_dir *dir)
     struct kv_keydir keydir;
     struct kv_fold_result result;
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
-    assert_int_equal(kv_recovery_build(&log, size, NULL, &keydir, &result),
-                     KVSTORE_OK);
+    assert_int_equal(
+        kv_recovery_build(&log, size, NULL, NULL, &keydir, &result),
+        KVSTORE_OK);
     assert_int_equal(kv_recovery_settle(&log, &dir->directory, size, &result),
                      KVSTORE_OK);
     assert_int_equal(keydir.totals.applied,
@@ -51,7 +52,7 @@ static void build_of_an_empty_log_is_empty(void **state)
     struct kv_keydir keydir;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&log, 0, NULL, &keydir, &result),
+    assert_int_equal(kv_recovery_build(&log, 0, NULL, NULL, &keydir, &result),
                      KVSTORE_OK);
 
     assert_int_equal(keydir.totals.applied, 0);
@@ -77,13 +78,16 @@ static void catching_up_equals_building(void **state)
     struct kv_keydir caught_up;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&log, middle, NULL, &caught_up, &result),
-                     KVSTORE_OK);
-    assert_int_equal(kv_recovery_catch_up(&log, text.size, &caught_up, &result),
-                     KVSTORE_OK);
+    assert_int_equal(
+        kv_recovery_build(&log, middle, NULL, NULL, &caught_up, &result),
+        KVSTORE_OK);
+    assert_int_equal(
+        kv_recovery_catch_up(&log, text.size, NULL, &caught_up, &result),
+        KVSTORE_OK);
 
-    assert_int_equal(kv_recovery_build(&log, text.size, NULL, &built, &result),
-                     KVSTORE_OK);
+    assert_int_equal(
+        kv_recovery_build(&log, text.size, NULL, NULL, &built, &result),
+        KVSTORE_OK);
     assert_memory_equal(&built.totals, &caught_up.totals, sizeof built.totals);
     assert_int_equal(caught_up.totals.applied, text.size);
     kv_keydir_release(&built);
@@ -119,7 +123,8 @@ static void build_in_a_directory_has_no_name(void **state)
     struct kv_fold_result result;
 
     assert_int_equal(
-        kv_recovery_build(&log, text.size, &dir->directory, &keydir, &result),
+        kv_recovery_build(
+            &log, text.size, NULL, &dir->directory, &keydir, &result),
         KVSTORE_OK);
 
     assert_int_equal(keydir.totals.counts.keys, 1);
@@ -130,7 +135,7 @@ static void build_in_a_directory_has_no_name(void **state)
     assert_int_equal(count_temporaries(dir), 0);
     closed.file.fd = -1;
     assert_int_equal(
-        kv_recovery_build(&closed, 3, &dir->directory, &keydir, &result),
+        kv_recovery_build(&closed, 3, NULL, &dir->directory, &keydir, &result),
         KVSTORE_IO);
     assert_int_equal(count_temporaries(dir), 0);
     kv_log_close(&log);
@@ -146,8 +151,9 @@ static void failed_build_leaves_no_keydir(void **state)
     struct kv_keydir keydir;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&closed, 3, NULL, &keydir, &result),
-                     KVSTORE_IO);
+    assert_int_equal(
+        kv_recovery_build(&closed, 3, NULL, NULL, &keydir, &result),
+        KVSTORE_IO);
 
     assert_null(keydir.memory.region);
     kv_log_close(&log);

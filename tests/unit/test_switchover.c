@@ -133,10 +133,13 @@ static void build(struct scene *scene, struct kv_keydir *keydir)
 {
     struct kv_fold_result result;
     uint64_t size = store_dir_file_size(scene->dir, KV_LOG_NAME);
-    assert_int_equal(
-        kv_recovery_build(
-            &scene->old_log, size, &scene->dir->directory, keydir, &result),
-        KVSTORE_OK);
+    assert_int_equal(kv_recovery_build(&scene->old_log,
+                                       size,
+                                       NULL,
+                                       &scene->dir->directory,
+                                       keydir,
+                                       &result),
+                     KVSTORE_OK);
 }
 
 static struct kv_index_identity identity_of(const struct kv_log *log)
