@@ -34,6 +34,9 @@
 /* While a switch is under way, a reader looks this often whether it is over. */
 #define SWITCH_PAUSE_NS (NS_PER_MS / 2)
 
+/* How often a writer begins anew because somebody appends without the lock. */
+#define FOLLOW_TRIES 100
+
 /* --- The gate --- */
 
 static int64_t deadline_from_now(const struct kvstore *store)
@@ -343,11 +346,14 @@ static kvstore_status check_unnamed(const struct kvstore *store)
                : status;
 }
 
-/* Brings the view up, and sees whether the store may be written. */
-static kvstore_status follow_to_write(struct kvstore *store,
-                                      bool takes_poisoned)
+/* Brings the view up, and sees whether the store may be written. needs_mending:
+ * something may stand behind the last line. */
+static kvstore_status bring_up_to_write(struct kvstore *store,
+                                        bool takes_poisoned,
+                                        bool *needs_mending_out)
 {
     bool is_whole = false;
+    *needs_mending_out = false;
     kvstore_status status =
         kv_view_follow_locked(store, store->is_durable, &is_whole);
     if (status == KVSTORE_OK && !store->keydir.is_live) {
@@ -366,10 +372,32 @@ static kvstore_status follow_to_write(struct kvstore *store,
         /* Nothing is appended to it any more, so its end may stay as it is. */
         return takes_poisoned ? KVSTORE_OK : fail_poisoned();
     }
-    if (!is_whole) {
-        status = kv_view_mend(store);
+    *needs_mending_out = !is_whole;
+    return KVSTORE_OK;
+}
+
+/* The same, and mends the end of the log. Whoever appends by hand at the very
+ * moment is read first: what he wrote is not torn. */
+static kvstore_status follow_to_write(struct kvstore *store,
+                                      bool takes_poisoned)
+{
+    bool needs_mending = false;
+    kvstore_status status = KVSTORE_CONFLICT;
+    for (int i = 0; i < FOLLOW_TRIES && status == KVSTORE_CONFLICT; i++) {
+        status = bring_up_to_write(store, takes_poisoned, &needs_mending);
+        if (status == KVSTORE_OK && needs_mending) {
+            status = kv_view_mend(store);
+        }
     }
-    return status == KVSTORE_OK ? pay_directory(store) : status;
+    if (status == KVSTORE_CONFLICT) {
+        return kv_fail(KVSTORE_BUSY,
+                       "busy: somebody who does not take the lock appends to "
+                       "%s",
+                       KV_LOG_NAME);
+    }
+    return status == KVSTORE_OK && !kv_view_is_poisoned(store)
+               ? pay_directory(store)
+               : status;
 }
 
 kvstore_status kv_handle_begin_write(struct kvstore *store, bool takes_poisoned)

@@ -304,13 +304,41 @@ bool kv_view_is_poisoned(struct kvstore *store)
     return atomic_load(&store->poisoned_inode) == store->log.inode;
 }
 
+static void poison_index(const struct kv_keydir *keydir, uint64_t log_inode)
+{
+    if (keydir->memory.is_writable) {
+        atomic_store(&keydir->index.header->poisoned_inode, log_inode);
+        kv_io_step("poison");
+    }
+}
+
+/* The view's index has a successor, or is about to, which may have been made
+ * before the poison was there to be taken along. */
+static void poison_successor(const struct kvstore *store)
+{
+    struct pair pair;
+    enum kv_index_trust trust = KV_INDEX_NONE;
+    bool is_behind = false;
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = open_pair(store, &pair, &trust, &is_behind);
+    if (status == KVSTORE_OK && trust != KV_INDEX_NONE &&
+        pair.log.inode == store->log.inode) {
+        poison_index(&pair.keydir, pair.log.inode);
+    }
+    close_pair(&pair);
+    kv_fail_again(&before);
+}
+
 void kv_view_poison(struct kvstore *store)
 {
+    const struct kv_keydir *keydir = &store->keydir;
     atomic_store(&store->poisoned_inode, store->log.inode);
-    if (store->keydir.is_live && store->keydir.memory.is_writable) {
-        atomic_store(&store->keydir.index.header->poisoned_inode,
-                     store->log.inode);
-        kv_io_step("poison");
+    if (!keydir->is_live) {
+        return;
+    }
+    poison_index(keydir, store->log.inode);
+    if (atomic_load(&keydir->index.header->state) != KV_INDEX_LIVE) {
+        poison_successor(store);
     }
 }
 
@@ -531,28 +559,7 @@ kvstore_status kv_view_follow_locked(struct kvstore *store,
     return status;
 }
 
-/* What stands behind the last line of the view is torn, or a newline is
- * missing. What a newer version wrote is not ours to mend. */
-kvstore_status kv_view_mend(struct kvstore *store)
-{
-    uint64_t size = 0;
-    struct kv_index_totals *totals = &store->keydir.totals;
-    kvstore_status status = kv_io_end(&store->log.file, &size);
-    if (status != KVSTORE_OK || totals->applied == size ||
-        totals->counts.unknown_records > 0) {
-        return status;
-    }
-    struct kv_fold_result result = {.offset = totals->applied,
-                                    .is_unterminated = true};
-    if (totals->applied < size) {
-        result.is_unterminated = false;
-        result.is_torn = true;
-    }
-    status = kv_recovery_settle(&store->log, &store->directory, size, &result);
-    return status == KVSTORE_OK ? kv_handle_sync(store, result.offset) : status;
-}
-
-/* --- Looking behind a trusted index --- */
+/* --- Looking behind what the view has --- */
 
 static kvstore_status stop_at_line(void *context,
                                    const struct kv_fold_item *item)
@@ -562,20 +569,69 @@ static kvstore_status stop_at_line(void *context,
     return KVSTORE_CONFLICT;
 }
 
-kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
-                                        bool *has_lines_out)
+/* Does anything but a torn tail stand between the view and a size of the log? */
+static kvstore_status has_lines_up_to(const struct kvstore *store,
+                                      uint64_t size,
+                                      bool *has_lines_out)
 {
     const struct kv_index_totals *totals = &store->keydir.totals;
     struct kv_fold_range range = {.offset = totals->applied,
+                                  .end = size,
                                   .follows_damage =
                                       totals->follows_damage != 0};
     struct kv_fold_result result;
-    kvstore_status status = kv_io_end(&store->log.file, &range.end);
     *has_lines_out = false;
-    if (status != KVSTORE_OK || range.end <= range.offset) {
-        return status;
+    if (range.end <= range.offset) {
+        return KVSTORE_OK;
     }
-    status = kv_fold(&store->log, range, stop_at_line, NULL, &result);
+    kvstore_status status =
+        kv_fold(&store->log, range, stop_at_line, NULL, &result);
     *has_lines_out = status == KVSTORE_CONFLICT;
     return *has_lines_out ? KVSTORE_OK : status;
+}
+
+kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
+                                        bool *has_lines_out)
+{
+    uint64_t size = 0;
+    *has_lines_out = false;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    return status == KVSTORE_OK ? has_lines_up_to(store, size, has_lines_out)
+                                : status;
+}
+
+/* Has anybody who takes no lock appended to the log since the view was brought
+ * up? Be it to its last line, if that lacked its newline. */
+static kvstore_status has_gained(const struct kvstore *store,
+                                 uint64_t size,
+                                 bool *has_gained_out)
+{
+    bool matches = true;
+    kvstore_status status = has_lines_up_to(store, size, has_gained_out);
+    if (status == KVSTORE_OK && !*has_gained_out) {
+        status = kv_keydir_matches(&store->keydir, &store->log, &matches);
+        *has_gained_out = !matches;
+    }
+    return status;
+}
+
+kvstore_status kv_view_mend(struct kvstore *store)
+{
+    uint64_t size = 0;
+    bool has_lines = false;
+    uint64_t applied = store->keydir.totals.applied;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    if (status != KVSTORE_OK || applied == size) {
+        return status;
+    }
+    status = has_gained(store, size, &has_lines);
+    if (status != KVSTORE_OK || has_lines) {
+        return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    }
+    /* So it is torn, or a newline is missing. */
+    bool is_torn = applied < size;
+    struct kv_fold_result result = {
+        .offset = applied, .is_torn = is_torn, .is_unterminated = !is_torn};
+    status = kv_recovery_settle(&store->log, &store->directory, size, &result);
+    return status == KVSTORE_OK ? kv_handle_sync(store, result.offset) : status;
 }

@@ -48,8 +48,11 @@ kvstore_status kv_view_follow_locked(struct kvstore *store,
                                      bool must_check,
                                      bool *is_whole_out);
 
-/* Mends the end of the log, which the view is up with, and makes that durable.
- * Under the writers' lock. */
+/* Mends the end of the log, which the view is up with, and makes that durable:
+ * cuts a torn tail off, or adds the newline that is missing. Under the writers'
+ * lock, and not where a newer version has written. KVSTORE_CONFLICT, without an
+ * error set: somebody without the lock has appended meanwhile, so nothing is
+ * mended, and the view is to be brought up again. */
 kvstore_status kv_view_mend(struct kvstore *store);
 
 /* Builds the index anew under the writers' lock. */

@@ -12,7 +12,11 @@
  * 3. An index is never on the disk for certain. It is believed only by the boot
  *    and the mount that it was written through, or if somebody has had it open
  *    all along: then every page of it has stayed in memory. Who finds out that
- *    nobody has supersedes it before letting go of the lock. */
+ *    nobody has supersedes it before letting go of the lock.
+ * 4. A mount that was there for the index before, and still is, has been there
+ *    all along. So its number is taken along to the next index: else two that
+ *    come in turns, each through a mount of its own, would rebuild each other's
+ *    for ever. */
 
 #include "index_file.h"
 
@@ -25,6 +29,10 @@
 
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 100000
+
+/* Linux before 6.8 gives the number of a mount that is gone to the next one; the
+ * numbers of later ones are larger than any of those. */
+#define REUSED_MOUNT_ID_MAX ((uint64_t)INT32_MAX)
 
 /* --- Creating --- */
 
@@ -162,14 +170,21 @@ kvstore_status kv_index_file_name(const struct kv_io_file *directory,
 
 /* --- Opening --- */
 
+/* Is the index from the same boot, as far as the system tells? */
+static bool is_of_boot(const struct kv_index *index,
+                       const struct kv_index_identity *identity)
+{
+    const uint64_t *boot_id = index->header->identity.boot_id;
+    return boot_id[0] == identity->boot_id[0] &&
+           boot_id[1] == identity->boot_id[1] &&
+           (boot_id[0] != 0 || boot_id[1] != 0);
+}
+
 static bool is_id_known(const struct kv_index *index,
                         const struct kv_index_identity *identity,
                         uint64_t mount_id)
 {
-    const uint64_t *boot_id = index->header->identity.boot_id;
-    if (boot_id[0] != identity->boot_id[0] ||
-        boot_id[1] != identity->boot_id[1] ||
-        (boot_id[0] == 0 && boot_id[1] == 0)) {
+    if (!is_of_boot(index, identity)) {
         return false;
     }
     bool is_known = mount_id == 0;
@@ -292,6 +307,39 @@ static kvstore_status map_file(const struct kv_io_file *directory,
         *is_ours_out = kv_index_attach(file->region, file->size, index);
     }
     return status;
+}
+
+/* The mounts that the old index was seen through, as far as the new one has room
+ * for them beside its builder's. Where numbers are used again, one of them may
+ * be a mount of later, which proves nothing. */
+static void copy_mount_ids(const struct kv_index *from, struct kv_index *to)
+{
+    uint64_t own_id = atomic_load(&to->header->mount_ids[0]);
+    for (size_t i = 0, count = 1; i < KV_INDEX_MOUNTS; i++) {
+        uint64_t id = atomic_load(&from->header->mount_ids[i]);
+        if (id > REUSED_MOUNT_ID_MAX && id != own_id &&
+            count < KV_INDEX_MOUNTS) {
+            atomic_store(&to->header->mount_ids[count++], id);
+        }
+    }
+}
+
+void kv_index_file_take_mounts(const struct kv_io_file *directory,
+                               struct kv_index *index)
+{
+    kvstore_error before = *kvstore_last_error();
+    const struct kv_index_identity *own = &index->header->identity;
+    struct kv_index_file file = KV_INDEX_FILE_NONE;
+    struct kv_index old;
+    bool is_ours = false;
+    kvstore_status status = map_file(directory, false, &file, &old, &is_ours);
+    if (status == KVSTORE_OK && is_ours &&
+        old.header->identity.log_device == own->log_device &&
+        is_of_boot(&old, own)) {
+        copy_mount_ids(&old, index);
+    }
+    kv_index_file_release(directory, &file);
+    kv_fail_again(&before);
 }
 
 enum kv_index_trust kv_index_file_open(const struct kv_io_file *directory,

@@ -52,6 +52,12 @@ kvstore_status kv_index_file_identify(struct kv_index *index,
                                       uint64_t log_device,
                                       uint64_t log_inode);
 
+/* Takes along, from the index that has the name now, by which other mounts the
+ * new one is known, too. Where that is none of this boot, or cannot be read, it
+ * does nothing. */
+void kv_index_file_take_mounts(const struct kv_io_file *directory,
+                               struct kv_index *index);
+
 /* Gives a new index the name store.index. */
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
                                   struct kv_index_file *file);

@@ -294,11 +294,13 @@ kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,
         return KVSTORE_OK;
     }
     struct kv_log_line line;
-    /* One byte more than the line had, so that a longer one is seen. */
+    /* One byte more than the line had, so that a longer one is seen; and not in
+     * a mapping, since the log may have been cut short. */
     uint64_t end = totals->last.offset + totals->last.length + 1;
-    assert(log->map == NULL);
+    struct kv_log unmapped = *log;
+    unmapped.map = NULL;
     kvstore_status status =
-        kv_log_read_line(log, totals->last.offset, end, &line);
+        kv_log_read_line(&unmapped, totals->last.offset, end, &line);
     if (status != KVSTORE_OK) {
         return status;
     }

@@ -50,6 +50,15 @@ static void take_poison(const struct kv_switchover *switchover, uint64_t inode)
     }
 }
 
+static void take_poison_along(const struct kv_switchover *switchover)
+{
+    if (switchover->old_index != NULL) {
+        take_poison(
+            switchover,
+            atomic_load(&switchover->old_index->header->poisoned_inode));
+    }
+}
+
 static kvstore_status name_index(struct kv_switchover *switchover)
 {
     struct kv_keydir *keydir = switchover->keydir;
@@ -61,10 +70,8 @@ static kvstore_status name_index(struct kv_switchover *switchover)
                                                    switchover->log->device,
                                                    switchover->log->inode);
     if (status == KVSTORE_OK) {
-        if (switchover->old_index != NULL) {
-            struct kv_index_header *old = switchover->old_index->header;
-            take_poison(switchover, atomic_load(&old->poisoned_inode));
-        }
+        kv_index_file_take_mounts(switchover->directory, &keydir->index);
+        take_poison_along(switchover);
         take_poison(switchover, switchover->poisoned_inode);
         kv_index_store_totals(&keydir->index, &keydir->totals);
         status = kv_index_file_name(switchover->directory, &keydir->memory);
@@ -125,6 +132,9 @@ kvstore_status kv_switchover_run(struct kv_switchover *switchover)
         switchover->is_keydir_in_place = true;
     }
     set_state(switchover->old_index, KV_INDEX_SUPERSEDED);
+    /* A sync that another handle makes takes no lock, and may have failed behind
+     * the look above. One that fails from here on finds the new index itself. */
+    take_poison_along(switchover);
     return status;
 }
 

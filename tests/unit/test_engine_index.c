@@ -6,9 +6,9 @@
 #include "index.h"
 #include "index_file.h"
 #include "io.h"
+#include "known_store.h"
 #include "kvstore.h"
 #include "log.h"
-#include "store_calls.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -18,83 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define KEYS 300
-#define MANY_KEYS 20000
 #define SLOT_PAGE_SIZE 4096
-
-/* --- A store that is known --- */
-
-static void name_key(char *key, size_t size, int number)
-{
-    (void)snprintf(key, size, "key-%d", number);
-}
-
-static const char *value_of(int number)
-{
-    return number % 3 == 0 ? "third" : "other";
-}
-
-/* Every key is set twice, and every seventh removed. */
-static void write_known(kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < KEYS; i++) {
-        name_key(key, sizeof key, i);
-        must_set(store, key, "old");
-        must_set(store, key, value_of(i));
-        if (i % 7 == 0) {
-            must_remove(store, key);
-        }
-    }
-}
-
-static void make_known(const struct store_dir *dir)
-{
-    kvstore *store = open_plain(dir);
-    write_known(store);
-    kvstore_close(store);
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-}
-
-static void assert_known(const kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < KEYS; i++) {
-        name_key(key, sizeof key, i);
-        if (i % 7 == 0) {
-            assert_absent(store, key);
-        } else {
-            assert_value(store, key, value_of(i));
-        }
-    }
-}
-
-#define KNOWN_KEYS (KEYS - (KEYS + 6) / 7)
-
-/* A handle finds everything, whatever stands there, and the next one does. */
-static void assert_heals(const struct store_dir *dir)
-{
-    for (int i = 0; i < 2; i++) {
-        kvstore *store = open_plain(dir);
-        assert_known(store);
-        assert_int_equal(checked_stats(store).keys, KNOWN_KEYS);
-        must_set(store, "new", "value");
-        assert_value(store, "new", "value");
-        must_remove(store, "new");
-        kvstore_close(store);
-    }
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-}
-
-static void remove_index(const struct store_dir *dir)
-{
-    assert_int_equal(unlink(store_dir_path(dir, KV_INDEX_NAME)), 0);
-}
 
 /* The same bytes in each run. */
 static void fill_randomly(char *bytes, size_t size, uint64_t seed)
@@ -117,12 +45,6 @@ static void overwrite_index(const struct store_dir *dir,
     }
     store_dir_overwrite(dir, KV_INDEX_NAME, offset, bytes, size);
     free(bytes);
-}
-
-static void rest(int ms)
-{
-    struct timespec pause = {.tv_nsec = ms * 1000000L};
-    (void)nanosleep(&pause, NULL);
 }
 
 /* --- While nobody has it open --- */
@@ -332,25 +254,6 @@ static void index_cut_short_is_built_anew(void **state)
 
 /* --- While two handles have it open --- */
 
-/* Each sees what the other writes, in both orders. */
-static void assert_in_touch(kvstore *one, kvstore *other)
-{
-    static int round;
-    char value[32];
-    for (int i = 0; i < 4; i++) {
-        kvstore *writer = i % 2 == 0 ? one : other;
-        const kvstore *reader = i % 2 == 0 ? other : one;
-        (void)snprintf(value, sizeof value, "round %d", round++);
-
-        must_set(writer, "common", value);
-
-        assert_value(reader, "common", value);
-        assert_value(writer, "common", value);
-    }
-    must_remove(one, "common");
-    assert_absent(other, "common");
-}
-
 struct two {
     const struct store_dir *dir;
     kvstore *one;
@@ -459,14 +362,6 @@ static void slot_at_an_older_record_loses_nothing(void **state)
 
 /* --- Lines that others append --- */
 
-static void append_by_hand(const struct store_dir *dir, const char *value)
-{
-    struct log_text text = LOG_TEXT_EMPTY;
-    log_text_set(&text, "hand", value);
-    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
-    log_text_release(&text);
-}
-
 static void new_handle_sees_an_appended_line(void **state)
 {
     const struct store_dir *dir = *state;
@@ -498,27 +393,6 @@ static void next_write_brings_an_appended_line(void **state)
     assert_int_equal(checked_stats(other).keys, 2);
     kvstore_close(store);
     kvstore_close(other);
-}
-
-static void append_many_by_hand(const struct store_dir *dir)
-{
-    struct log_text text = LOG_TEXT_EMPTY;
-    char key[32];
-    for (int i = 0; i < MANY_KEYS; i++) {
-        name_key(key, sizeof key, i);
-        log_text_set(&text, key, value_of(i));
-    }
-    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
-    log_text_release(&text);
-}
-
-static void assert_many(const kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < MANY_KEYS; i += 7) {
-        name_key(key, sizeof key, i);
-        assert_value(store, key, value_of(i));
-    }
 }
 
 /* More than the index has room for. */

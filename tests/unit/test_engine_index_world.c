@@ -6,9 +6,9 @@
 #include "index.h"
 #include "index_file.h"
 #include "io.h"
+#include "known_store.h"
 #include "kvstore.h"
 #include "log.h"
-#include "store_calls.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -18,83 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define KEYS 300
-#define MANY_KEYS 20000
 #define SLOT_PAGE_SIZE 4096
-
-/* --- A store that is known --- */
-
-static void name_key(char *key, size_t size, int number)
-{
-    (void)snprintf(key, size, "key-%d", number);
-}
-
-static const char *value_of(int number)
-{
-    return number % 3 == 0 ? "third" : "other";
-}
-
-/* Every key is set twice, and every seventh removed. */
-static void write_known(kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < KEYS; i++) {
-        name_key(key, sizeof key, i);
-        must_set(store, key, "old");
-        must_set(store, key, value_of(i));
-        if (i % 7 == 0) {
-            must_remove(store, key);
-        }
-    }
-}
-
-static void make_known(const struct store_dir *dir)
-{
-    kvstore *store = open_plain(dir);
-    write_known(store);
-    kvstore_close(store);
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-}
-
-static void assert_known(const kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < KEYS; i++) {
-        name_key(key, sizeof key, i);
-        if (i % 7 == 0) {
-            assert_absent(store, key);
-        } else {
-            assert_value(store, key, value_of(i));
-        }
-    }
-}
-
-#define KNOWN_KEYS (KEYS - (KEYS + 6) / 7)
-
-/* A handle finds everything, whatever stands there, and the next one does. */
-static void assert_heals(const struct store_dir *dir)
-{
-    for (int i = 0; i < 2; i++) {
-        kvstore *store = open_plain(dir);
-        assert_known(store);
-        assert_int_equal(checked_stats(store).keys, KNOWN_KEYS);
-        must_set(store, "new", "value");
-        assert_value(store, "new", "value");
-        must_remove(store, "new");
-        kvstore_close(store);
-    }
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-}
-
-static void remove_index(const struct store_dir *dir)
-{
-    assert_int_equal(unlink(store_dir_path(dir, KV_INDEX_NAME)), 0);
-}
 
 static void empty_index(const struct store_dir *dir,
                         uint64_t offset,
@@ -104,60 +33,6 @@ static void empty_index(const struct store_dir *dir,
     assert_non_null(bytes);
     store_dir_overwrite(dir, KV_INDEX_NAME, offset, bytes, size);
     free(bytes);
-}
-
-static void rest(int ms)
-{
-    struct timespec pause = {.tv_nsec = ms * 1000000L};
-    (void)nanosleep(&pause, NULL);
-}
-
-/* Each sees what the other writes, in both orders. */
-static void assert_in_touch(kvstore *one, kvstore *other)
-{
-    static int round;
-    char value[32];
-    for (int i = 0; i < 4; i++) {
-        kvstore *writer = i % 2 == 0 ? one : other;
-        const kvstore *reader = i % 2 == 0 ? other : one;
-        (void)snprintf(value, sizeof value, "round %d", round++);
-
-        must_set(writer, "common", value);
-
-        assert_value(reader, "common", value);
-        assert_value(writer, "common", value);
-    }
-    must_remove(one, "common");
-    assert_absent(other, "common");
-}
-
-static void append_by_hand(const struct store_dir *dir, const char *value)
-{
-    struct log_text text = LOG_TEXT_EMPTY;
-    log_text_set(&text, "hand", value);
-    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
-    log_text_release(&text);
-}
-
-static void append_many_by_hand(const struct store_dir *dir)
-{
-    struct log_text text = LOG_TEXT_EMPTY;
-    char key[32];
-    for (int i = 0; i < MANY_KEYS; i++) {
-        name_key(key, sizeof key, i);
-        log_text_set(&text, key, value_of(i));
-    }
-    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
-    log_text_release(&text);
-}
-
-static void assert_many(const kvstore *store)
-{
-    char key[32];
-    for (int i = 0; i < MANY_KEYS; i += 7) {
-        name_key(key, sizeof key, i);
-        assert_value(store, key, value_of(i));
-    }
 }
 
 /* --- Boots and mounts --- */
@@ -295,6 +170,60 @@ static void mounts_share_an_index(void **state)
     }
 
     assert_int_equal(world.renames, renames);
+}
+
+/* While nobody has it open in between; growth and compaction included. */
+static void mounts_that_come_in_turns_build_once_each(void **state)
+{
+    const struct store_dir *dir = *state;
+    const uint64_t mounts[] = {
+        UINT64_C(1) << 32 | 1, UINT64_C(1) << 32 | 2, UINT64_C(1) << 32 | 3};
+    world.mount = mounts[0];
+    make_known(dir);
+    int renames = world.renames;
+    for (int i = 0; i < 30; i++) {
+        world.mount = mounts[i % 3];
+        assert_heals(dir);
+    }
+    assert_int_equal(world.renames, renames + 2);
+
+    kvstore *store = open_plain(dir);
+    append_many_by_hand(dir);
+    must_set(store, "key-1", value_of(1));
+    must_compact(store);
+    kvstore_close(store);
+    renames = world.renames;
+    for (int i = 0; i < 6; i++) {
+        world.mount = mounts[i % 3];
+        store = open_plain(dir);
+        assert_many(store);
+        kvstore_close(store);
+    }
+
+    assert_int_equal(world.renames, renames);
+}
+
+/* By a number that is used again, another mount may be meant; and by any number
+ * after a boot. */
+static void mounts_that_prove_nothing_have_it_built(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    for (uint64_t i = 1; i <= 6; i++) {
+        int renames = world.renames;
+        world.mount = 1 + i % 2;
+        assert_heals(dir);
+        assert_int_equal(world.renames, renames + 1);
+    }
+    for (uint64_t i = 1; i <= 3; i++) {
+        int renames = world.renames;
+        world.boot = 1 + i;
+        for (uint64_t id = 1; id <= 2; id++) {
+            world.mount = UINT64_C(1) << 32 | id;
+            assert_heals(dir);
+        }
+        assert_int_equal(world.renames, renames + 2);
+    }
 }
 
 /* --- Reading only --- */
@@ -459,6 +388,183 @@ static void failed_sync_of_appended_lines_is_not_tried_again(void **state)
     kvstore_close(store);
 }
 
+/* --- A failed sync --- */
+
+static kvstore *open_durable(const struct store_dir *dir)
+{
+    kvstore_options options = plain_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
+    return open_with(dir, &options);
+}
+
+/* Nobody may write, everybody may read, until a compaction. */
+static void assert_poisoned(const struct store_dir *dir,
+                            kvstore *one,
+                            kvstore *other,
+                            const char *value)
+{
+    kvstore *third = open_plain(dir);
+    kvstore *const stores[3] = {one, other, third};
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(try_set(stores[i], "refused", "1"), KVSTORE_IO);
+        assert_value(stores[i], "key", value);
+    }
+    assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), size);
+    must_compact(third);
+    for (int i = 0; i < 3; i++) {
+        must_set(stores[i], "taken", "1");
+        assert_absent(stores[i], "refused");
+    }
+    kvstore_close(third);
+}
+
+/* Leads the only slot of an index into the middle of its line. */
+static void move_slot_on(const struct store_dir *dir)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    uint64_t word = 0;
+    size_t at = KV_INDEX_HEADER_SIZE;
+    while (at < size && word == 0) {
+        memcpy(&word, bytes + at, sizeof word);
+        at += word == 0 ? sizeof word : 0;
+    }
+    assert_int_not_equal(word, 0);
+    word += 3;
+    store_dir_overwrite(dir, KV_INDEX_NAME, at, &word, sizeof word);
+    free(bytes);
+}
+
+/* Whether or not who builds the index has met the failed sync itself. */
+static void failed_sync_outlives_a_rebuild(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (int i = 0; i < 2; i++) {
+        store_dir_write(dir, KV_LOG_NAME, "", 0);
+        kvstore *store = open_durable(dir);
+        kvstore *other = open_durable(dir);
+        must_set(store, "key", "1");
+        world.is_broken = true;
+        assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
+        world.is_broken = false;
+        int renames = world.renames;
+        move_slot_on(dir);
+
+        assert_value(i == 0 ? store : other, "key", "1");
+
+        assert_int_equal(world.renames, renames + 1);
+        assert_poisoned(dir, store, other, "1");
+        kvstore_close(store);
+        kvstore_close(other);
+    }
+}
+
+static int last_renameat(int dir_fd, const char *from, const char *to)
+{
+    (void)kv_io_system_table()->renameat(dir_fd, from, to);
+    _exit(0);
+}
+
+/* Who builds the index dies as soon as that has its name. */
+static void failed_sync_outlives_the_death_of_a_builder(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_durable(dir);
+    kvstore *other = open_durable(dir);
+    must_set(store, "key", "1");
+    world.is_broken = true;
+    assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
+    world.is_broken = false;
+    move_slot_on(dir);
+    pid_t child = fork();
+    if (child == 0) {
+        kvstore_options options = plain_options();
+        kvstore *own = NULL;
+        world.table.renameat = last_renameat;
+        _exit(kvstore_open(dir->path, &options, &own) == KVSTORE_OK &&
+                      try_get(own, "key") == KVSTORE_OK
+                  ? 1
+                  : 2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+
+    assert_int_equal(try_set(other, "refused", "1"), KVSTORE_IO);
+
+    assert_poisoned(dir, store, other, "1");
+    kvstore_close(store);
+    kvstore_close(other);
+}
+
+static struct {
+    kvstore *syncer; /* Whose sync fails; NULL: it has failed, or will not. */
+    int steps_left;  /* Before it does. */
+    bool is_growing;
+} failing;
+
+static void fail_sync_at_step(const char *name)
+{
+    kvstore *syncer = failing.syncer;
+    failing.is_growing |= strcmp(name, "state") == 0;
+    if (syncer == NULL || !failing.is_growing || failing.steps_left-- > 0) {
+        return;
+    }
+    failing.syncer = NULL;
+    world.is_broken = true;
+    assert_int_equal(kvstore_sync(syncer), KVSTORE_IO);
+    world.is_broken = false;
+}
+
+static int step_renameat(int dir_fd, const char *from, const char *to)
+{
+    fail_sync_at_step("before the name");
+    int result = counting_renameat(dir_fd, from, to);
+    fail_sync_at_step("behind the name");
+    return result;
+}
+
+/* Another handle's sync of the same log fails in the middle of the growth. True:
+ * so late that the growth was over. */
+static bool try_growth(const struct store_dir *dir, int step)
+{
+    char key[32];
+    store_dir_write(dir, KV_LOG_NAME, "", 0);
+    kvstore *store = open_plain(dir);
+    kvstore *other = open_plain(dir);
+    must_set(store, "key", "1");
+    int renames = world.renames;
+    failing.syncer = other;
+    failing.steps_left = step;
+    failing.is_growing = false;
+    world.table.step = fail_sync_at_step;
+    world.table.renameat = step_renameat;
+    for (int i = 0; world.renames == renames; i++) {
+        name_key(key, sizeof key, i);
+        must_set(store, key, "1");
+    }
+    world.table.step = kv_io_system_table()->step;
+    world.table.renameat = counting_renameat;
+    bool was_over = failing.syncer != NULL;
+    if (!was_over) {
+        assert_poisoned(dir, store, other, "1");
+    }
+    kvstore_close(store);
+    kvstore_close(other);
+    return was_over;
+}
+
+static void sync_that_fails_during_growth_is_not_forgotten(void **state)
+{
+    int step = 0;
+    while (!try_growth(*state, step)) {
+        step++;
+    }
+    assert_true(step >= 5);
+}
+
 /* What others have appended needs an index that cannot be had. */
 static void full_disk_does_not_hide_appended_lines(void **state)
 {
@@ -515,11 +621,16 @@ int main(void)
         WORLD_TEST(pages_lost_with_a_boot_are_harmless),
         WORLD_TEST(system_without_boot_ids_works),
         WORLD_TEST(mounts_share_an_index),
+        WORLD_TEST(mounts_that_come_in_turns_build_once_each),
+        WORLD_TEST(mounts_that_prove_nothing_have_it_built),
         STORE_TEST(read_only_handle_creates_nothing),
         STORE_TEST(read_only_handle_follows_an_index),
         STORE_TEST(others_follow_growth),
         WORLD_TEST(full_disk_refuses_new_keys_alone),
         WORLD_TEST(failed_sync_of_appended_lines_is_not_tried_again),
+        WORLD_TEST(failed_sync_outlives_a_rebuild),
+        WORLD_TEST(failed_sync_outlives_the_death_of_a_builder),
+        WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
         WORLD_TEST(full_disk_does_not_hide_appended_lines),
         WORLD_TEST(full_disk_leaves_private_indexes),
     };

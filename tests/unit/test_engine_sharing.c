@@ -240,96 +240,37 @@ static void read_only_handle_follows_compactions(void **state)
     kvstore_close(writer);
 }
 
-/* --- The log changed by others --- */
+/* --- Two ways to one store --- */
 
-/* Handles look at the names of their files every 10 ms. */
-static void pass_the_check_interval(void)
-{
-    kv_io_sleep_ns(25 * INT64_C(1000000));
-}
-
-static void line_appended_by_hand_is_read_after_the_next_write(void **state)
+static void symbolic_link_leads_to_the_same_store(void **state)
 {
     const struct store_dir *dir = *state;
-    kvstore *store = open_plain(dir);
-    static const char line[] = "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n";
-    must_set(store, "a", "1");
+    kvstore_options options = plain_options();
+    char link[sizeof dir->path + 64];
+    (void)snprintf(link, sizeof link, "%s", store_dir_path(dir, "link"));
+    assert_int_equal(symlink(dir->path, link), 0);
+    kvstore *one = open_with(dir, &options);
+    kvstore *other = NULL;
+    assert_int_equal(kvstore_open(link, &options, &other), KVSTORE_OK);
 
-    store_dir_append(dir, KV_LOG_NAME, line, sizeof line - 1);
+    for (int i = 0; i < 2; i++) {
+        kvstore *writer = i == 0 ? one : other;
+        const kvstore *reader = i == 0 ? other : one;
+        must_set(writer, "a", i == 0 ? "1" : "2");
+        assert_value(reader, "a", i == 0 ? "1" : "2");
+        must_compact(writer);
+        must_set(writer, "b", i == 0 ? "1" : "2");
+        assert_value(reader, "b", i == 0 ? "1" : "2");
+        assert_int_equal(checked_stats(reader).compactions, i + 1);
+    }
+    kvstore_close(other);
+    options = impatient_options();
+    options.exclusive = true;
+    assert_int_equal(kvstore_open(link, &options, &other), KVSTORE_OK);
+    assert_int_equal(try_set(one, "a", "3"), KVSTORE_BUSY);
 
-    must_set(store, "c", "3");
-    assert_value(store, "b", "2");
-    assert_value(store, "a", "1");
-    assert_int_equal(checked_stats(store).keys, 3);
-    kvstore_close(store);
-}
-
-static void replaced_log_is_the_store(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *store = open_plain(dir);
-    struct log_text text = LOG_TEXT_EMPTY;
-    log_text_set(&text, "b", "2");
-    must_set(store, "a", "1");
-    store_dir_write(dir, "other", text.bytes, text.size);
-    log_text_release(&text);
-
-    assert_int_equal(kv_io_rename(&dir->directory, "other", KV_LOG_NAME),
-                     KVSTORE_OK);
-
-    pass_the_check_interval();
-    assert_absent(store, "a");
-    assert_value(store, "b", "2");
-    must_set(store, "c", "3");
-    kvstore_close(store);
-    store = open_plain(dir);
-    assert_value(store, "b", "2");
-    assert_value(store, "c", "3");
-    kvstore_close(store);
-}
-
-static void deleted_log_is_an_error(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *store = open_plain(dir);
-    must_set(store, "a", "1");
-
-    assert_int_equal(kv_io_unlink(&dir->directory, KV_LOG_NAME), KVSTORE_OK);
-
-    pass_the_check_interval();
-    assert_int_equal(try_get(store, "a"), KVSTORE_IO);
-    assert_int_equal(kvstore_last_error()->system_errno, ENOENT);
-    assert_int_equal(try_set(store, "a", "2"), KVSTORE_IO);
-    assert_int_equal(kvstore_remove(store, "a", 1), KVSTORE_IO);
-    assert_int_equal(kvstore_compact(store), KVSTORE_IO);
-    assert_false(store_dir_has(dir, KV_LOG_NAME));
-    store_dir_write(dir, KV_LOG_NAME, "", 0);
-    assert_absent(store, "a");
-    must_set(store, "a", "3");
-    assert_value(store, "a", "3");
-    kvstore_close(store);
-}
-
-static void truncated_log_is_folded_anew(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *store = open_plain(dir);
-    must_set(store, "a", "1");
-    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
-    must_set(store, "a", "2");
-    must_set(store, "b", "2");
-
-    store_dir_truncate(dir, KV_LOG_NAME, size);
-
-    assert_value(store, "a", "1");
-    assert_absent(store, "b");
-    must_set(store, "b", "3");
-    store_dir_truncate(dir, KV_LOG_NAME, 0);
-    must_set(store, "c", "4");
-    assert_absent(store, "a");
-    assert_value(store, "c", "4");
-    assert_int_equal(checked_stats(store).keys, 1);
-    kvstore_close(store);
+    kvstore_close(other);
+    kvstore_close(one);
 }
 
 /* --- Exclusive --- */
@@ -567,10 +508,7 @@ int main(void)
         STORE_TEST(writes_are_seen_by_the_other_handle),
         STORE_TEST(compaction_by_the_other_handle_hides_nothing),
         STORE_TEST(read_only_handle_follows_compactions),
-        STORE_TEST(line_appended_by_hand_is_read_after_the_next_write),
-        STORE_TEST(replaced_log_is_the_store),
-        STORE_TEST(deleted_log_is_an_error),
-        STORE_TEST(truncated_log_is_folded_anew),
+        STORE_TEST(symbolic_link_leads_to_the_same_store),
         STORE_TEST(exclusive_handle_keeps_others_from_writing),
         STORE_TEST(busy_writer_waits_as_long_as_it_may),
         STORE_TEST(held_compaction_file_is_busy),

@@ -4,10 +4,8 @@
  * and counted. */
 
 #include "error.h"
-#include "keydir.h"
+#include "keydir_pair.h"
 #include "keydir_walk.h"
-#include "recovery.h"
-#include "store_dir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,71 +17,9 @@
 
 #include <cmocka.h>
 
-/* A log and its keydir. */
-struct pair {
-    struct kv_log log;
-    struct kv_keydir keydir;
-};
-
-static struct pair open_pair(const struct store_dir *dir)
-{
-    struct pair pair;
-    struct kv_fold_result result;
-    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
-    assert_int_equal(kv_recovery_build(&pair.log,
-                                       store_dir_file_size(dir, KV_LOG_NAME),
-                                       NULL,
-                                       NULL,
-                                       &pair.keydir,
-                                       &result),
-                     KVSTORE_OK);
-    return pair;
-}
-
-/* From the text, which is released. */
-static struct pair make_pair(void **state, struct log_text *text)
-{
-    const struct store_dir *dir = *state;
-    store_dir_write_log(dir, text);
-    log_text_release(text);
-    return open_pair(dir);
-}
-
-static void close_pair(struct pair *pair)
-{
-    kv_keydir_release(&pair->keydir);
-    kv_log_close(&pair->log);
-}
-
 static const struct kv_index_counts *counts_of(const struct pair *pair)
 {
     return &pair->keydir.totals.counts;
-}
-
-#define NOWHERE UINT64_MAX
-
-/* Where is a key's newest record, and its newest line that cannot be served? */
-static void assert_found(const struct pair *pair,
-                         const char *key,
-                         uint64_t offset,
-                         uint64_t flagged_offset)
-{
-    struct kv_keydir_find find;
-    assert_int_equal(
-        kv_keydir_find(&pair->keydir, &pair->log, key, strlen(key), &find),
-        KVSTORE_OK);
-    assert_int_equal(find.is_found ? find.pointer.offset : NOWHERE, offset);
-    assert_int_equal(find.flagged_offset, flagged_offset);
-    assert_int_equal(find.doubt_offset, NOWHERE);
-    kv_keydir_find_release(&find);
-}
-
-static bool matches(const struct pair *pair)
-{
-    bool matches = false;
-    assert_int_equal(kv_keydir_matches(&pair->keydir, &pair->log, &matches),
-                     KVSTORE_OK);
-    return matches;
 }
 
 /* --- Finding --- */

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# A file system that is unmounted and mounted again, within one boot, may have
+# lost pages of the index on its way to the disk: the index is not trusted, built
+# once, and all answers are right.
+
+. "$(dirname "$0")/support.sh"
+
+# An older kernel gives the number of a mount that is gone to the next one.
+release=$(uname -r)
+major=${release%%.*}
+minor=${release#*.}
+minor=${minor%%[!0-9]*}
+[ "$((major * 1000 + minor))" -ge 6008 ] ||
+    skip "Linux $release uses the numbers of mounts again"
+
+mount_again() {
+    umount disk
+    mount -t "$1" -o loop "$1.image" disk
+}
+
+expect_all() {
+    keep one none disk/data
+    expect_answer 'ok 499' one check k 1 499 30
+    expect_answer 'failed key not found' one get k-0
+    expect_answer 'ok 499' one keys
+    release one
+}
+
+try_remounts() {
+    ln -sf "disk.image" "$1.image"
+    mount_file disk "$1" "$2" || return 0
+    rm -rf disk/data
+    keep one always disk/data
+    expect_answer 'ok 500' one fill k 0 500 30
+    expect_answer ok one rm k-0
+    release one
+
+    for attempt in 1 2; do
+        index=$(inode_of disk/data/store.index)
+        if [ "$attempt" -eq 2 ]; then
+            # As a disk that fails may leave it.
+            dd if=/dev/zero of=disk/data/store.index bs=4096 seek=1 count=2 \
+                conv=notrunc 2>/dev/null
+        fi
+        mount_again "$1"
+        expect_all
+        built=$(inode_of disk/data/store.index)
+        [ "$built" -ne "$index" ] || fail 'an index of before was trusted'
+        expect_all
+        expect_status 0 kvstore -d disk/data get k-7
+        [ "$(inode_of disk/data/store.index)" -eq "$built" ] ||
+            fail 'the index was built again'
+    done
+    [ "$(ls disk/data)" = "store.index
+store.log" ] || fail "there is more than log and index: $(ls disk/data)"
+    umount disk
+    rm -f "$1.image" disk.image
+    echo "$1: built once for each mount"
+    tried=yes
+}
+
+tried=no
+try_remounts ext4 8M
+try_remounts xfs 300M
+[ "$tried" = yes ] || skip 'no file system can be mounted here'

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+#
+# Sourced by the scripts here that mount file systems of their own. It starts the
+# script anew in a mount namespace of its own, so that whatever is mounted is
+# seen by nobody else and goes away with it. Who may not do that, as in most
+# containers, skips the test with a reason. Then all is there that tests/cli
+# has, and, beside it, programs that keep stores open: KEPT_OPEN is one.
+
+if [ "${KVSTORE_OWN_MOUNTS:-}" != yes ]; then
+    if [ "$(id -u)" -ne 0 ]; then
+        echo 'skipped: only root may mount'
+        exit 77
+    fi
+    if ! unshare -m true 2>/dev/null; then
+        echo 'skipped: there are no mount namespaces to be had'
+        exit 77
+    fi
+    KVSTORE_OWN_MOUNTS=yes
+    export KVSTORE_OWN_MOUNTS
+    exec unshare -m sh "$0" "$@"
+fi
+
+. "$(dirname "$0")/../cli/support.sh"
+: "${KEPT_OPEN:?the path of the program}"
+need mount umount mktemp stat jq
+
+# Before the scratch folder is removed.
+before_clean_up() {
+    exec 5>&- 7>&-
+    cd /
+    # Those that were mounted last come first.
+    sed -n "s|^[^ ]* \($scratch/work/[^ ]*\) .*|\1|p" /proc/self/mounts |
+        sed '1!G;h;$!d' |
+        while read -r place; do
+            umount "$place" || umount -l "$place" || :
+        done
+}
+
+# mount_file NAME TYPE SIZE: a file system of its own in ./NAME; or a reason not
+# to try it, and status 1.
+mount_file() {
+    mkdir -p "$1"
+    if [ "$2" = tmpfs ]; then
+        mount -t tmpfs -o "size=$3" kvstore-test "$1" 2>/dev/null ||
+            no_mount "no tmpfs can be mounted here"
+        return
+    fi
+    command -v "mkfs.$2" >/dev/null || {
+        no_mount "there is no mkfs.$2"
+        return
+    }
+    truncate -s "$3" "$1.image"
+    "mkfs.$2" -q "$1.image" >/dev/null 2>&1 || {
+        no_mount "mkfs.$2 fails"
+        return
+    }
+    mount -t "$2" -o loop "$1.image" "$1" 2>/dev/null ||
+        no_mount "no $2 can be mounted from a file here"
+}
+
+no_mount() {
+    echo "not tried: $1"
+    return 1
+}
+
+# keep one|other always|none DIR...: opens stores, to be told by ask.
+keep() {
+    kept=$1
+    shift
+    [ -p "$scratch/$kept.in" ] || mkfifo "$scratch/$kept.in" "$scratch/$kept.out"
+    # The script's own ends must not be open in the program: it ends when they
+    # are closed. Opened for both, the first one waits for nobody.
+    if [ "$kept" = one ]; then
+        exec 5<>"$scratch/$kept.in"
+    else
+        exec 7<>"$scratch/$kept.in"
+    fi
+    "$KEPT_OPEN" "$@" <"$scratch/$kept.in" >"$scratch/$kept.out" 5>&- 7>&- &
+    eval "pid_of_$kept=$!"
+    if [ "$kept" = one ]; then
+        exec 6<"$scratch/$kept.out"
+    else
+        exec 8<"$scratch/$kept.out"
+    fi
+    hear "$kept"
+    [ "$answer" = ok ] || fail "cannot keep $* open: $answer"
+}
+
+# Its next answer, in $answer. One that has died answers nothing any more.
+hear() {
+    answer=''
+    if [ "$1" = one ]; then
+        read -r answer <&6 || died "$1"
+    else
+        read -r answer <&8 || died "$1"
+    fi
+}
+
+died() {
+    eval "pid=\$pid_of_$1"
+    status=0
+    wait "$pid" || status=$?
+    fail "the program that kept $1 open has died with status $status"
+}
+
+tell() {
+    told=$1
+    shift
+    last_command="$told: $*"
+    if [ "$told" = one ]; then
+        echo "$*" >&5
+    else
+        echo "$*" >&7
+    fi
+}
+
+# ask one|other WORD...: tells it, and leaves its answer in $answer.
+ask() {
+    tell "$@"
+    hear "$1"
+}
+
+# expect_answer ANSWER one|other WORD...
+expect_answer() {
+    wanted=$1
+    shift
+    ask "$@"
+    [ "$answer" = "$wanted" ] || fail "'$answer', not '$wanted'"
+}
+
+# expect_no_space one|other WORD...
+expect_no_space() {
+    ask "$@"
+    case $answer in
+    failed*'No space left on device') ;;
+    *) fail "'$answer', and not that there is no space" ;;
+    esac
+}
+
+# release one|other: closes its stores, and ends it.
+release() {
+    eval "pid=\$pid_of_$1"
+    if [ "$1" = one ]; then
+        exec 5>&-
+    else
+        exec 7>&-
+    fi
+    wait "$pid" || fail "the program that kept $1 open ended with status $?"
+    if [ "$1" = one ]; then
+        exec 6<&-
+    else
+        exec 8<&-
+    fi
+}
+
+inode_of() {
+    stat -c %i "$1"
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Stores that are known, with checked outcomes. */
+
+#include "known_store.h"
+
+#include "index_file.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+void name_key(char *key, size_t size, int number)
+{
+    (void)snprintf(key, size, "key-%d", number);
+}
+
+const char *value_of(int number)
+{
+    return number % 3 == 0 ? "third" : "other";
+}
+
+void write_known(kvstore *store)
+{
+    char key[32];
+    for (int i = 0; i < KEYS; i++) {
+        name_key(key, sizeof key, i);
+        must_set(store, key, "old");
+        must_set(store, key, value_of(i));
+        if (i % 7 == 0) {
+            must_remove(store, key);
+        }
+    }
+}
+
+void make_known(const struct store_dir *dir)
+{
+    kvstore *store = open_plain(dir);
+    write_known(store);
+    kvstore_close(store);
+    assert_true(store_dir_has(dir, KV_INDEX_NAME));
+}
+
+void assert_known(const kvstore *store)
+{
+    char key[32];
+    for (int i = 0; i < KEYS; i++) {
+        name_key(key, sizeof key, i);
+        if (i % 7 == 0) {
+            assert_absent(store, key);
+        } else {
+            assert_value(store, key, value_of(i));
+        }
+    }
+}
+
+void assert_heals(const struct store_dir *dir)
+{
+    for (int i = 0; i < 2; i++) {
+        kvstore *store = open_plain(dir);
+        assert_known(store);
+        assert_int_equal(checked_stats(store).keys, KNOWN_KEYS);
+        must_set(store, "new", "value");
+        assert_value(store, "new", "value");
+        must_remove(store, "new");
+        kvstore_close(store);
+    }
+    assert_true(store_dir_has(dir, KV_INDEX_NAME));
+}
+
+void remove_index(const struct store_dir *dir)
+{
+    assert_int_equal(unlink(store_dir_path(dir, KV_INDEX_NAME)), 0);
+}
+
+void rest(int ms)
+{
+    struct timespec pause = {.tv_nsec = ms * 1000000L};
+    (void)nanosleep(&pause, NULL);
+}
+
+void assert_in_touch(kvstore *one, kvstore *other)
+{
+    static int round;
+    char value[32];
+    for (int i = 0; i < 4; i++) {
+        kvstore *writer = i % 2 == 0 ? one : other;
+        const kvstore *reader = i % 2 == 0 ? other : one;
+        (void)snprintf(value, sizeof value, "round %d", round++);
+
+        must_set(writer, "common", value);
+
+        assert_value(reader, "common", value);
+        assert_value(writer, "common", value);
+    }
+    must_remove(one, "common");
+    assert_absent(other, "common");
+}
+
+void append_by_hand(const struct store_dir *dir, const char *value)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "hand", value);
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+}
+
+void append_many_by_hand(const struct store_dir *dir)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    char key[32];
+    for (int i = 0; i < MANY_KEYS; i++) {
+        name_key(key, sizeof key, i);
+        log_text_set(&text, key, value_of(i));
+    }
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+}
+
+void assert_many(const kvstore *store)
+{
+    char key[32];
+    for (int i = 0; i < MANY_KEYS; i += 7) {
+        name_key(key, sizeof key, i);
+        assert_value(store, key, value_of(i));
+    }
+}
