@@ -37,6 +37,9 @@
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
 
+/* After this time, all have noticed that an index has lost its name. */
+#define UNTOLD_NS (50 * NS_PER_MS)
+
 /* --- The gate --- */
 
 static int64_t deadline_from_now(const struct kvstore *store)
@@ -190,16 +193,6 @@ static kvstore_status follow_with_lock(struct kvstore *store,
     return status;
 }
 
-/* Who may not write folds lines behind the index privately; a torn tail is
- * none. */
-static kvstore_status read_behind(struct kvstore *store)
-{
-    bool has_lines = false;
-    kvstore_status status = kv_view_has_lines_behind(store, &has_lines);
-    return status == KVSTORE_OK && has_lines ? kv_view_follow_privately(store)
-                                             : status;
-}
-
 /* Lines behind a trusted index: if nobody has the lock, a writer has died, or
  * somebody has appended by hand. If somebody has it, they are not acknowledged
  * yet, unless he folds. */
@@ -210,13 +203,14 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
     if (store->is_exclusive) {
         return kv_view_follow_locked(store, true, &is_whole);
     }
+    if (store->is_read_only) {
+        return KVSTORE_OK;
+    }
     const struct kv_index_header *header = store->keydir.index.header;
     kvstore_status status =
         kv_io_try_lock(&store->directory, false, &is_locked);
     if (status == KVSTORE_OK && is_locked) {
-        status = store->is_read_only
-                     ? read_behind(store)
-                     : kv_view_follow_locked(store, true, &is_whole);
+        status = kv_view_follow_locked(store, true, &is_whole);
         unlock_writers(store);
     } else if (status == KVSTORE_OK &&
                atomic_load(&header->holder_folds) != 0) {
@@ -251,6 +245,7 @@ static kvstore_status try_to_follow(struct kvstore *store)
 static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
 {
     bool is_behind = false;
+    int64_t begun_ns = kv_io_clock_ns();
     for (;;) {
         kvstore_status status = kv_view_open(store, &is_behind);
         if (status == KVSTORE_OK && is_behind) {
@@ -261,8 +256,15 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
         }
         bool is_private =
             store->keydir.memory.region != NULL && !store->keydir.is_live;
-        if (store->is_read_only || is_private) {
+        if (is_private || (store->is_read_only &&
+                           kv_io_clock_ns() - begun_ns >= UNTOLD_NS)) {
             return kv_view_follow_privately(store);
+        }
+        if (store->is_read_only) {
+            /* Others may go by an index without a name for a moment, and do not
+             * see yet what a fold of the log does. */
+            kv_io_sleep_ns(SWITCH_PAUSE_NS);
+            continue;
         }
         status = try_to_follow(store);
         if (status != KVSTORE_BUSY) {

@@ -590,16 +590,6 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
     return *has_lines_out ? KVSTORE_OK : status;
 }
 
-kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
-                                        bool *has_lines_out)
-{
-    uint64_t size = 0;
-    *has_lines_out = false;
-    kvstore_status status = kv_io_end(&store->log.file, &size);
-    return status == KVSTORE_OK ? has_lines_up_to(store, size, has_lines_out)
-                                : status;
-}
-
 /* Has anybody who takes no lock appended to the log since the view was brought
  * up? Be it to its last line, if that lacked its newline. */
 static kvstore_status has_gained(const struct kvstore *store,

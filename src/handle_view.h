@@ -71,10 +71,6 @@ void kv_view_poison(struct kvstore *store);
  * it is live and has its name. Else NULL. */
 struct kv_index *kv_view_told_index(struct kvstore *store);
 
-/* Does anything but a torn tail stand behind what a live view has applied? */
-kvstore_status kv_view_has_lines_behind(const struct kvstore *store,
-                                        bool *has_lines_out);
-
 /* Puts another pair in the view's place; both are the view's from now on. What
  * it had before is closed by kv_view_drop_old(). */
 void kv_view_install(struct kvstore *store,

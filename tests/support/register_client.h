@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Clients that set, get and remove a few keys of a store and record what they
+ * called. A value tells which set wrote it, and whether it is whole. */
+
+#ifndef REGISTER_CLIENT_H
+#define REGISTER_CLIENT_H
+
+#include "history.h"
+#include "kvstore.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REGISTER_KEYS_MAX 64
+
+/* A lie that the clients' calls tell now and then: the checker must find it
+ * out. */
+enum register_twin {
+    REGISTER_HONEST,
+    REGISTER_STALE_CACHE,     /* A get returns what this client last saw. */
+    REGISTER_DROPPED_WRITE,   /* A set is acknowledged and not made. */
+    REGISTER_FORGOTTEN_REMOVE /* The same of a remove. */
+};
+
+struct register_client {
+    struct history *history;
+    _Atomic uint64_t *failures; /* Calls with a status that cannot be. */
+    unsigned number;
+    uint32_t keys;
+    unsigned sets;    /* Of a hundred calls; */
+    unsigned removes; /* the others are gets. */
+    enum register_twin twin;
+    uint64_t random_state; /* Not 0. */
+    uint64_t seen[REGISTER_KEYS_MAX];
+};
+
+/* Xorshift: below a bound. */
+uint64_t register_random_below(uint64_t *random_state, uint64_t bound);
+
+/* Makes one call. False: no room is left for its record. */
+bool register_client_call(struct register_client *client, kvstore *store);
+
+/* Gets a key. */
+bool register_client_get(struct register_client *client,
+                         const kvstore *store,
+                         uint32_t key);
+
+#endif
