@@ -31,8 +31,10 @@
 #define RECENTLY_NS (8 * NS_PER_MS)
 #define YIELD_NS (2 * NS_PER_MS)
 
-/* While a switch is under way, a reader looks this often whether it is over. */
-#define SWITCH_PAUSE_NS (NS_PER_MS / 2)
+/* How long a reader waits before it looks whether a switch is over: longer each
+ * time. */
+#define FIRST_PAUSE_NS (NS_PER_MS / 4)
+#define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
@@ -128,6 +130,15 @@ static void sign_as_holder(const struct kvstore *store)
     }
 }
 
+/* Nobody has the lock from now on that anybody should be told of. */
+static void take_signature_back(const struct kvstore *store)
+{
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        atomic_store_explicit(
+            &store->keydir.index.header->holder_pid, 0, memory_order_relaxed);
+    }
+}
+
 /* Takes the lock in the time that is left. */
 static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
 {
@@ -168,6 +179,7 @@ static void unlock_writers(struct kvstore *store)
     if (store->is_exclusive) {
         return;
     }
+    take_signature_back(store);
     kv_io_unlock(&store->directory);
     if (store->keydir.is_live) {
         int64_t waiting_ns =
@@ -195,7 +207,7 @@ static kvstore_status follow_with_lock(struct kvstore *store,
 
 /* Lines behind a trusted index: if nobody has the lock, a writer has died, or
  * somebody has appended by hand. If somebody has it, they are not acknowledged
- * yet, unless he folds. */
+ * yet; but where he folds, they will soon be seen. */
 static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
 {
     bool is_locked = false;
@@ -210,13 +222,15 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
     kvstore_status status =
         kv_io_try_lock(&store->directory, false, &is_locked);
     if (status == KVSTORE_OK && is_locked) {
+        sign_as_holder(store);
         status = kv_view_follow_locked(store, true, &is_whole);
         unlock_writers(store);
     } else if (status == KVSTORE_OK &&
                atomic_load(&header->holder_folds) != 0) {
         status = follow_with_lock(store, deadline_ns);
         if (status == KVSTORE_BUSY) {
-            status = kv_view_follow_privately(store);
+            /* Nobody else sees them either. */
+            status = KVSTORE_OK;
         }
     }
     return status;
@@ -239,6 +253,19 @@ static kvstore_status try_to_follow(struct kvstore *store)
     return status;
 }
 
+/* Does this handle fold the log by itself by now, where no index is to be
+ * trusted? A read-only one waits a moment: others may go by an index that has
+ * lost its name, and do not see yet what a fold of the log does. */
+static bool goes_alone(const struct kvstore *store,
+                       int64_t begun_ns,
+                       int64_t deadline_ns)
+{
+    int64_t now_ns = kv_io_clock_ns();
+    return store->is_read_only
+               ? now_ns - begun_ns >= UNTOLD_NS
+               : now_ns >= deadline_ns && store->lock_timeout_ms != INT32_MAX;
+}
+
 /* Opens the view by name. Where no index is to be trusted, somebody is switching
  * and soon done; or one has to be built, by who gets the lock first; or, if
  * neither comes true in time, this handle goes on alone. */
@@ -246,7 +273,7 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
 {
     bool is_behind = false;
     int64_t begun_ns = kv_io_clock_ns();
-    for (;;) {
+    for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
         kvstore_status status = kv_view_open(store, &is_behind);
         if (status == KVSTORE_OK && is_behind) {
             status = look_behind(store, deadline_ns);
@@ -256,25 +283,20 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
         }
         bool is_private =
             store->keydir.memory.region != NULL && !store->keydir.is_live;
-        if (is_private || (store->is_read_only &&
-                           kv_io_clock_ns() - begun_ns >= UNTOLD_NS)) {
+        if (is_private) {
             return kv_view_follow_privately(store);
         }
-        if (store->is_read_only) {
-            /* Others may go by an index without a name for a moment, and do not
-             * see yet what a fold of the log does. */
-            kv_io_sleep_ns(SWITCH_PAUSE_NS);
-            continue;
+        if (!store->is_read_only) {
+            status = try_to_follow(store);
+            if (status != KVSTORE_BUSY) {
+                return status;
+            }
         }
-        status = try_to_follow(store);
-        if (status != KVSTORE_BUSY) {
-            return status;
-        }
-        if (store->lock_timeout_ms != INT32_MAX &&
-            kv_io_clock_ns() >= deadline_ns) {
+        if (goes_alone(store, begun_ns, deadline_ns)) {
             return kv_view_follow_privately(store);
         }
-        kv_io_sleep_ns(SWITCH_PAUSE_NS);
+        kv_io_sleep_ns(pause_ns);
+        pause_ns = pause_ns < LONGEST_PAUSE_NS ? pause_ns * 2 : pause_ns;
     }
 }
 

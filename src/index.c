@@ -33,6 +33,7 @@
 
 #define XXH_INLINE_ALL
 #include "bounds.h"
+#include "io.h"
 
 #include <xxhash.h>
 
@@ -193,6 +194,9 @@ void kv_index_store_totals(struct kv_index *index,
     for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
         atomic_store_explicit(
             &header->totals[next][i], words[i], memory_order_relaxed);
+        if (i == KV_INDEX_TOTALS_WORDS / 2) {
+            kv_io_step("half totals");
+        }
     }
     atomic_store_explicit(&header->chooser, next, memory_order_release);
 }

@@ -6,6 +6,7 @@
 
 #include "fault_table.h"
 #include "fault_trial.h"
+#include "index.h"
 #include "kvstore.h"
 
 #include <setjmp.h>
@@ -128,11 +129,13 @@ static void foreign(struct trial *trial)
 }
 
 /* As many keys as the smallest index takes without growing. */
+#define FULL_KEYS 832u
+
 static void full_index(struct trial *trial)
 {
-    static char text[416 * 48];
+    static char text[FULL_KEYS * 48];
     size_t size = 0;
-    for (unsigned i = 0; i < 416; i++) {
+    for (unsigned i = 0; i < FULL_KEYS; i++) {
         size += (size_t)snprintf(text + size,
                                  sizeof text - size,
                                  "{\"Set\":{\"key\":\"k%u\",\"val\":\"%u\"}}\n",
@@ -141,7 +144,7 @@ static void full_index(struct trial *trial)
     }
     trial_log(trial, text);
     trial_expect(trial, "k0", "0");
-    trial_expect(trial, "k415", "415");
+    trial_expect(trial, "k831", "831");
 }
 
 /* --- Workloads --- */
@@ -306,7 +309,7 @@ static void grow(struct trial *trial)
     trial_arm(trial);
     trial_set(trial, "one", "more");
     trial_set(trial, "k0", "new");
-    trial_get(trial, "k415");
+    trial_get(trial, "k831");
 }
 
 static void reopen_read_only(struct trial *trial)
@@ -367,6 +370,8 @@ static void acknowledged_writes_survive_any_one_failure(void **state)
     (void)state;
     unsigned complaints = 0;
     uint64_t met = 0;
+    assert_true(kv_index_level_for(FULL_KEYS) > KV_INDEX_LEVEL_MIN);
+    assert_int_equal(kv_index_level_for(FULL_KEYS - 1), KV_INDEX_LEVEL_MIN);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
         met += trial_run_all(
             &workloads[i], fault_kinds, fault_kind_count, &complaints);

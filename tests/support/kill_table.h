@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A table of system calls for a process that is to die, or to stop, exactly at
+ * one of them, and a board in shared memory on which it tells how far it came.
+ * Time stands still but for those who sleep: what the library waits for is
+ * exact, and costs nothing. Knows calls, not stores. */
+
+#ifndef KILL_TABLE_H
+#define KILL_TABLE_H
+
+#include "io.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kill_moment {
+    KILL_BEFORE,         /* The call is not made. */
+    KILL_AFTER,          /* It is, and nothing behind it. */
+    KILL_HALF_WRITTEN,   /* pwrite: half the bytes are there. */
+    KILL_NEWLINE_MISSING /* pwrite: all but the last one are. */
+};
+
+/* When to die: at the n-th of the calls of that name, or of all. Steps between
+ * stores in shared memory count as calls, by their own names; allocations and
+ * clocks do not count. */
+struct kill_plan {
+    const char *call; /* NULL: any. */
+    uint64_t n;       /* From 1; 0: never. */
+    enum kill_moment moment;
+    int signal;           /* SIGKILL or SIGSTOP. */
+    bool is_sync_failing; /* fdatasync fails, without doing anything. */
+    bool is_write_lost;   /* pwrite does nothing, and tells that it did. */
+};
+
+/* Seen by all processes of a test. */
+struct kill_board {
+    _Atomic int64_t now_ns;
+    _Atomic uint64_t calls;
+    _Atomic uint64_t renames;
+    _Atomic bool is_acknowledged;
+    _Atomic bool skips_long_sleeps; /* These do not move it. */
+    _Atomic int child_pid;          /* For tests that need one told. */
+    char last_call[16];
+};
+
+/* Maps the board, for this process and those that it forks; unmaps it. */
+struct kill_board *kill_board_map(void);
+void kill_board_unmap(void);
+
+/* The system's own calls with the clock of the board. */
+void kill_table_install_clock(void);
+
+/* The same, and death as planned: for a process that was just forked. */
+void kill_table_install_plan(const struct kill_plan *plan);
+
+#endif
