@@ -251,7 +251,8 @@ void kvstore_close(kvstore *store);
  *
  * On any status but KVSTORE_OK the key keeps its old value; only after a
  * failed fdatasync, or when the process is killed, the new one may appear.
- * Threads: any number at a time; they take turns.
+ * Threads: any number at a time; those that wait are served together, by one
+ * append and one sync.
  */
 kvstore_status kvstore_set(kvstore *store,
                            const void *key,

@@ -5,13 +5,44 @@
 #ifndef KV_ENGINE_H
 #define KV_ENGINE_H
 
+#include "command.h"
+#include "gate.h"
+#include "keydir.h"
 #include "kvstore.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Are these a handle and a key? */
 kvstore_status kv_engine_check_key(const kvstore *store,
                                    const void *key,
                                    size_t key_size);
+
+/* A record that a thread wants written. It may be another thread that does
+ * it. */
+struct kv_engine_write {
+    struct kv_gate_waiter waiter; /* The first member. */
+    const struct kv_command_plan
+        *plan;        /* Its key and its value, and the line */
+    const char *line; /* that they make. */
+
+    /* Of who writes it: */
+    kvstore_status status;
+    kvstore_error error;
+    bool is_prepared; /* It goes to the log, and older is to be released. */
+    struct kv_keydir_find older;
+    const struct kv_engine_write *earlier; /* Of the same key, in the same
+                                              group; or NULL. */
+    struct kv_log_pointer pointer;
+};
+
+/* Writes a record, of which plan and line are set, alone or with those of other
+ * threads. KVSTORE_NOT_FOUND, without an error set: a Remove of what is not
+ * there. */
+kvstore_status kv_engine_commit(kvstore *store, struct kv_engine_write *write);
+
+/* Within a write: compacts the log now, or if that is due. */
+kvstore_status kv_engine_compact(kvstore *store);
+void kv_engine_compact_if_due(kvstore *store);
 
 #endif

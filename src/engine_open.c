@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 /* --- Options --- */
 
@@ -150,34 +149,14 @@ static kvstore_status load_or_create(kvstore *store,
 
 /* --- The handle --- */
 
-static kvstore_status init_gate_condition(kvstore *store)
-{
-    pthread_condattr_t attributes;
-    int result = pthread_condattr_init(&attributes);
-    if (result == 0) {
-        result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        if (result == 0) {
-            result = pthread_cond_init(&store->gate_opened, &attributes);
-        }
-        (void)pthread_condattr_destroy(&attributes);
-    }
-    return result == 0 ? KVSTORE_OK
-                       : kv_fail_errno(KVSTORE_NO_MEMORY,
-                                       result,
-                                       "cannot make a condition");
-}
-
 static kvstore_status init_locks(kvstore *store)
 {
-    kvstore_status status = init_gate_condition(store);
+    kvstore_status status = kv_gate_init(&store->gate);
     if (status == KVSTORE_OK) {
         status = kv_io_init_rwlock(&store->view_lock);
         if (status != KVSTORE_OK) {
-            (void)pthread_cond_destroy(&store->gate_opened);
+            kv_gate_destroy(&store->gate);
         }
-    }
-    if (status == KVSTORE_OK) {
-        (void)pthread_mutex_init(&store->gate_mutex, NULL);
     }
     return status;
 }
@@ -185,8 +164,7 @@ static kvstore_status init_locks(kvstore *store)
 static void destroy_locks(kvstore *store)
 {
     (void)pthread_rwlock_destroy(&store->view_lock);
-    (void)pthread_cond_destroy(&store->gate_opened);
-    (void)pthread_mutex_destroy(&store->gate_mutex);
+    kv_gate_destroy(&store->gate);
 }
 
 /* A handle without files, registered with the fork guard. */

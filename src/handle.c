@@ -21,10 +21,8 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <time.h>
 
 #define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
 
 /* Somebody who tried for the lock so lately is still waiting; and gets it if
  * nobody else tries for so long. */
@@ -46,46 +44,25 @@
 
 static int64_t deadline_from_now(const struct kvstore *store)
 {
-    return kv_io_clock_ns() + store->lock_timeout_ms * NS_PER_MS;
+    return store->lock_timeout_ms == INT32_MAX
+               ? KV_GATE_NO_DEADLINE
+               : kv_io_clock_ns() + store->lock_timeout_ms * NS_PER_MS;
 }
 
-/* Waits until the gate is free, or the deadline has passed. The gate's mutex is
- * held. */
-static void await_gate(struct kvstore *store, int64_t deadline_ns)
+static kvstore_status enter_gate(struct kvstore *store,
+                                 struct kv_gate_waiter *waiter,
+                                 int64_t deadline_ns)
 {
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
-                                .tv_nsec = (long)(deadline_ns % NS_PER_S)};
-    int result = 0;
-    while (store->is_gate_taken && result == 0) {
-        result =
-            store->lock_timeout_ms == INT32_MAX
-                ? pthread_cond_wait(&store->gate_opened, &store->gate_mutex)
-                : pthread_cond_timedwait(
-                      &store->gate_opened, &store->gate_mutex, &deadline);
-    }
-}
-
-static kvstore_status enter_gate(struct kvstore *store, int64_t deadline_ns)
-{
-    (void)pthread_mutex_lock(&store->gate_mutex);
-    if (store->is_gate_taken) {
-        await_gate(store, deadline_ns);
-    }
-    bool is_ours = !store->is_gate_taken;
-    store->is_gate_taken = true;
-    (void)pthread_mutex_unlock(&store->gate_mutex);
-    return is_ours ? KVSTORE_OK
-                   : kv_fail(KVSTORE_BUSY, "busy: another thread is writing");
+    kvstore_status status = kv_gate_enter(&store->gate, waiter, deadline_ns);
+    return status == KVSTORE_BUSY
+               ? kv_fail(KVSTORE_BUSY, "busy: another thread is writing")
+               : status;
 }
 
 static void leave_gate(struct kvstore *store)
 {
     kv_view_drop_old(store);
-    (void)pthread_mutex_lock(&store->gate_mutex);
-    assert(store->is_gate_taken);
-    store->is_gate_taken = false;
-    (void)pthread_cond_signal(&store->gate_opened);
-    (void)pthread_mutex_unlock(&store->gate_mutex);
+    kv_gate_leave(&store->gate);
 }
 
 /* --- The writers' lock; behind the gate --- */
@@ -424,7 +401,9 @@ static kvstore_status follow_to_write(struct kvstore *store,
                : status;
 }
 
-kvstore_status kv_handle_begin_write(struct kvstore *store, bool takes_poisoned)
+kvstore_status kv_handle_begin_write(struct kvstore *store,
+                                     struct kv_gate_waiter *waiter,
+                                     bool takes_poisoned)
 {
     kvstore_status status = refuse_child(store);
     if (status != KVSTORE_OK) {
@@ -434,7 +413,7 @@ kvstore_status kv_handle_begin_write(struct kvstore *store, bool takes_poisoned)
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
     int64_t deadline_ns = deadline_from_now(store);
-    status = enter_gate(store, deadline_ns);
+    status = enter_gate(store, waiter, deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -475,12 +454,13 @@ static void unlock_view_to_apply(struct kvstore *store)
 kvstore_status kv_handle_prepare(struct kvstore *store,
                                  const void *key,
                                  size_t key_size,
+                                 struct kv_keydir_reserve *reserve,
                                  struct kv_keydir_find *older_out)
 {
     for (;;) {
         lock_view_to_apply(store);
         kvstore_status status = kv_keydir_prepare(
-            &store->keydir, &store->log, key, key_size, older_out);
+            &store->keydir, &store->log, key, key_size, reserve, older_out);
         unlock_view_to_apply(store);
         if (status != KVSTORE_CONFLICT) {
             return status;
@@ -488,6 +468,9 @@ kvstore_status kv_handle_prepare(struct kvstore *store,
         status = kv_view_grow(store);
         if (status != KVSTORE_OK) {
             return status;
+        }
+        if (reserve->count > 0) {
+            return KVSTORE_CONFLICT;
         }
     }
 }
@@ -582,7 +565,9 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
      * read is not to fail for it, however little time there is for the lock. */
     int64_t deadline_ns = deadline_from_now(store);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
-    status = enter_gate(store, deadline_ns > gate_ns ? deadline_ns : gate_ns);
+    struct kv_gate_waiter waiter = {.has_work = false};
+    status = enter_gate(
+        store, &waiter, deadline_ns > gate_ns ? deadline_ns : gate_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -616,7 +601,8 @@ kvstore_status kv_handle_totals(struct kvstore *store,
 kvstore_status kv_handle_rebuild(struct kvstore *store)
 {
     int64_t deadline_ns = deadline_from_now(store);
-    kvstore_status status = enter_gate(store, deadline_ns);
+    struct kv_gate_waiter waiter = {.has_work = false};
+    kvstore_status status = enter_gate(store, &waiter, deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -636,6 +622,11 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 }
 
 /* --- Syncing --- */
+
+bool kv_handle_is_poisoned(struct kvstore *store)
+{
+    return kv_view_is_poisoned(store);
+}
 
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 {

@@ -7,7 +7,9 @@
 #ifndef KV_HANDLE_H
 #define KV_HANDLE_H
 
+#include "fold.h"
 #include "fork_guard.h"
+#include "gate.h"
 #include "io.h"
 #include "keydir.h"
 #include "kvstore.h"
@@ -33,10 +35,7 @@ struct kvstore {
     uint64_t process_id;
     uint64_t boot_id[2];
 
-    /* The gate: one writer of this handle at a time. */
-    pthread_mutex_t gate_mutex;
-    pthread_cond_t gate_opened;
-    bool is_gate_taken;
+    struct kv_gate gate; /* One writer of this handle at a time. */
     /* Behind the gate: */
     bool must_yield; /* Somebody was waiting when this handle let go of the
                         lock. */
@@ -69,16 +68,22 @@ kvstore_status kv_handle_load(struct kvstore *store);
 /* Begins a write: goes through the gate, takes the writers' lock, brings the
  * view up with the log, mends the log's end. From here to kv_handle_end_write()
  * the log ends at keydir.totals.applied, and nobody else writes.
- * takes_poisoned: also go on where a sync has failed. */
+ * KVSTORE_NOT_FOUND, without an error set: another thread has done the waiter's
+ * work. takes_poisoned: also go on where a sync has failed. */
 kvstore_status kv_handle_begin_write(struct kvstore *store,
+                                     struct kv_gate_waiter *waiter,
                                      bool takes_poisoned);
 void kv_handle_end_write(struct kvstore *store);
 
 /* Within a write: finds the place of a key whose record is about to be written,
- * and makes room for it. The caller releases older_out on KVSTORE_OK. */
+ * and makes room for it, as kv_keydir_prepare() says. Only a live view takes
+ * more than one record at a time. KVSTORE_CONFLICT, without
+ * an error set: the index has grown, and what was prepared before has to be
+ * prepared again. The caller releases older_out on KVSTORE_OK. */
 kvstore_status kv_handle_prepare(struct kvstore *store,
                                  const void *key,
                                  size_t key_size,
+                                 struct kv_keydir_reserve *reserve,
                                  struct kv_keydir_find *older_out);
 
 /* Within a write: applies the record that was prepared for, and appended. */
@@ -106,6 +111,9 @@ kvstore_status kv_handle_rebuild(struct kvstore *store);
  * is on the disk before what stands there is told. After a failed sync nothing
  * is made sure of any more, and reads go on. */
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end);
+
+/* Has a sync of the log failed? Then it takes no more writes. */
+bool kv_handle_is_poisoned(struct kvstore *store);
 
 /* Within a read or a write: syncs the log up to an offset. Poisons it where
  * that fails, and is refused where it has. */

@@ -277,6 +277,15 @@ bool kv_index_probe_next(const struct kv_index *index,
     return false;
 }
 
+void kv_index_probe_skip(const struct kv_index *index,
+                         struct kv_index_probe *probe)
+{
+    struct kv_index_entry entry;
+    probe->step++;
+    while (kv_index_probe_next(index, probe, &entry)) {
+    }
+}
+
 void kv_index_put(struct kv_index *index,
                   struct kv_index_totals *totals,
                   const struct kv_index_probe *probe,
@@ -300,10 +309,15 @@ void kv_index_put(struct kv_index *index,
 
 /* --- Growth --- */
 
+bool kv_index_has_room(const struct kv_index *index, uint64_t slots_used)
+{
+    return slots_used < room_at(index->level);
+}
+
 bool kv_index_is_full(const struct kv_index *index,
                       const struct kv_index_totals *totals)
 {
-    return totals->slots_used >= room_at(index->level);
+    return !kv_index_has_room(index, totals->slots_used);
 }
 
 static unsigned lower(unsigned a, unsigned b)

@@ -172,6 +172,11 @@ bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out);
 
+/* From the empty slot on which a walk has ended on to the next empty one, if
+ * has_place. */
+void kv_index_probe_skip(const struct kv_index *index,
+                         struct kv_index_probe *probe);
+
 /* Stores a line's offset in the slot where the probe stands, and counts it. */
 void kv_index_put(struct kv_index *index,
                   struct kv_index_totals *totals,
@@ -179,7 +184,8 @@ void kv_index_put(struct kv_index *index,
                   uint64_t offset,
                   bool is_flagged);
 
-/* One more key may not fit. */
+/* Is there room for one more key beside so many slots in use? */
+bool kv_index_has_room(const struct kv_index *index, uint64_t slots_used);
 bool kv_index_is_full(const struct kv_index *index,
                       const struct kv_index_totals *totals);
 

@@ -81,17 +81,35 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
                               struct kv_keydir_find *find_out);
 void kv_keydir_find_release(struct kv_keydir_find *find);
 
-/* Finds the place of a key whose record is about to be written, and makes room
+/* Empty slots that were found for records which are about to be written
+ * together. All of them are committed in the same order, or none. */
+#define KV_KEYDIR_RESERVE_MAX 64u
+struct kv_keydir_reserve {
+    unsigned count; /* 0 at first. */
+    uint64_t slots[KV_KEYDIR_RESERVE_MAX];
+};
+
+/* Finds the place of a key whose record is about to be written, other than those
+ * in the reserve, adds it to the reserve if it is an empty one, and makes room
  * for it; so that kv_keydir_commit() cannot fail. The caller releases older_out
  * on KVSTORE_OK. Costs a look at the key's older record; the copying of the
  * index where it has to grow; and one read of the log for each key where these
  * are few. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
- * switched for a larger one. */
+ * switched for a larger one. One that is not live takes one record at a time. */
 kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
                                  const struct kv_log *log,
                                  const void *key,
                                  size_t key_size,
+                                 struct kv_keydir_reserve *reserve,
                                  struct kv_keydir_find *older_out);
+
+/* What kv_keydir_prepare() would find once the record is committed that earlier
+ * was found for: it is of this type, and has been appended here. To be released
+ * like any other. */
+void kv_keydir_find_after(const struct kv_keydir_find *earlier,
+                          enum kv_command_type type,
+                          struct kv_log_pointer pointer,
+                          struct kv_keydir_find *older_out);
 
 /* Applies the record that was prepared for. Nothing else was applied since. */
 void kv_keydir_commit(struct kv_keydir *keydir,

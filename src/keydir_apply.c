@@ -193,23 +193,50 @@ void kv_keydir_shrink(struct kv_keydir *keydir, const struct kv_log *log)
     kv_fail_again(&before);
 }
 
+static bool is_reserved(const struct kv_keydir_reserve *reserve, uint64_t slot)
+{
+    unsigned i = 0;
+    while (i < reserve->count && reserve->slots[i] != slot) {
+        i++;
+    }
+    return i < reserve->count;
+}
+
+/* Goes past the empty slots that are reserved for others, and reserves one. */
+static bool reserve_place(const struct kv_keydir *keydir,
+                          struct kv_keydir_reserve *reserve,
+                          struct kv_index_probe *place)
+{
+    while (place->has_place && is_reserved(reserve, place->slot)) {
+        kv_index_probe_skip(&keydir->index, place);
+    }
+    uint64_t used = keydir->totals.slots_used + reserve->count;
+    if (!place->has_place || !kv_index_has_room(&keydir->index, used)) {
+        return false;
+    }
+    assert(reserve->count < KV_KEYDIR_RESERVE_MAX);
+    reserve->slots[reserve->count++] = place->slot;
+    return true;
+}
+
 /* Walks to a key's slot. Where the key has none, the walk ends on an empty one
  * in an index that may take one more. */
 static kvstore_status walk_to_place(struct kv_keydir *keydir,
                                     const struct kv_log *log,
                                     const struct kv_keydir_key *key,
                                     bool is_flagged,
+                                    struct kv_keydir_reserve *reserve,
                                     struct kv_keydir_find *find)
 {
     kv_keydir_find_init(find);
     for (;;) {
         kvstore_status status =
             kv_keydir_walk(&keydir->index, log, key, is_flagged, find);
-        bool has_room = !kv_index_is_full(&keydir->index, &keydir->totals) &&
-                        find->place.has_place;
-        if (status != KVSTORE_OK || find->is_found || has_room) {
+        if (status != KVSTORE_OK || find->is_found ||
+            reserve_place(keydir, reserve, &find->place)) {
             return status;
         }
+        assert(keydir->is_live || reserve->count == 0);
         status = grow(keydir, log);
         if (status != KVSTORE_OK) {
             return status;
@@ -221,16 +248,29 @@ kvstore_status kv_keydir_prepare(struct kv_keydir *keydir,
                                  const struct kv_log *log,
                                  const void *key,
                                  size_t key_size,
+                                 struct kv_keydir_reserve *reserve,
                                  struct kv_keydir_find *older_out)
 {
     struct kv_keydir_key plain =
         kv_keydir_plain_key(&keydir->index, key, key_size);
     kvstore_status status =
-        walk_to_place(keydir, log, &plain, false, older_out);
+        walk_to_place(keydir, log, &plain, false, reserve, older_out);
     if (status != KVSTORE_OK) {
         kv_keydir_find_release(older_out);
     }
     return status;
+}
+
+void kv_keydir_find_after(const struct kv_keydir_find *earlier,
+                          enum kv_command_type type,
+                          struct kv_log_pointer pointer,
+                          struct kv_keydir_find *older_out)
+{
+    kv_keydir_find_init(older_out);
+    older_out->is_found = true;
+    older_out->pointer = pointer;
+    older_out->command.type = type;
+    older_out->place = earlier->place;
 }
 
 /* --- Applying --- */
@@ -362,8 +402,11 @@ static kvstore_status put_item(struct kv_keydir *keydir,
                                const struct kv_keydir_key *key)
 {
     struct kv_keydir_find older;
+    struct kv_keydir_reserve reserve;
+    reserve.count = 0;
+    bool is_flagged = kv_keydir_is_flagged(item);
     kvstore_status status =
-        walk_to_place(keydir, log, key, kv_keydir_is_flagged(item), &older);
+        walk_to_place(keydir, log, key, is_flagged, &reserve, &older);
     if (status == KVSTORE_OK) {
         take_place(keydir, &older, item);
     }

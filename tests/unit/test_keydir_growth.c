@@ -103,7 +103,12 @@ static kvstore_status prepare(struct pair *pair, const char *key)
 {
     struct kv_keydir_find older;
     kvstore_status status =
-        kv_keydir_prepare(&pair->keydir, &pair->log, key, strlen(key), &older);
+        kv_keydir_prepare(&pair->keydir,
+                          &pair->log,
+                          key,
+                          strlen(key),
+                          &(struct kv_keydir_reserve){.count = 0},
+                          &older);
     if (status == KVSTORE_OK) {
         kv_keydir_find_release(&older);
     }
@@ -287,9 +292,13 @@ static void write_line(const struct store_dir *dir,
 {
     struct kv_keydir_find older;
     struct kv_command command;
-    assert_int_equal(
-        kv_keydir_prepare(&pair->keydir, &pair->log, key, strlen(key), &older),
-        KVSTORE_OK);
+    assert_int_equal(kv_keydir_prepare(&pair->keydir,
+                                       &pair->log,
+                                       key,
+                                       strlen(key),
+                                       &(struct kv_keydir_reserve){.count = 0},
+                                       &older),
+                     KVSTORE_OK);
     store_dir_append(dir, KV_LOG_NAME, text->bytes + at, text->size - at);
     size_t size = text->size - at - 1;
     assert_int_equal(kv_command_decode(text->bytes + at, size, &command),
