@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: MIT
 #
 # Finds cJSON and defines the target cJSON::cJSON, whatever the installed
-# version brings along: its own CMake package, whose target is named cjson, or
-# only the header cjson/cJSON.h and the library. Installed with kvstore, whose
-# users link cJSON too.
+# version brings along: a static library, which is preferred, since a program
+# that needs no shared one starts faster; its own CMake package, whose target is
+# named cjson; or only the header cjson/cJSON.h and the library. Installed with
+# kvstore, whose users link cJSON too.
 
 if(TARGET cJSON::cJSON)
+  set(cJSON_FOUND TRUE)
+  return()
+endif()
+
+find_path(CJSON_HEADER_DIR cjson/cJSON.h)
+find_library(CJSON_ARCHIVE_FILE
+  "${CMAKE_STATIC_LIBRARY_PREFIX}cjson${CMAKE_STATIC_LIBRARY_SUFFIX}")
+mark_as_advanced(CJSON_ARCHIVE_FILE CJSON_HEADER_DIR)
+if(CJSON_ARCHIVE_FILE AND CJSON_HEADER_DIR)
+  add_library(cJSON::cJSON STATIC IMPORTED)
+  set_target_properties(cJSON::cJSON PROPERTIES
+    IMPORTED_LOCATION "${CJSON_ARCHIVE_FILE}"
+    INTERFACE_INCLUDE_DIRECTORIES "${CJSON_HEADER_DIR}"
+    INTERFACE_LINK_LIBRARIES m)
   set(cJSON_FOUND TRUE)
   return()
 endif()
@@ -24,7 +39,7 @@ if(PkgConfig_FOUND)
 endif()
 find_path(CJSON_HEADER_DIR cjson/cJSON.h HINTS ${PC_CJSON_INCLUDE_DIRS})
 find_library(CJSON_LIBRARY_FILE cjson HINTS ${PC_CJSON_LIBRARY_DIRS})
-mark_as_advanced(CJSON_HEADER_DIR CJSON_LIBRARY_FILE)
+mark_as_advanced(CJSON_LIBRARY_FILE)
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(cJSON

@@ -60,7 +60,11 @@ static bool enter(const char *call)
     if (plan.call != NULL && strcmp(plan.call, call) != 0) {
         return false;
     }
-    (void)snprintf(board->last_call, sizeof board->last_call, "%s", call);
+    (void)snprintf(board->last_call,
+                   sizeof board->last_call,
+                   "%.*s",
+                   (int)sizeof board->last_call - 1,
+                   call);
     board->calls++;
     bool is_here = ++position == plan.n;
     if (is_here && plan.moment == KILL_BEFORE) {
