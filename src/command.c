@@ -42,10 +42,10 @@
 #define SUM_TAIL_SIZE (SUM_MEMBER_SIZE + sizeof(TAIL) - 1)
 
 /* Passes over a literal. False, and at unmoved, where it does not stand. */
-static inline bool take(const char **at,
-                        const char *end,
-                        const char *literal,
-                        size_t size)
+static inline bool take_literal(const char **at,
+                                const char *end,
+                                const char *literal,
+                                size_t size)
 {
     if ((size_t)(end - *at) < size || memcmp(*at, literal, size) != 0) {
         return false;
@@ -82,7 +82,7 @@ static bool has_sum_tail(const char *line, const char *end)
     }
     const char *name = end - SUM_TAIL_SIZE;
     const char *digits = name + sizeof(SUM_NAME) - 1;
-    return take(&name, end, LITERAL(SUM_NAME)) &&
+    return take_literal(&name, end, LITERAL(SUM_NAME)) &&
            memcmp(digits + SUM_DIGITS, LITERAL(SUM_TAIL)) == 0;
 }
 
@@ -120,15 +120,15 @@ static const char *scan_head(const char *line,
 {
     const char *at = line;
     enum kv_command_type type = KV_COMMAND_SET;
-    if (!take(&at, end, LITERAL(SET_HEAD))) {
-        if (!take(&at, end, LITERAL(REMOVE_HEAD))) {
+    if (!take_literal(&at, end, LITERAL(SET_HEAD))) {
+        if (!take_literal(&at, end, LITERAL(REMOVE_HEAD))) {
             return NULL;
         }
         type = KV_COMMAND_REMOVE;
     }
-    if (take(&at, end, LITERAL(KEY_NAME))) {
+    if (take_literal(&at, end, LITERAL(KEY_NAME))) {
         at = kv_text_scan_string(at, end, &command->key);
-    } else if (take(&at, end, LITERAL(KEY64_NAME))) {
+    } else if (take_literal(&at, end, LITERAL(KEY64_NAME))) {
         at = kv_text_scan_base64(at, end, &command->key);
     } else {
         return NULL;
@@ -142,11 +142,11 @@ static const char *scan_value(const char *at,
                               const char *end,
                               struct kv_text *value_out)
 {
-    if (take(&at, end, LITERAL(VAL_NAME)) ||
-        take(&at, end, LITERAL(VALUE_NAME))) {
+    if (take_literal(&at, end, LITERAL(VAL_NAME)) ||
+        take_literal(&at, end, LITERAL(VALUE_NAME))) {
         return kv_text_scan_string(at, end, value_out);
     }
-    if (take(&at, end, LITERAL(VAL64_NAME))) {
+    if (take_literal(&at, end, LITERAL(VAL64_NAME))) {
         return kv_text_scan_base64(at, end, value_out);
     }
     return NULL;
@@ -157,7 +157,7 @@ static const char *scan_batch(const char *at,
                               const char *end,
                               uint32_t *batch_out)
 {
-    if (!take(&at, end, LITERAL(BATCH_NAME))) {
+    if (!take_literal(&at, end, LITERAL(BATCH_NAME))) {
         return at;
     }
     uint64_t batch = 0;

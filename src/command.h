@@ -40,6 +40,13 @@ struct kv_command {
     void *owned;
 };
 
+/* Is it a record that this version knows? */
+static inline bool kv_command_is_record(const struct kv_command *command)
+{
+    return command->type == KV_COMMAND_SET ||
+           command->type == KV_COMMAND_REMOVE;
+}
+
 /* Decodes the line [line, line + size), without its newline. Returns
  * KVSTORE_OK whatever the line holds, or KVSTORE_NO_MEMORY. On KVSTORE_OK the
  * caller releases command_out. Threads: any; foreign layouts take turns. */

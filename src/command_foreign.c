@@ -108,7 +108,8 @@ static int compare_names(const void *left, const void *right)
 }
 
 /* Do all members of the object have names of their own? */
-static kvstore_status check_names(const cJSON *object, bool *are_unique_out)
+static kvstore_status check_member_names(const cJSON *object,
+                                         bool *are_unique_out)
 {
     size_t count = 0;
     const cJSON *member = NULL;
@@ -139,7 +140,7 @@ static kvstore_status check_names(const cJSON *object, bool *are_unique_out)
     return KVSTORE_OK;
 }
 
-static const cJSON *get(const cJSON *object, const char *name)
+static const cJSON *get_member(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
@@ -163,25 +164,26 @@ static bool read_text(const cJSON *plain,
 
 static bool read_key(const cJSON *variant, struct kv_command *command)
 {
-    command->has_key =
-        read_text(get(variant, "key"), get(variant, "key64"), &command->key);
+    command->has_key = read_text(get_member(variant, "key"),
+                                 get_member(variant, "key64"),
+                                 &command->key);
     return command->has_key;
 }
 
 static bool read_value(const cJSON *variant, struct kv_text *value_out)
 {
-    const cJSON *val = get(variant, "val");
-    const cJSON *value = get(variant, "value");
+    const cJSON *val = get_member(variant, "val");
+    const cJSON *value = get_member(variant, "value");
     if (val != NULL && value != NULL) {
         return false;
     }
     return read_text(
-        val != NULL ? val : value, get(variant, "val64"), value_out);
+        val != NULL ? val : value, get_member(variant, "val64"), value_out);
 }
 
 static bool read_batch(const cJSON *variant, uint32_t *batch_out)
 {
-    const cJSON *batch = get(variant, "batch");
+    const cJSON *batch = get_member(variant, "batch");
     if (batch == NULL) {
         return true;
     }
@@ -199,7 +201,7 @@ static bool read_batch(const cJSON *variant, uint32_t *batch_out)
  * speaks of, is that sum. */
 static bool is_sum_sound(const cJSON *variant, bool has_fitting_sum)
 {
-    const cJSON *sum = get(variant, "sum");
+    const cJSON *sum = get_member(variant, "sum");
     return sum == NULL ||
            (has_fitting_sum && sum->next == NULL && variant->next == NULL);
 }
@@ -215,7 +217,7 @@ static kvstore_status read_known(const cJSON *variant,
     if (!cJSON_IsObject(variant)) {
         return KVSTORE_OK;
     }
-    kvstore_status status = check_names(variant, &are_unique);
+    kvstore_status status = check_member_names(variant, &are_unique);
     if (status != KVSTORE_OK || !are_unique) {
         return status;
     }
@@ -253,7 +255,7 @@ static kvstore_status read_unknown(const cJSON *root,
             continue;
         }
         has_variant = true;
-        kvstore_status status = check_names(variant, &are_unique);
+        kvstore_status status = check_member_names(variant, &are_unique);
         if (status != KVSTORE_OK || !are_unique) {
             return status;
         }
@@ -280,12 +282,12 @@ static kvstore_status read_record(const cJSON *root,
     if (!cJSON_IsObject(root)) {
         return KVSTORE_OK;
     }
-    kvstore_status status = check_names(root, &are_unique);
+    kvstore_status status = check_member_names(root, &are_unique);
     if (status != KVSTORE_OK || !are_unique) {
         return status;
     }
-    const cJSON *set = get(root, "Set");
-    const cJSON *remove = get(root, "Remove");
+    const cJSON *set = get_member(root, "Set");
+    const cJSON *remove = get_member(root, "Remove");
     if (set != NULL && remove != NULL) {
         return KVSTORE_OK;
     }

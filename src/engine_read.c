@@ -128,10 +128,10 @@ static kvstore_status look_up(kvstore *store,
     return status;
 }
 
-static kvstore_status get(kvstore *store,
-                          const void *key,
-                          size_t key_size,
-                          struct destination *destination)
+static kvstore_status get_value(kvstore *store,
+                                const void *key,
+                                size_t key_size,
+                                struct destination *destination)
 {
     uint64_t doubt_offset = KV_NO_OFFSET;
     kvstore_status status =
@@ -167,7 +167,7 @@ kvstore_status kvstore_get(const kvstore *store,
         return status;
     }
     struct destination destination = {.is_allocated = true};
-    status = get(own(store), key, key_size, &destination);
+    status = get_value(own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
         *value_size_out = destination.value_size;
@@ -191,7 +191,7 @@ kvstore_status kvstore_get_into(const kvstore *store,
         return status;
     }
     struct destination destination = {.buffer = buffer, .capacity = capacity};
-    status = get(own(store), key, key_size, &destination);
+    status = get_value(own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;
     }

@@ -52,12 +52,6 @@ static kvstore_status decode(const struct kv_log_view *view,
     return kv_command_decode(view->bytes, view->size, command_out);
 }
 
-static bool is_record(const struct kv_command *command)
-{
-    return command->type == KV_COMMAND_SET ||
-           command->type == KV_COMMAND_REMOVE;
-}
-
 static bool is_space(char character)
 {
     return character == ' ' || character == '\t' || character == '\r';
@@ -167,7 +161,7 @@ static kvstore_status measure_batch(const struct fold *fold,
         if (status != KVSTORE_OK) {
             break;
         }
-        goes_on = is_record(&command) && command.batch != 0 &&
+        goes_on = kv_command_is_record(&command) && command.batch != 0 &&
                   (expected == 0 || command.batch == expected);
         if (goes_on) {
             *end_out = view.pointer.offset + view.pointer.length;
@@ -221,7 +215,7 @@ static kvstore_status judge(struct fold *fold,
         fold->result.is_torn = !is_anchored;
         return status;
     }
-    if (!is_record(command) || command->batch == 0) {
+    if (!kv_command_is_record(command) || command->batch == 0) {
         return KVSTORE_OK;
     }
     if (offset >= fold->whole_until && offset >= fold->broken_until) {

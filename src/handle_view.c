@@ -82,10 +82,10 @@ kvstore_status kv_view_open_log(const struct kvstore *store, struct kv_log *log)
 
 /* Do both files of a live view still have their names, and is the log as long as
  * it was? size_out: of the log, if that was looked at; else it stays. */
-static kvstore_status check_names(struct kvstore *store,
-                                  bool must_check,
-                                  bool *have_names_out,
-                                  uint64_t *size_out)
+static kvstore_status check_pair_names(struct kvstore *store,
+                                       bool must_check,
+                                       bool *have_names_out,
+                                       uint64_t *size_out)
 {
     int64_t now_ns = kv_io_clock_coarse_ns();
     *have_names_out = true;
@@ -114,7 +114,7 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
     uint64_t state = atomic_load(&store->keydir.index.header->state);
     uint64_t size = 0;
     if (state == KV_INDEX_LIVE) {
-        return check_names(store, false, is_up_out, &size);
+        return check_pair_names(store, false, is_up_out, &size);
     }
     /* Nothing is acknowledged while a switch is under way. */
     return state == KV_INDEX_SWITCHING
@@ -371,7 +371,7 @@ static kvstore_status catch_up_live(struct kvstore *store)
 
 /* An index that cannot be shared must not be there at all: others would go by
  * one that nobody keeps up. */
-static void unname_index(struct kvstore *store)
+static void unname_unshared_index(struct kvstore *store)
 {
     kvstore_error before = *kvstore_last_error();
     if (kv_io_unlink(&store->directory, KV_INDEX_NAME) == KVSTORE_OK) {
@@ -447,7 +447,7 @@ static kvstore_status build_locked(struct kvstore *store,
     } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
                (is_sync_lost || cannot_share())) {
         kv_log_close(&pair.log);
-        unname_index(store);
+        unname_unshared_index(store);
         status = kv_view_load_privately(store, true, &result);
         if (is_sync_lost) {
             kv_view_poison(store);
@@ -526,7 +526,8 @@ static kvstore_status follow_live_locked(struct kvstore *store,
     }
     bool have_names = false;
     uint64_t size = UINT64_MAX;
-    kvstore_status status = check_names(store, must_check, &have_names, &size);
+    kvstore_status status =
+        check_pair_names(store, must_check, &have_names, &size);
     if (status != KVSTORE_OK || !have_names) {
         return status;
     }

@@ -252,10 +252,10 @@ static bool is_of_log(const struct kv_index *index,
 }
 
 /* Judges an index that is mapped. */
-static enum kv_index_trust judge(const struct kv_index_file *file,
-                                 const struct kv_index *index,
-                                 const struct kv_index_identity *identity,
-                                 uint64_t mount_id)
+static enum kv_index_trust judge_index(const struct kv_index_file *file,
+                                       const struct kv_index *index,
+                                       const struct kv_index_identity *identity,
+                                       uint64_t mount_id)
 {
     if (!is_of_log(index, identity)) {
         return KV_INDEX_NONE;
@@ -361,7 +361,7 @@ enum kv_index_trust kv_index_file_open(const struct kv_io_file *directory,
         status = kv_io_mount_id(log, &mount_id);
     }
     if (status == KVSTORE_OK && is_ours) {
-        trust = judge(&file, index_out, identity, mount_id);
+        trust = judge_index(&file, index_out, identity, mount_id);
     }
     if (trust == KV_INDEX_NONE) {
         kv_index_file_release(directory, &file);

@@ -196,6 +196,7 @@ static struct kv_io_stat own_stat(const struct stat *stat)
 kvstore_status kv_io_stat(const struct kv_io_file *file,
                           struct kv_io_stat *stat_out)
 {
+    *stat_out = (struct kv_io_stat){.device = 0};
     struct stat stat;
     if (kv_io_table()->fstat(file->fd, &stat) != 0) {
         return kv_fail_errno(
@@ -209,6 +210,7 @@ kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
                                const char *name,
                                struct kv_io_stat *stat_out)
 {
+    *stat_out = (struct kv_io_stat){.device = 0};
     struct stat stat;
     if (kv_io_table()->fstatat(directory->fd, name, &stat) != 0) {
         if (errno == ENOENT) {

@@ -127,12 +127,6 @@ bool kv_keydir_is_flagged(const struct kv_fold_item *item)
 
 /* --- Finding --- */
 
-static bool is_record(const struct kv_command *command)
-{
-    return command->type == KV_COMMAND_SET ||
-           command->type == KV_COMMAND_REMOVE;
-}
-
 kvstore_status kv_keydir_walk(const struct kv_index *index,
                               const struct kv_log *log,
                               const struct kv_keydir_key *key,
@@ -162,7 +156,7 @@ kvstore_status kv_keydir_walk(const struct kv_index *index,
         if (status != KVSTORE_OK) {
             return status;
         }
-        if (!is_flagged && !is_record(&find->command)) {
+        if (!is_flagged && !kv_command_is_record(&find->command)) {
             find->doubt_offset = entry.offset;
             continue;
         }

@@ -80,7 +80,7 @@ static kvstore_status name_index(struct kv_switchover *switchover)
 }
 
 /* No index may keep the name that is not of the log. */
-static void unname_index(const struct kv_switchover *switchover)
+static void unname_old_index(const struct kv_switchover *switchover)
 {
     kvstore_error before = *kvstore_last_error();
     (void)kv_io_unlink(switchover->directory, KV_INDEX_NAME);
@@ -111,7 +111,7 @@ kvstore_status kv_switchover_run(struct kv_switchover *switchover)
         return KVSTORE_OK;
     }
     if (!is_named) {
-        unname_index(switchover);
+        unname_old_index(switchover);
     }
     kvstore_status status = KVSTORE_OK;
     if (switchover->is_log_new || switchover->old_index == NULL) {

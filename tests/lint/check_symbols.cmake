@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
 # What does libkvstore.a define and need? Looks at symbols rather than source
-# text, so that macros and comments cannot deceive it.
-# Needs SOURCE_DIR, ARCHIVE, NM and CONFIG.
+# text, so that macros and comments cannot deceive it: file by file in ARCHIVE,
+# which is made of the same sources with a seam for tests; PRODUCT, which may be
+# compiled as one unit, must not have that seam.
+# Needs SOURCE_DIR, ARCHIVE, PRODUCT, NM and CONFIG.
 
 cmake_minimum_required(VERSION 3.25)
 set(errors "")
@@ -88,8 +90,17 @@ foreach(promise IN LISTS promises)
     list(APPEND errors "kvstore.h names ${symbol}(), which is not defined")
   endif()
 endforeach()
-if("kv_io_swap_table" IN_LIST defined)
-  list(APPEND errors "kv_io_swap_table is for kvstore_testing alone")
+execute_process(
+  COMMAND "${NM}" -g "${PRODUCT}"
+  OUTPUT_VARIABLE product
+  COMMAND_ERROR_IS_FATAL ANY)
+foreach(seam IN ITEMS kv_io_swap_table kv_io_step)
+  if(product MATCHES " ${seam}\n")
+    list(APPEND errors "${seam} is for kvstore_testing alone")
+  endif()
+endforeach()
+if(NOT product MATCHES " T kvstore_open\n")
+  list(APPEND errors "${PRODUCT} has no kvstore_open()")
 endif()
 
 list(REMOVE_DUPLICATES errors)
