@@ -43,7 +43,7 @@ static kvstore_status find_to_remove(kvstore *store,
                                      bool *is_there_out)
 {
     struct kv_keydir_find find;
-    (void)pthread_rwlock_rdlock(&store->view_lock);
+    kv_view_lock_read(&store->view_lock);
     kvstore_status status = kv_keydir_find(
         &store->keydir, &store->log, plan->key, plan->key_size, &find);
     if (status == KVSTORE_OK) {
@@ -55,7 +55,7 @@ static kvstore_status find_to_remove(kvstore *store,
             is_flagged || is_live || find.doubt_offset != KV_NO_OFFSET;
         kv_keydir_find_release(&find);
     }
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_read(&store->view_lock);
     return status;
 }
 

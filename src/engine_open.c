@@ -153,17 +153,14 @@ static kvstore_status init_locks(kvstore *store)
 {
     kvstore_status status = kv_gate_init(&store->gate);
     if (status == KVSTORE_OK) {
-        status = kv_io_init_rwlock(&store->view_lock);
-        if (status != KVSTORE_OK) {
-            kv_gate_destroy(&store->gate);
-        }
+        kv_view_lock_init(&store->view_lock);
     }
     return status;
 }
 
 static void destroy_locks(kvstore *store)
 {
-    (void)pthread_rwlock_destroy(&store->view_lock);
+    kv_view_lock_destroy(&store->view_lock);
     kv_gate_destroy(&store->gate);
 }
 

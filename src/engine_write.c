@@ -132,8 +132,8 @@ kvstore_status kvstore_sync(kvstore *store)
         return kv_fail(KVSTORE_INVALID,
                        "a store cannot be used in a child of fork");
     }
-    (void)pthread_rwlock_rdlock(&store->view_lock);
+    kv_view_lock_read(&store->view_lock);
     kvstore_status status = kv_handle_sync(store, 0);
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_read(&store->view_lock);
     return status;
 }

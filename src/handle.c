@@ -440,14 +440,14 @@ void kv_handle_end_write(struct kvstore *store)
 static void lock_view_to_apply(struct kvstore *store)
 {
     if (!store->keydir.is_live) {
-        (void)pthread_rwlock_wrlock(&store->view_lock);
+        kv_view_lock_write(&store->view_lock);
     }
 }
 
 static void unlock_view_to_apply(struct kvstore *store)
 {
     if (!store->keydir.is_live) {
-        (void)pthread_rwlock_unlock(&store->view_lock);
+        kv_view_lock_end_write(&store->view_lock);
     }
 }
 
@@ -552,12 +552,12 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
         return status;
     }
     bool is_up = false;
-    (void)pthread_rwlock_rdlock(&store->view_lock);
+    kv_view_lock_read(&store->view_lock);
     status = kv_view_is_up(store, &is_up);
     if (status == KVSTORE_OK && is_up) {
         return KVSTORE_OK;
     }
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_read(&store->view_lock);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -574,7 +574,7 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
     status = bring_up(store, deadline_ns);
     if (status == KVSTORE_OK) {
         /* Read by before anybody behind the gate can change it. */
-        (void)pthread_rwlock_rdlock(&store->view_lock);
+        kv_view_lock_read(&store->view_lock);
     }
     leave_gate(store);
     return status;
@@ -582,7 +582,7 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
 
 void kv_handle_end_read(struct kvstore *store)
 {
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_read(&store->view_lock);
 }
 
 kvstore_status kv_handle_totals(struct kvstore *store,

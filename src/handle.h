@@ -14,6 +14,7 @@
 #include "keydir.h"
 #include "kvstore.h"
 #include "log.h"
+#include "view_lock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,7 +45,7 @@ struct kvstore {
 
     /* The view: the pair that reads and writes go by. Held for writing while
      * it changes; a live index changes without that. */
-    pthread_rwlock_t view_lock;
+    struct kv_view_lock view_lock;
     struct kv_log log;
     struct kv_keydir keydir;
 

@@ -109,10 +109,10 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
         return status;
     }
     uint64_t damage_before = totals->counts.damaged_records;
-    (void)pthread_rwlock_wrlock(&store->view_lock);
+    kv_view_lock_write(&store->view_lock);
     status = kv_recovery_catch_up(
         &store->log, size, &store->progress, &store->keydir, result_out);
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_write(&store->view_lock);
     *is_whole_out =
         is_locked || totals->counts.damaged_records == damage_before;
     return status;

@@ -46,7 +46,7 @@ void kv_view_install(struct kvstore *store,
                      const struct kv_keydir *keydir)
 {
     kv_view_drop_old(store);
-    (void)pthread_rwlock_wrlock(&store->view_lock);
+    kv_view_lock_write(&store->view_lock);
     struct kv_log old_log = store->log;
     store->old_keydir = store->keydir;
     store->log = *log;
@@ -60,7 +60,7 @@ void kv_view_install(struct kvstore *store,
         atomic_store(&store->synced, 0);
         atomic_store(&store->owes_directory, true);
     }
-    (void)pthread_rwlock_unlock(&store->view_lock);
+    kv_view_lock_end_write(&store->view_lock);
 }
 
 void kv_view_drop_old(struct kvstore *store)

@@ -10,7 +10,6 @@
 #include "kvstore.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -188,9 +187,6 @@ kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
  * mapped later must not run into a full disk. */
 kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
                                      uint64_t size);
-
-/* A lock for many readers whose writers are not starved by them. */
-kvstore_status kv_io_init_rwlock(pthread_rwlock_t *lock);
 
 /* Maps size bytes of a file from an offset on, shared with all who do. They may
  * reach beyond its end, where nobody touches them. */

@@ -273,22 +273,3 @@ const struct kv_io_table *kv_io_table(void)
 {
     return table;
 }
-
-kvstore_status kv_io_init_rwlock(pthread_rwlock_t *lock)
-{
-    pthread_rwlockattr_t attributes;
-    int result = pthread_rwlockattr_init(&attributes);
-#ifdef __GLIBC__
-    if (result == 0) {
-        result = pthread_rwlockattr_setkind_np(
-            &attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    }
-#endif
-    if (result == 0) {
-        result = pthread_rwlock_init(lock, &attributes);
-        (void)pthread_rwlockattr_destroy(&attributes);
-    }
-    return result == 0
-               ? KVSTORE_OK
-               : kv_fail_errno(KVSTORE_NO_MEMORY, result, "cannot make a lock");
-}

@@ -622,45 +622,6 @@ static void lock_that_fails_is_an_error(void **state)
     assert_io_error(kv_io_lock(&dir->directory, INT32_MAX, NULL), ENOLCK);
 }
 
-/* --- Locks of threads --- */
-
-#ifdef __GLIBC__
-static void *lock_to_write(void *argument)
-{
-    pthread_rwlock_t *lock = argument;
-    (void)pthread_rwlock_wrlock(lock);
-    (void)pthread_rwlock_unlock(lock);
-    return NULL;
-}
-
-static void waiting_writer_comes_before_new_readers(void **state)
-{
-    (void)state;
-    pthread_rwlock_t lock;
-    pthread_t writer;
-    assert_int_equal(kv_io_init_rwlock(&lock), KVSTORE_OK);
-    assert_int_equal(pthread_rwlock_rdlock(&lock), 0);
-    assert_int_equal(pthread_create(&writer, NULL, lock_to_write, &lock), 0);
-
-    int result = 0;
-    for (int i = 0; i < 10000 && result == 0; i++) {
-        result = pthread_rwlock_tryrdlock(&lock);
-        if (result == 0) {
-            /* It is not waiting yet. */
-            assert_int_equal(pthread_rwlock_unlock(&lock), 0);
-            kv_io_sleep_ns(1000000);
-        }
-    }
-
-    assert_int_equal(result, EBUSY);
-    assert_int_equal(pthread_rwlock_unlock(&lock), 0);
-    assert_int_equal(pthread_join(writer, NULL), 0);
-    assert_int_equal(pthread_rwlock_rdlock(&lock), 0);
-    assert_int_equal(pthread_rwlock_unlock(&lock), 0);
-    assert_int_equal(pthread_rwlock_destroy(&lock), 0);
-}
-#endif
-
 static void network_file_systems_are_known(void **state)
 {
     const struct store_dir *dir = *state;
@@ -722,9 +683,6 @@ int main(void)
         TABLE_TEST(waiter_gets_the_lock_once_it_is_free),
         TABLE_TEST(interrupted_lock_is_tried_again),
         TABLE_TEST(lock_that_fails_is_an_error),
-#ifdef __GLIBC__
-        TABLE_TEST(waiting_writer_comes_before_new_readers),
-#endif
         TABLE_TEST(network_file_systems_are_known),
         TABLE_TEST(random_numbers_differ),
     };
