@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Directories of stores: made, measured and removed. */
+
+#ifndef BENCH_DIRECTORY_H
+#define BENCH_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Removes a directory and all in it; nothing there is fine. */
+void bench_directory_remove(const char *path);
+
+/* Makes an empty directory, in place of what is there. */
+bool bench_directory_make(const char *path);
+
+/* The bytes that its files take on the disk, and how long they are. */
+void bench_directory_size(const char *path,
+                          uint64_t *allocated_out,
+                          uint64_t *length_out);
+
+#endif

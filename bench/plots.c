@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The figures as plots. Writes tables of numbers into a directory of their own
+ * and has gnuplot run the scripts in plots/ on them. A table's first line names
+ * the stores, its first column what is measured; what is missing is a "?". */
+
+#include "directory.h"
+#include "process.h"
+#include "report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void write_heads(const struct bench_plan *plan, FILE *file)
+{
+    (void)fputs("\"\"", file);
+    for (size_t i = 0; i < plan->store_count; i++) {
+        (void)fprintf(file, "\t\"%s\"", plan->stores[i]->name);
+    }
+    (void)fputc('\n', file);
+}
+
+static void write_row(const struct bench_plan *plan,
+                      size_t case_number,
+                      size_t metric,
+                      FILE *file)
+{
+    const struct bench_case *each = &plan->cases[case_number];
+    if (each->workload->is_for_each_size) {
+        (void)fprintf(file, "%llu", (unsigned long long)each->keys);
+    } else {
+        (void)fprintf(file, "\"%s\"", each->workload->metrics[metric].title);
+    }
+    for (size_t i = 0; i < plan->store_count; i++) {
+        struct bench_figure figure =
+            bench_plan_figure(plan, case_number, i, metric);
+        if (figure.is_there) {
+            (void)fprintf(file, "\t%.6g", figure.median);
+        } else {
+            (void)fputs("\t?", file);
+        }
+    }
+    (void)fputc('\n', file);
+}
+
+/* Which rows are in a table: those of a workload's one metric, or of all its
+ * metrics, or all rates. */
+struct selection {
+    const char *file;
+    const char *workload; /* NULL: all that have the unit. */
+    const char *metric;   /* NULL: all. */
+    const char *unit;     /* NULL: any. */
+};
+
+static const struct selection selections[] = {
+    {"throughput", NULL, NULL, "M/s"},
+    {"cost-get", "cost", "get", NULL},
+    {"cost-set", "cost", "set", NULL},
+    {"one-shot", "cost", "one-shot", NULL},
+    {"latency", "latency", NULL, NULL},
+    {"latency-compacting", "latency-compacting", NULL, NULL}};
+
+static bool is_selected(const struct selection *selection,
+                        const struct bench_workload *workload,
+                        size_t metric)
+{
+    const struct bench_metric *each = &workload->metrics[metric];
+    return (selection->workload == NULL ||
+            strcmp(workload->name, selection->workload) == 0) &&
+           (selection->metric == NULL ||
+            strcmp(each->name, selection->metric) == 0) &&
+           (selection->unit == NULL ||
+            strcmp(each->unit, selection->unit) == 0);
+}
+
+static void write_rows(const struct bench_plan *plan,
+                       const struct selection *selection,
+                       size_t case_number,
+                       FILE *file)
+{
+    const struct bench_workload *workload = plan->cases[case_number].workload;
+    for (size_t i = 0; workload->metrics[i].name != NULL; i++) {
+        if (is_selected(selection, workload, i)) {
+            write_row(plan, case_number, i, file);
+        }
+    }
+}
+
+static bool write_table(const struct bench_plan *plan,
+                        const struct selection *selection,
+                        const char *dir)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s.tsv", dir, selection->file) >=
+        PATH_MAX) {
+        return false;
+    }
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        return false;
+    }
+    write_heads(plan, file);
+    for (size_t i = 0; i < plan->case_count; i++) {
+        write_rows(plan, selection, i, file);
+    }
+    return fclose(file) == 0;
+}
+
+static bool draw(const char *data_dir, const char *plots_dir)
+{
+    static const char *const scripts[] = {
+        "throughput", "cost", "one_shot", "latency"};
+    bool are_drawn = true;
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
+        struct bench_command command = {.arguments = {"gnuplot", "-e"}};
+        double seconds;
+        int length = snprintf(command.text[0],
+                              sizeof command.text[0],
+                              "data = '%s'; image = '%s/%s.svg'",
+                              data_dir,
+                              plots_dir,
+                              scripts[i]);
+        if (length < 0 || (size_t)length >= sizeof command.text[0]) {
+            return bench_fail("the path of the plots is too long");
+        }
+        (void)snprintf(command.text[1],
+                       sizeof command.text[1],
+                       "%s/%s.gp",
+                       BENCH_PLOTS_DIR,
+                       scripts[i]);
+        command.arguments[2] = command.text[0];
+        command.arguments[3] = command.text[1];
+        /* A plot whose workload was not run has nothing to show. */
+        are_drawn = bench_command_find(&command) &&
+                    bench_command_run(&command, &seconds) && are_drawn;
+    }
+    return are_drawn;
+}
+
+bool bench_report_plots(const struct bench_plan *plan, const char *dir)
+{
+    char data_dir[PATH_MAX];
+    int length = snprintf(data_dir, sizeof data_dir, "%s/data-XXXXXX", dir);
+    if ((mkdir(dir, 0777) != 0 && errno != EEXIST) || length >= PATH_MAX ||
+        mkdtemp(data_dir) == NULL) {
+        (void)fprintf(stderr,
+                      "kvstore_bench: cannot write into '%s': %s\n",
+                      dir,
+                      strerror(errno));
+        return false;
+    }
+    bool are_drawn = true;
+    for (size_t i = 0; i < sizeof selections / sizeof selections[0]; i++) {
+        are_drawn = write_table(plan, &selections[i], data_dir) && are_drawn;
+    }
+    are_drawn = are_drawn && draw(data_dir, dir);
+    bench_directory_remove(data_dir);
+    if (!are_drawn) {
+        const char *reason = bench_failure();
+        (void)fprintf(stderr,
+                      "kvstore_bench: not all plots were drawn: %s\n",
+                      reason != NULL ? reason : strerror(errno));
+    }
+    return are_drawn;
+}

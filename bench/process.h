@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Commands that the benchmark runs and times. */
+
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include "workload.h"
+
+/* Finds the program of a command, as a shell would. */
+bool bench_command_find(struct bench_command *command);
+
+/* Runs a command whose output nobody reads; false if it does not end well. */
+bool bench_command_run(const struct bench_command *command,
+                       double *seconds_out);
+
+/* Runs a command and keeps the beginning of what it prints. */
+bool bench_command_read(const struct bench_command *command,
+                        char *text_out,
+                        size_t size);
+
+/* Runs the store's own tool and /bin/true in turn, up to run->pairs times, with
+ * keys that change; the median of either, in us. */
+bool bench_time_tool(struct bench_run *run,
+                     bool is_set,
+                     double *tool_out,
+                     double *true_out);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a store must offer to be measured. Each file in stores/ ends in one
+ * table of this form for each way in which its store is opened, and knows
+ * nothing of the workloads; they know nothing of the stores.
+ *
+ * A call that fails says why with bench_fail() and returns false. A function
+ * that is NULL is something that the store has not: its cells show "-". */
+
+#ifndef BENCH_STORE_H
+#define BENCH_STORE_H
+
+#include "data.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a workload wants the store opened. */
+struct bench_settings {
+    const char *dir;        /* Exists; the store is alone in it. */
+    uint64_t keys;          /* How many the store will hold, or holds. */
+    int variant;            /* Of the table that opens it. */
+    bool is_durable;        /* A set that returned survives a power cut. */
+    bool compacts_by_order; /* Not by itself, where the store has a choice. */
+};
+
+enum bench_answer { BENCH_FOUND, BENCH_MISSING, BENCH_FAILED };
+
+/* How many keys get_many() is asked for. */
+#define BENCH_MANY 16
+
+/* One record of a batch. */
+struct bench_pair {
+    char key[BENCH_KEY_SIZE];
+    char value[BENCH_VALUE_SIZE];
+};
+
+/* A command to run; its arguments point into text or to constants. */
+#define BENCH_ARGUMENT_COUNT_MAX 12
+struct bench_command {
+    const char *arguments[BENCH_ARGUMENT_COUNT_MAX]; /* NULL at the end. */
+    char text[3][4096];
+};
+
+/* What a one-shot command is to do. */
+struct bench_task {
+    const char *dir;
+    const char *key;   /* Text, as the value is. */
+    const char *value; /* NULL: get, else set. */
+    uint64_t keys;
+};
+
+/* Sees one record of a scan. */
+typedef void (*bench_visit)(void *context, const void *key, const void *value);
+
+struct bench_store {
+    const char *name;
+    const char *family; /* What --stores takes for all variants together. */
+    const char *(*version)(void); /* NULL: it does not tell. */
+    int variant;
+    bool is_ours;
+    bool is_floor;           /* No store: what the hardware and kernel cost. */
+    bool shares_writing;     /* Several processes may write in turn. */
+    bool has_threads;        /* One process may have several sessions. */
+    bool is_faster_in_batch; /* How a store is filled off the clock. */
+    const char *survives_kill;
+    const char *survives_power_cut;
+    const char *writers; /* Who may write at the same time. */
+    const char *index_file;
+
+    bool (*open)(const struct bench_settings *settings, void **store_out);
+    void (*close)(void *store);
+    /* One for each thread; NULL where the store itself serves them all. */
+    bool (*connect)(void *store, void **session_out);
+    void (*disconnect)(void *session);
+
+    bool (*set)(void *session, const char *key, const char *value);
+    enum bench_answer (*get)(void *session, const char *key, char *value_out);
+    bool (*remove)(void *session, const char *key);
+    /* All of them or none, even if the process is killed. */
+    bool (*set_batch)(void *session,
+                      const struct bench_pair *pairs,
+                      size_t count);
+    /* Sixteen with one call; all of them are there. */
+    bool (*get_many)(void *session,
+                     const char (*keys)[BENCH_KEY_SIZE],
+                     char (*values_out)[BENCH_VALUE_SIZE]);
+    bool (*scan)(void *session, bench_visit visit, void *context);
+    bool (*compact)(void *session);
+    bool (*index_bytes)(void *session, uint64_t *bytes_out);
+    /* The store's own command for a task; arguments[0] is its program. */
+    void (*tool)(const struct bench_task *task, struct bench_command *command);
+};
+
+/* Describes this process's first failure, for the table. Always false. */
+bool bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The first failure, or NULL; the next one is then the first. */
+const char *bench_failure(void);
+void bench_forget_failure(void);
+
+/* "1.2.3", in a buffer that the next call uses again. */
+const char *bench_version(int major, int minor, int patch);
+
+/* The path of a file in a store's directory. */
+bool bench_path(char *path_out, size_t size, const char *dir, const char *file);
+
+/* Hands a value out whose size must be that of all values. */
+enum bench_answer bench_take_value(const void *value,
+                                   size_t size,
+                                   char *value_out);
+
+/* A cache that holds the whole store, so that no store is slow for want of
+ * memory that the others take without asking. */
+uint64_t bench_cache_bytes(const struct bench_settings *settings);
+
+/* All that were built in, by number; NULL behind the last. */
+const struct bench_store *bench_store_at(size_t number);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+
+/* kvstore itself, through its public header: the handle that shares the store
+ * with other writers, which is the default, and the exclusive one. */
+
+#include "store.h"
+#include <kvstore.h>
+
+#include <stddef.h>
+#include <stdlib.h>
+
+enum { SHARED, EXCLUSIVE };
+
+static bool check(kvstore_status status)
+{
+    return status == KVSTORE_OK || bench_fail("%s: %s",
+                                              kvstore_strerror(status),
+                                              kvstore_last_error()->message);
+}
+
+static bool open_store(const struct bench_settings *settings, void **store_out)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.sync =
+        settings->is_durable ? KVSTORE_SYNC_ALWAYS : KVSTORE_SYNC_NONE;
+    options.exclusive = settings->variant == EXCLUSIVE;
+    options.lock_timeout_ms = 60000;
+    if (settings->compacts_by_order) {
+        options.compaction = KVSTORE_COMPACT_MANUAL;
+    }
+    kvstore *store = NULL;
+    bool is_open = check(kvstore_open(settings->dir, &options, &store));
+    *store_out = store;
+    return is_open;
+}
+
+static void close_store(void *store)
+{
+    kvstore_close(store);
+}
+
+static bool set(void *session, const char *key, const char *value)
+{
+    return check(
+        kvstore_set(session, key, BENCH_KEY_SIZE, value, BENCH_VALUE_SIZE));
+}
+
+static enum bench_answer get(void *session, const char *key, char *value_out)
+{
+    size_t size = 0;
+    kvstore_status status = kvstore_get_into(
+        session, key, BENCH_KEY_SIZE, value_out, BENCH_VALUE_SIZE, &size);
+    if (status == KVSTORE_NOT_FOUND) {
+        return BENCH_MISSING;
+    }
+    if (!check(status) || size != BENCH_VALUE_SIZE) {
+        bench_fail("a value of %zu bytes", size);
+        return BENCH_FAILED;
+    }
+    return BENCH_FOUND;
+}
+
+static bool remove_key(void *session, const char *key)
+{
+    return check(kvstore_remove(session, key, BENCH_KEY_SIZE));
+}
+
+static bool compact(void *session)
+{
+    return check(kvstore_compact(session));
+}
+
+static bool index_bytes(void *session, uint64_t *bytes_out)
+{
+    kvstore_stats stats;
+    if (!check(kvstore_get_stats(session, &stats))) {
+        return false;
+    }
+    *bytes_out = stats.index_bytes;
+    return true;
+}
+
+static void tool(const struct bench_task *task, struct bench_command *command)
+{
+    const struct bench_command made = {
+        .arguments = {KVSTORE_PROGRAM,
+                      "--data-dir",
+                      task->dir,
+                      "--sync",
+                      "none",
+                      task->value != NULL ? "set" : "get",
+                      task->key,
+                      task->value}};
+    *command = made;
+}
+
+static const char *version(void)
+{
+    return kvstore_version();
+}
+
+#define KVSTORE_COMMON \
+    .family = "kvstore", .version = version, .is_ours = true, \
+    .has_threads = true, .survives_kill = "every set", \
+    .index_file = "store.index", .open = open_store, .close = close_store, \
+    .set = set, .get = get, .remove = remove_key, .compact = compact, \
+    .index_bytes = index_bytes
+
+static const struct bench_store shared = {
+    .name = "kvstore",
+    .variant = SHARED,
+    .shares_writing = true,
+    .survives_power_cut = "what was synced; the rest is told by its sums",
+    .writers = "any number of processes",
+    .tool = tool,
+    KVSTORE_COMMON};
+
+static const struct bench_store exclusive = {
+    .name = "kvstore-exclusive",
+    .variant = EXCLUSIVE,
+    .survives_power_cut = "what was synced; the rest is told by its sums",
+    .writers = "one process; others read",
+    KVSTORE_COMMON};
+
+const struct bench_store *const kvstore_stores[] = {&shared, &exclusive, NULL};

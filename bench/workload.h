@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a workload is, and what it may use. Each file in workloads/ ends in a
+ * table of this form; it runs in a process of its own, for one store. */
+
+#ifndef BENCH_WORKLOAD_H
+#define BENCH_WORKLOAD_H
+
+#include "store.h"
+
+#define BENCH_METRIC_COUNT_MAX 8
+
+/* One figure of a workload. */
+struct bench_metric {
+    const char *name;
+    const char *title;
+    const char *unit;
+    bool is_better_if_less;
+};
+
+/* What a workload finds in the store's directory. */
+enum bench_beginning {
+    BENCH_EMPTY,  /* Nothing, and what it leaves is removed. */
+    BENCH_FILLS,  /* Nothing; what it leaves is what others begin with. */
+    BENCH_FILLED, /* All keys. */
+    BENCH_USES_UP /* All keys; nobody can use afterwards what is left. */
+};
+
+struct bench_run;
+
+struct bench_workload {
+    const char *name;
+    const char *group; /* The table that it is in. */
+    const char *what;  /* One line for people. */
+    enum bench_beginning beginning;
+    bool is_for_each_size; /* Runs from few keys to many. */
+    bool is_run_once;      /* In the first round alone, for it takes long. */
+    bool needs_threads;
+    struct bench_metric metrics[BENCH_METRIC_COUNT_MAX + 1]; /* No name: end. */
+    /* Does the store have what it takes? NULL: all do. */
+    bool (*is_possible)(const struct bench_store *store);
+    bool (*run)(struct bench_run *run);
+};
+
+/* One workload on one store. */
+struct bench_run {
+    const struct bench_store *store;
+    struct bench_settings settings;
+    double seconds;         /* How long a rate is measured at most. */
+    double fill_seconds;    /* How long a fill is. */
+    double prepare_seconds; /* How long filling off the clock may take. */
+    unsigned pairs;         /* How many commands are run. */
+    uint64_t seed;
+    int result_fd;
+};
+
+/* Reports one of the workload's figures. */
+void bench_report(struct bench_run *run, const char *metric, double value);
+
+/* Seconds, of a clock that never goes back. */
+double bench_now(void);
+
+/* Puts the numbers in order; count is not 0. */
+double bench_median(double *numbers, size_t count);
+
+/* For is_possible. */
+bool bench_is_store(const struct bench_store *store);
+bool bench_has_compaction(const struct bench_store *store);
+
+/* A store that is open, with the first thread's session. */
+struct bench_opened {
+    const struct bench_store *store;
+    void *handle;
+    void *session;
+};
+
+bool bench_open(struct bench_run *run, struct bench_opened *opened_out);
+void bench_close(struct bench_opened *opened);
+
+/* A session for one more thread. */
+bool bench_connect(const struct bench_store *store,
+                   void *handle,
+                   void **session_out);
+void bench_disconnect(const struct bench_store *store, void *session);
+
+/* A thread of a workload; its buffers are its own. */
+struct bench_worker {
+    const struct bench_store *store;
+    void *session;
+    uint64_t keys;
+    uint64_t random;
+    const void *extra;
+    char key[BENCH_KEY_SIZE];
+    char value[BENCH_VALUE_SIZE];
+};
+
+/* One operation, the i-th of this thread. */
+typedef bool (*bench_step)(struct bench_worker *worker, uint64_t i);
+
+struct bench_load {
+    bench_step step;
+    const void *extra;   /* For the step. */
+    uint64_t count_max;  /* Steps of each thread. */
+    double seconds;      /* No further step begins after them. */
+    unsigned threads;    /* 0 is 1. */
+    unsigned clock_step; /* Look at the clock each so many; 0 is 64. */
+};
+
+struct bench_done {
+    uint64_t count;
+    double seconds;
+};
+
+/* Runs steps in a loop on each thread. False if one of them failed. */
+bool bench_drive(struct bench_run *run,
+                 const struct bench_opened *opened,
+                 const struct bench_load *load,
+                 struct bench_done *done_out);
+
+/* The same, and reports millions of steps a second. */
+bool bench_drive_and_report(struct bench_run *run,
+                            const struct bench_opened *opened,
+                            const struct bench_load *load,
+                            const char *metric);
+
+/* Steps that several workloads take. */
+bool bench_step_get(struct bench_worker *worker, uint64_t i);
+bool bench_step_overwrite(struct bench_worker *worker, uint64_t i);
+
+/* Sets the keys from first on, off the clock, in the store's fastest way. */
+bool bench_fill(struct bench_run *run,
+                const struct bench_opened *opened,
+                uint64_t first);
+
+/* Reads keys for a while, so that caches and maps are as they will be later. */
+bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened);
+
+/* All of them, by number; NULL behind the last. */
+const struct bench_workload *bench_workload_at(size_t number);
+
+/* What runs before workloads that want a full store and find none. */
+extern const struct bench_workload bench_preparation;
+
+#endif
