@@ -25,6 +25,13 @@ function(kvstore_compile_option_if_taken target option)
   endif()
 endfunction()
 
+# Counts which lines are run, also those that threads run at the same time.
+function(kvstore_coverage target)
+  target_compile_options(${target} PRIVATE
+    --coverage -O0 -fprofile-update=atomic)
+  target_link_options(${target} PUBLIC --coverage)
+endfunction()
+
 # Sanitizers, or else what hardens a build for use.
 function(kvstore_hardening target)
   if(KVSTORE_SANITIZE)

@@ -10,7 +10,9 @@
  * - So it fails for one reason only, a lack of memory.
  * - It keeps the first of two members with one name; here they are damage.
  * - Its parser writes a record of its last error that all threads share; so
- *   parses take turns, and that record is never read. */
+ *   parses take turns, and that record is never read. A fork takes its turn,
+ *   too: else the child of a process whose other thread was parsing would wait
+ *   for it for ever. */
 
 #include "command_foreign.h"
 
@@ -31,15 +33,37 @@
 #define NUMBER_SIZE_MAX ((size_t)63)
 
 static pthread_mutex_t parser_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_result;
+
+static void take_turn(void)
+{
+    (void)pthread_mutex_lock(&parser_mutex);
+}
+
+static void end_turn(void)
+{
+    (void)pthread_mutex_unlock(&parser_mutex);
+}
+
+static void watch_for_fork(void)
+{
+    fork_result = pthread_atfork(take_turn, end_turn, end_turn);
+}
 
 /* Parses a line that passed the fences. */
 static kvstore_status parse_fenced(const char *line,
                                    size_t size,
                                    cJSON **root_out)
 {
-    (void)pthread_mutex_lock(&parser_mutex);
+    (void)pthread_once(&fork_once, watch_for_fork);
+    if (fork_result != 0) {
+        return kv_fail_errno(
+            KVSTORE_NO_MEMORY, fork_result, "cannot watch for fork");
+    }
+    take_turn();
     *root_out = cJSON_ParseWithLengthOpts(line, size, NULL, 0);
-    (void)pthread_mutex_unlock(&parser_mutex);
+    end_turn();
     if (*root_out == NULL) {
         return kv_fail(KVSTORE_NO_MEMORY,
                        "out of memory for parsing a line of %zu bytes",

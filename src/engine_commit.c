@@ -125,8 +125,9 @@ static void release_prepared(const struct group *group)
 }
 
 /* Finds the place of each record. Where the index grows on the way, it begins
- * anew, and there is room for all of them. KVSTORE_CONFLICT: the view is one in
- * private memory by now, which takes one record at a time. */
+ * anew: no place in the old one means anything in the new. KVSTORE_CONFLICT: the
+ * view is one in private memory by now, which takes one record at a time.
+ * KVSTORE_IO: a sync was lost on the way. */
 static kvstore_status prepare_group(const struct group *group)
 {
     kvstore_status status = KVSTORE_CONFLICT;
@@ -134,10 +135,13 @@ static kvstore_status prepare_group(const struct group *group)
         struct kv_keydir_reserve reserve;
         reserve.count = 0;
         release_prepared(group);
+        status = kv_handle_check_poison(group->store);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
         if (!group->store->keydir.is_live && group->count > 1) {
             return KVSTORE_CONFLICT;
         }
-        status = KVSTORE_OK;
         for (unsigned i = 0; i < group->count && status != KVSTORE_CONFLICT;
              i++) {
             status = prepare_write(group, i, &reserve);
@@ -253,21 +257,33 @@ static void publish_group(const struct group *group)
 
 /* --- Together --- */
 
+/* The group has failed as a whole. A Remove that found nothing only because of
+ * one before it in the group has not either; other outcomes stand. */
+static void note_failure(const struct group *group, kvstore_status status)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        struct kv_engine_write *write = group->writes[i];
+        if (write->is_prepared || write->earlier != NULL) {
+            note_outcome(write, status);
+        }
+    }
+}
+
 /* Writes a group, and notes each record's outcome. */
 static kvstore_status write_group(const struct group *group)
 {
     kvstore_status status = prepare_group(group);
-    if (status == KVSTORE_OK) {
-        status = append_group(group);
+    if (status != KVSTORE_OK) {
+        for (unsigned i = 0; i < group->count; i++) {
+            note_outcome(group->writes[i], status);
+        }
+        return status;
     }
+    status = append_group(group);
     if (status == KVSTORE_OK) {
         publish_group(group);
     } else {
-        for (unsigned i = 0; i < group->count; i++) {
-            if (group->writes[i]->is_prepared) {
-                note_outcome(group->writes[i], status);
-            }
-        }
+        note_failure(group, status);
     }
     release_prepared(group);
     return status;
@@ -279,10 +295,29 @@ static void write_one_by_one(const struct group *group)
     for (unsigned i = 0; i < group->count; i++) {
         struct group one = {.store = group->store, .count = 1};
         one.writes[0] = group->writes[i];
-        if (!kv_handle_is_poisoned(group->store)) {
+        kvstore_status status = kv_handle_check_poison(group->store);
+        if (status == KVSTORE_OK) {
+            status = kv_handle_check_end(group->store);
+        }
+        if (status == KVSTORE_OK) {
             (void)write_group(&one);
+        } else {
+            note_outcome(one.writes[0], status);
         }
     }
+}
+
+/* Writes a group, together or one by one. After a failed sync all of it has
+ * failed. */
+static void write_somehow(const struct group *group)
+{
+    kvstore_error before = *kvstore_last_error();
+    if (write_group(group) != KVSTORE_OK && group->count > 1 &&
+        kv_handle_check_poison(group->store) == KVSTORE_OK) {
+        write_one_by_one(group);
+    }
+    /* What has failed for others is no failure of this thread. */
+    kv_fail_again(&before);
 }
 
 /* Takes along what other threads have brought. A view in private memory takes
@@ -315,9 +350,7 @@ kvstore_status kv_engine_commit(kvstore *store, struct kv_engine_write *write)
         struct group group = {.store = store};
         gather(&group, write);
         uint64_t end_before = store->keydir.totals.applied;
-        if (write_group(&group) != KVSTORE_OK && group.count > 1) {
-            write_one_by_one(&group);
-        }
+        write_somehow(&group);
         for (unsigned i = 1; i < group.count; i++) {
             kv_gate_serve(&store->gate, &group.writes[i]->waiter);
         }

@@ -155,11 +155,15 @@ static kvstore_status init_locks(kvstore *store)
     if (status == KVSTORE_OK) {
         kv_view_lock_init(&store->view_lock);
     }
+    if (status == KVSTORE_OK) {
+        (void)pthread_mutex_init(&store->sync_mutex, NULL);
+    }
     return status;
 }
 
 static void destroy_locks(kvstore *store)
 {
+    (void)pthread_mutex_destroy(&store->sync_mutex);
     kv_view_lock_destroy(&store->view_lock);
     kv_gate_destroy(&store->gate);
 }
@@ -245,13 +249,19 @@ void kvstore_close(kvstore *store)
         return;
     }
     kv_fork_guard_remove(&store->guard);
-    if (!kv_fork_guard_is_child(&store->guard)) {
+    bool is_whole = true;
+    if (kv_fork_guard_is_child(&store->guard)) {
+        /* A thread of the parent may have been using the locks at the fork, and
+         * have been in the middle of changing the view: its memory stays. */
+        is_whole = !kv_gate_was_taken(&store->gate);
+    } else {
         /* A child may not have come to closing its descriptor yet. */
         kv_io_unlock(&store->directory);
-        /* A thread of the parent may have been using these at the fork. */
         destroy_locks(store);
     }
-    kv_handle_unload(store);
+    if (is_whole) {
+        kv_handle_unload(store);
+    }
     kv_io_close(&store->directory);
     kv_io_free(store);
 }

@@ -17,15 +17,19 @@ static int install_result;
 static void before_fork(void)
 {
     (void)pthread_mutex_lock(&list_mutex);
+    kv_io_before_fork();
 }
 
 static void in_parent(void)
 {
+    kv_io_after_fork();
     (void)pthread_mutex_unlock(&list_mutex);
 }
 
+/* What a handle holds is closed by then, but it does not know. */
 static void in_child(void)
 {
+    kv_io_after_fork_in_child();
     struct kv_fork_guard *guard = list;
     list = NULL;
     while (guard != NULL) {

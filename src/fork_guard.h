@@ -2,8 +2,10 @@
 
 /* Keeps a child of fork() from holding what belongs to its parent. The lock on
  * a directory belongs to an open file that both share: the child must not
- * release it, and must not keep it when the parent is gone. So in the child the
- * descriptors of all registered handles are closed, which does neither. */
+ * release it, and must not keep it when the parent is gone. So in the child all
+ * descriptors of the library are closed, which does neither; those, too, that
+ * another thread was working with at the fork: of a compaction, of an index that
+ * was being built. */
 
 #ifndef KV_FORK_GUARD_H
 #define KV_FORK_GUARD_H
@@ -17,7 +19,8 @@
 #define KV_FORK_GUARD_FILES 5
 
 struct kv_fork_guard {
-    struct kv_io_file *files[KV_FORK_GUARD_FILES]; /* Closed in a child. */
+    struct kv_io_file *files[KV_FORK_GUARD_FILES]; /* Closed in a
+                                                          child. */
     atomic_bool is_child;
     struct kv_fork_guard *previous;
     struct kv_fork_guard *next;

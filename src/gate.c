@@ -185,3 +185,9 @@ void kv_gate_leave(struct kv_gate *gate)
     }
     (void)pthread_mutex_unlock(&gate->mutex);
 }
+
+bool kv_gate_was_taken(const struct kv_gate *gate)
+{
+    /* Whoever held the mutex is no more, so it is not to be had. */
+    return gate->is_taken;
+}

@@ -57,4 +57,8 @@ void kv_gate_serve(struct kv_gate *gate, struct kv_gate_waiter *waiter);
 /* Lets the next one in. */
 void kv_gate_leave(struct kv_gate *gate);
 
+/* In a child of fork(), which the other threads are not in: was anybody behind
+ * the gate at the fork? */
+bool kv_gate_was_taken(const struct kv_gate *gate);
+
 #endif

@@ -263,11 +263,9 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
         if (is_private) {
             return kv_view_follow_privately(store);
         }
-        if (!store->is_read_only) {
-            status = try_to_follow(store);
-            if (status != KVSTORE_BUSY) {
-                return status;
-            }
+        status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
+        if (status != KVSTORE_BUSY) {
+            return status;
         }
         if (goes_alone(store, begun_ns, deadline_ns)) {
             return kv_view_follow_privately(store);
@@ -310,6 +308,22 @@ static kvstore_status fail_poisoned(void)
                    "a sync of %s has failed: it takes no writes until it has "
                    "been compacted",
                    KV_LOG_NAME);
+}
+
+kvstore_status kv_handle_check_poison(struct kvstore *store)
+{
+    return kv_view_is_poisoned(store) ? fail_poisoned() : KVSTORE_OK;
+}
+
+kvstore_status kv_handle_check_end(const struct kvstore *store)
+{
+    uint64_t end = 0;
+    kvstore_status status = kv_io_end(&store->log.file, &end);
+    return status == KVSTORE_OK && end != store->keydir.totals.applied
+               ? kv_fail(KVSTORE_IO,
+                         "what was not written whole cannot be cut off %s",
+                         KV_LOG_NAME)
+               : status;
 }
 
 /* Whoever made an index live has synced the directory. With a view in private
@@ -457,22 +471,15 @@ kvstore_status kv_handle_prepare(struct kvstore *store,
                                  struct kv_keydir_reserve *reserve,
                                  struct kv_keydir_find *older_out)
 {
-    for (;;) {
-        lock_view_to_apply(store);
-        kvstore_status status = kv_keydir_prepare(
-            &store->keydir, &store->log, key, key_size, reserve, older_out);
-        unlock_view_to_apply(store);
-        if (status != KVSTORE_CONFLICT) {
-            return status;
-        }
-        status = kv_view_grow(store);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        if (reserve->count > 0) {
-            return KVSTORE_CONFLICT;
-        }
+    lock_view_to_apply(store);
+    kvstore_status status = kv_keydir_prepare(
+        &store->keydir, &store->log, key, key_size, reserve, older_out);
+    unlock_view_to_apply(store);
+    if (status != KVSTORE_CONFLICT) {
+        return status;
     }
+    status = kv_view_grow(store);
+    return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
 }
 
 void kv_handle_commit(struct kvstore *store,
@@ -623,22 +630,21 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 
 /* --- Syncing --- */
 
-bool kv_handle_is_poisoned(struct kvstore *store)
-{
-    return kv_view_is_poisoned(store);
-}
-
+/* One sync at a time: of two that run at once on one descriptor, the kernel
+ * tells only one that pages are lost. */
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 {
-    if (kv_view_is_poisoned(store)) {
-        return fail_poisoned();
+    (void)pthread_mutex_lock(&store->sync_mutex);
+    kvstore_status status = kv_handle_check_poison(store);
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync_data(&store->log.file);
+        if (status != KVSTORE_OK) {
+            kv_view_poison(store);
+        } else if (atomic_load(&store->synced) < end) {
+            atomic_store(&store->synced, end);
+        }
     }
-    kvstore_status status = kv_io_sync_data(&store->log.file);
-    if (status != KVSTORE_OK) {
-        kv_view_poison(store);
-    } else if (atomic_load(&store->synced) < end) {
-        atomic_store(&store->synced, end);
-    }
+    (void)pthread_mutex_unlock(&store->sync_mutex);
     return status;
 }
 

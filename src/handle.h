@@ -35,6 +35,7 @@ struct kvstore {
     bool has_made_log; /* A moment ago: nobody else can have an index of it. */
     uint64_t process_id;
     uint64_t boot_id[2];
+    pthread_mutex_t sync_mutex; /* The last lock in order. */
 
     struct kv_gate gate; /* One writer of this handle at a time. */
     /* Behind the gate: */
@@ -79,8 +80,8 @@ void kv_handle_end_write(struct kvstore *store);
 /* Within a write: finds the place of a key whose record is about to be written,
  * and makes room for it, as kv_keydir_prepare() says. Only a live view takes
  * more than one record at a time. KVSTORE_CONFLICT, without
- * an error set: the index has grown, and what was prepared before has to be
- * prepared again. The caller releases older_out on KVSTORE_OK. */
+ * an error set: the index has grown, and this key, like all that were prepared
+ * before, has to be prepared again. The caller releases older_out on KVSTORE_OK. */
 kvstore_status kv_handle_prepare(struct kvstore *store,
                                  const void *key,
                                  size_t key_size,
@@ -113,8 +114,12 @@ kvstore_status kv_handle_rebuild(struct kvstore *store);
  * is made sure of any more, and reads go on. */
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end);
 
-/* Has a sync of the log failed? Then it takes no more writes. */
-bool kv_handle_is_poisoned(struct kvstore *store);
+/* Fails if a sync of the log has: then it takes no more writes. */
+kvstore_status kv_handle_check_poison(struct kvstore *store);
+
+/* Within a write: fails if something stands behind what was applied, which an
+ * append that failed could not cut off again. */
+kvstore_status kv_handle_check_end(const struct kvstore *store);
 
 /* Within a read or a write: syncs the log up to an offset. Poisons it where
  * that fails, and is refused where it has. */

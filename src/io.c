@@ -5,6 +5,7 @@
 #include "io.h"
 
 #include "error.h"
+#include "io_descriptors.h"
 #include "io_system.h"
 
 #include <assert.h>
@@ -63,14 +64,31 @@ static int above_standard(int fd)
     return high_fd;
 }
 
+/* Opens what is ours from now on, also in the eyes of a fork. */
+static int open_noted(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    kv_io_descriptors_hold();
+    int fd = above_standard(retry_openat(dir_fd, name, flags, mode));
+    kv_io_descriptors_add(fd);
+    kv_io_descriptors_let_go();
+    return fd;
+}
+
+static void close_noted(int fd)
+{
+    kv_io_descriptors_hold();
+    kv_io_descriptors_remove(fd);
+    (void)kv_io_table()->close(fd);
+    kv_io_descriptors_let_go();
+}
+
 kvstore_status kv_io_open_directory(const char *path,
                                     struct kv_io_file *directory_out)
 {
     assert(path != NULL);
     *directory_out = KV_IO_FILE_NONE;
 
-    int fd =
-        above_standard(retry_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
+    int fd = open_noted(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot open %s", DIRECTORY_NAME);
@@ -87,7 +105,7 @@ static kvstore_status make_directory(const char *path, const char *above)
     if (kv_io_table()->mkdir(path, 0700) != 0 && errno != EEXIST) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot create '%s'", path);
     }
-    int fd = retry_openat(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
+    int fd = open_noted(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) {
         return errno == EACCES
                    ? KVSTORE_OK
@@ -98,7 +116,7 @@ static kvstore_status make_directory(const char *path, const char *above)
     if (kv_io_table()->fsync(fd) != 0) {
         status = kv_fail_errno(KVSTORE_IO, errno, "cannot sync '%s'", above);
     }
-    (void)kv_io_table()->close(fd);
+    close_noted(fd);
     return status;
 }
 
@@ -153,7 +171,7 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
     /* O_NONBLOCK: opening a FIFO that stands in the file's place must not
      * wait. It means nothing for a regular file. */
     int flags = open_flags(mode) | O_NOFOLLOW | O_NONBLOCK;
-    int fd = above_standard(retry_openat(directory->fd, name, flags, 0600));
+    int fd = open_noted(directory->fd, name, flags, 0600);
     if (fd < 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot open %s", name);
     }
@@ -174,7 +192,7 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
 void kv_io_close(struct kv_io_file *file)
 {
     if (file->fd >= 0) {
-        (void)kv_io_table()->close(file->fd);
+        close_noted(file->fd);
     }
     file->fd = -1;
 }
@@ -586,10 +604,14 @@ kvstore_status kv_io_list(const struct kv_io_file *directory,
                           kv_io_visit_name visit,
                           void *context)
 {
+    kv_io_descriptors_hold();
     DIR *stream = kv_io_table()->opendir(directory->fd);
+    int open_errno = errno;
+    kv_io_descriptors_add(stream == NULL ? -1 : dirfd(stream));
+    kv_io_descriptors_let_go();
     if (stream == NULL) {
         return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot list %s", directory->name);
+            KVSTORE_IO, open_errno, "cannot list %s", directory->name);
     }
     const struct dirent *entry = NULL;
     while ((entry = kv_io_table()->readdir(stream)) != NULL) {
@@ -597,7 +619,10 @@ kvstore_status kv_io_list(const struct kv_io_file *directory,
             visit(context, entry->d_name);
         }
     }
+    kv_io_descriptors_hold();
+    kv_io_descriptors_remove(dirfd(stream));
     (void)kv_io_table()->closedir(stream);
+    kv_io_descriptors_let_go();
     return KVSTORE_OK;
 }
 

@@ -119,6 +119,13 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
 /* Takes -1 as nothing to close, and leaves -1. */
 void kv_io_close(struct kv_io_file *file);
 
+/* Around fork(), for its handlers: no descriptor is opened or closed meanwhile.
+ * In the child, all files and directories that are open by the calls above are
+ * closed, whoever was to close them. */
+void kv_io_before_fork(void);
+void kv_io_after_fork(void);
+void kv_io_after_fork_in_child(void);
+
 kvstore_status kv_io_stat(const struct kv_io_file *file,
                           struct kv_io_stat *stat_out);
 
