@@ -46,6 +46,11 @@ extern "C" {
 /** Longest value in bytes: 1 GiB. A value may be empty. */
 #define KVSTORE_VALUE_SIZE_MAX 1073741824u
 
+/** What makes a compaction due, where the options do not say otherwise: so many
+ *  stale bytes, and so many percent of the log. */
+#define KVSTORE_COMPACTION_THRESHOLD 1048576u
+#define KVSTORE_COMPACTION_PERCENT 50u
+
 /** What a call came to. Zero is success; the numbers never change. */
 typedef enum kvstore_status {
     KVSTORE_OK = 0,          /**< Done. */
@@ -106,12 +111,19 @@ typedef struct kvstore_stats {
     uint64_t blank_bytes;     /**< Bytes of blank lines. */
     uint64_t damaged_bytes;   /**< Bytes of damaged lines. */
     uint64_t damaged_offset;  /**< The first of them, or UINT64_MAX: none. */
-    uint64_t reserved[6];     /**< Zero. */
+    uint64_t tombstone_bytes; /**< Of the stale: removes that are the newest
+                                   of their key. A compaction keeps them while
+                                   there is damage, and then they do not count
+                                   for whether it is due. */
+    uint64_t unknown_records; /**< Of a newer version: while there are any,
+                                   the store can only be read. */
+    uint64_t reserved[4];     /**< Zero. */
 } kvstore_stats;
 
 /**
  * Told how far a call is that reads much of the log: one that builds the index,
- * or catches up with many lines. Called every few mebibytes by the thread that
+ * catches up with many lines, compacts, lists, verifies or repairs. A call may
+ * make several passes, each of which begins anew. Called every few mebibytes by the thread that
  * makes the call, maybe under the writers' lock: it returns soon, and calls
  * nothing of this library.
  *
@@ -122,6 +134,55 @@ typedef struct kvstore_stats {
 typedef void (*kvstore_progress)(void *context,
                                  uint64_t done_bytes,
                                  uint64_t total_bytes);
+
+/** What is wrong with a place: kvstore_damage.kind. */
+enum {
+    KVSTORE_DAMAGE_LINE = 0,   /**< A line that is no record. */
+    KVSTORE_DAMAGE_SUM = 1,    /**< A record whose sum does not fit. */
+    KVSTORE_DAMAGE_BATCH = 2,  /**< A record of a batch that is not whole. */
+    KVSTORE_DAMAGE_INDEX = 3,  /**< A sound record that the index does not lead
+                                    to, nor to a later one of its key. */
+    KVSTORE_DAMAGE_COUNTS = 4, /**< No place: the counters of the index are not
+                                    those of the log. */
+    KVSTORE_DAMAGE_MOVED = 5   /**< Neighbouring damaged lines that
+                                    kvstore_repair() has moved to a file. */
+};
+
+/** A place in store.log with which something is wrong. */
+typedef struct kvstore_damage {
+    int kind;         /**< KVSTORE_DAMAGE_LINE and so on. */
+    uint64_t offset;  /**< Where it begins; UINT64_MAX: no place. */
+    uint64_t length;  /**< Its bytes, the newline counted. */
+    const void *key;  /**< The key that the line tells; NULL: it tells none. */
+    size_t key_size;  /**< Bytes of the key. */
+    const char *file; /**< Where the bytes are now, a name in the directory of
+                           the store; NULL: where they were. */
+} kvstore_damage;
+
+/**
+ * Told of one damaged place. Called by the thread that makes the call, with no
+ * lock held.
+ *
+ * @param context  As handed to the call.
+ * @param damage   What is wrong; it and what it points at hold until the
+ *                 callback returns.
+ * @return false: do not tell of any more.
+ */
+typedef bool (*kvstore_visit_damage)(void *context,
+                                     const kvstore_damage *damage);
+
+/**
+ * Told of one key. Called by the thread that makes the call, with no lock held:
+ * it may call this library, also on the same handle.
+ *
+ * @param context   As handed to the call.
+ * @param key       The key; holds until the callback returns.
+ * @param key_size  1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @return false: do not tell of any more.
+ */
+typedef bool (*kvstore_visit_key)(void *context,
+                                  const void *key,
+                                  size_t key_size);
 
 /** How to open a store. Zero means the default everywhere. */
 typedef struct kvstore_options {
@@ -429,6 +490,122 @@ void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes);
  */
 kvstore_status kvstore_get_stats(const kvstore *store,
                                  kvstore_stats *stats_out);
+
+/**
+ * Visits the keys of a store that begin with a prefix, in byte order: as memcmp
+ * orders them, a shorter one before those that it begins.
+ *
+ * A key is visited if kvstore_get() of it would not be KVSTORE_NOT_FOUND. So
+ * one whose newest line is damaged is visited, too: a get of it says
+ * KVSTORE_CORRUPT.
+ *
+ * What is visited is the store as it is at one moment at the beginning of the
+ * call: each key that was there then once, whatever is written, compacted or
+ * removed meanwhile, by other processes, other threads or the callback.
+ *
+ * Costs one pass over the log; there is no order in the index. Holds the keys
+ * that match in memory, with some 50 bytes for each of them, and for a moment
+ * twice that.
+ *
+ * @param store        Open store.
+ * @param prefix       Any bytes; borrowed. May be NULL if prefix_size is 0.
+ * @param prefix_size  0 visits all keys.
+ * @param visit        Called for each key, after the log has been read.
+ * @param context      Handed to visit.
+ *
+ * @retval KVSTORE_OK         All keys were visited, or visit returned false.
+ * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_CORRUPT    The log was cut short under the handle. No key
+ *                            was visited; nor on any of the following.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As kvstore_get().
+ *
+ * No outcome changes the log. Threads: any number at a time, beside writers.
+ */
+kvstore_status kvstore_list(const kvstore *store,
+                            const void *prefix,
+                            size_t prefix_size,
+                            kvstore_visit_key visit,
+                            void *context);
+
+/**
+ * Checks every line of the log, and the index against all of them.
+ *
+ * Each line must be a sound record or blank. The index must lead from each
+ * record's key to that record or to a later one of the same key; and where
+ * nobody writes meanwhile, its counters must be those of the log. (An index in
+ * private memory, as a read-only handle may have, was built from the log by this
+ * handle and is not checked.)
+ *
+ * What is checked is the log up to where it is acknowledged at the beginning of
+ * the call. An unfinished line behind that is no damage.
+ *
+ * Costs one pass over the log, and one read for each record that is not its
+ * key's newest. Writers and readers go on meanwhile.
+ *
+ * Damage of the log is what kvstore_repair() moves aside. A damaged index is
+ * cured by deleting store.index.
+ *
+ * @param store    Open store; may be read-only.
+ * @param visit    Called for each damaged place in the order of the log; NULL
+ *                 just to know whether there is any. If it returns false, the
+ *                 call ends.
+ * @param context  Handed to visit.
+ *
+ * @retval KVSTORE_OK         All is sound.
+ * @retval KVSTORE_CORRUPT    Something is damaged;
+ *                            kvstore_last_error()->offset says where the first
+ *                            of it is. Also if the log was cut short under the
+ *                            handle, which is not told to visit.
+ * @retval KVSTORE_INVALID    A NULL handle, or one after fork.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As kvstore_get().
+ *
+ * No outcome changes the store. Threads: any number at a time, beside writers.
+ */
+kvstore_status kvstore_verify(const kvstore *store,
+                              kvstore_visit_damage visit,
+                              void *context);
+
+/**
+ * Moves the damaged lines out of the log.
+ *
+ * Each damaged place, one line or several neighbouring ones, is copied byte for
+ * byte to a new file store.log.cut-<offset> in the directory of the store (with
+ * -1, -2 and so on behind it where there is such a file). Then the log is
+ * written anew without them: all sound lines, stale ones too, in their order and
+ * byte for byte. Afterwards kvstore_stats counts no damage, and compactions drop
+ * removes again.
+ *
+ * A key that was KVSTORE_CORRUPT then reads as its newest sound record has it:
+ * it has an older value, or none. What the damaged lines held is in the files
+ * alone.
+ *
+ * Where nothing is damaged, nothing is done.
+ *
+ * Costs one pass over the log, and for a damaged one room for the whole log a
+ * second time, two more passes, and a sync for each place. Writers wait
+ * meanwhile; readers do not. Durable whatever the handle's options say: the
+ * files with the damaged bytes before the new log takes the old one's place, and
+ * that before the call returns.
+ *
+ * @param store    Open store.
+ * @param visit    Called for each place that was moved, in the order of the log,
+ *                 behind everything else; NULL: nobody is told.
+ * @param context  Handed to visit.
+ *
+ * @retval KVSTORE_OK  The log has no damage, and is on the disk.
+ * @retval KVSTORE_IO  As kvstore_compact(). Where the new log is in place, visit
+ *                     has been called.
+ *
+ * All other statuses, and threads: as kvstore_compact(). On a failure before the
+ * new log is in place, the log is as it was, and no file is left.
+ */
+kvstore_status kvstore_repair(kvstore *store,
+                              kvstore_visit_damage visit,
+                              void *context);
 
 /**
  * Names a status in English.

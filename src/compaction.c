@@ -49,6 +49,7 @@ bool kv_compaction_is_due(const struct kv_index_counts *counts,
 struct copy {
     const struct kv_log *log;
     const struct kv_keydir *keydir;
+    const struct kv_progress *progress;
     struct kv_log new_log;
     struct kv_keydir new_keydir;
     char *buffer;
@@ -230,7 +231,8 @@ static kvstore_status copy_item(void *context, const struct kv_fold_item *item)
 static kvstore_status copy_live_records(struct copy *copy)
 {
     struct kv_fold_range range = {.offset = 0,
-                                  .end = copy->keydir->totals.applied};
+                                  .end = copy->keydir->totals.applied,
+                                  .progress = copy->progress};
     struct kv_fold_result result;
     kvstore_status status = kv_fold(copy->log, range, copy_item, copy, &result);
     if (status == KVSTORE_OK &&
@@ -268,12 +270,13 @@ static kvstore_status check_name(const struct kv_io_file *directory,
     return status;
 }
 
-static kvstore_status open_new_log(const struct kv_io_file *directory,
-                                   const struct kv_log *log,
-                                   struct kv_log *new_log)
+kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
+                                        const struct kv_log *log,
+                                        struct kv_log *new_log)
 {
     struct kv_io_stat model;
     struct kv_io_stat own;
+    *new_log = KV_LOG_NONE;
     kvstore_status status = kv_io_stat(&log->file, &model);
     if (status == KVSTORE_OK) {
         status = kv_io_open(
@@ -299,7 +302,8 @@ static kvstore_status open_new_log(const struct kv_io_file *directory,
 static kvstore_status prepare(struct copy *copy,
                               const struct kv_io_file *directory)
 {
-    kvstore_status status = open_new_log(directory, copy->log, &copy->new_log);
+    kvstore_status status =
+        kv_compaction_create_log(directory, copy->log, &copy->new_log);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -316,11 +320,13 @@ static kvstore_status prepare(struct copy *copy,
 kvstore_status kv_compaction_write(const struct kv_io_file *directory,
                                    const struct kv_log *log,
                                    const struct kv_keydir *keydir,
+                                   const struct kv_progress *progress,
                                    struct kv_log *log_out,
                                    struct kv_keydir *keydir_out)
 {
     struct copy copy = {.log = log,
                         .keydir = keydir,
+                        .progress = progress,
                         .new_log = KV_LOG_NONE,
                         .new_keydir = KV_KEYDIR_NONE};
     *log_out = KV_LOG_NONE;

@@ -6,6 +6,7 @@
 #ifndef KV_COMPACTION_H
 #define KV_COMPACTION_H
 
+#include "fold.h"
 #include "io.h"
 #include "keydir.h"
 #include "kvstore.h"
@@ -31,8 +32,16 @@ bool kv_compaction_is_due(const struct kv_index_counts *counts,
 kvstore_status kv_compaction_write(const struct kv_io_file *directory,
                                    const struct kv_log *log,
                                    const struct kv_keydir *keydir,
+                                   const struct kv_progress *progress,
                                    struct kv_log *log_out,
                                    struct kv_keydir *keydir_out);
+
+/* Opens or creates store.log.compact, empty and locked, with the mode and the
+ * owner of a log that is to be written anew. After a failure, too, the caller
+ * discards it. KVSTORE_BUSY: another compaction runs. */
+kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
+                                        const struct kv_log *log,
+                                        struct kv_log *new_log);
 
 /* Renames the new log over the old one, if store.log.compact still is it. */
 kvstore_status kv_compaction_rename(const struct kv_io_file *directory,

@@ -12,12 +12,6 @@
 
 #include <string.h>
 
-/* Reads leave the handle const: what follows the log behind it is a cache. */
-static kvstore *own(const kvstore *store)
-{
-    return (kvstore *)store;
-}
-
 kvstore_status kv_engine_check_key(const kvstore *store,
                                    const void *key,
                                    size_t key_size)
@@ -167,7 +161,7 @@ kvstore_status kvstore_get(const kvstore *store,
         return status;
     }
     struct destination destination = {.is_allocated = true};
-    status = get_value(own(store), key, key_size, &destination);
+    status = get_value(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
         *value_size_out = destination.value_size;
@@ -191,7 +185,7 @@ kvstore_status kvstore_get_into(const kvstore *store,
         return status;
     }
     struct destination destination = {.buffer = buffer, .capacity = capacity};
-    status = get_value(own(store), key, key_size, &destination);
+    status = get_value(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;
     }
@@ -212,14 +206,14 @@ kvstore_status kvstore_get_stats(const kvstore *store, kvstore_stats *stats_out)
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    kvstore_status status = kv_handle_begin_read(own(store));
+    kvstore_status status = kv_handle_begin_read(kv_engine_own(store));
     if (status != KVSTORE_OK) {
         return status;
     }
     struct kv_index_totals totals;
-    status = kv_handle_totals(own(store), &totals);
+    status = kv_handle_totals(kv_engine_own(store), &totals);
     if (status != KVSTORE_OK) {
-        kv_handle_end_read(own(store));
+        kv_handle_end_read(kv_engine_own(store));
         return status;
     }
     const struct kv_index_counts *counts = &totals.counts;
@@ -232,7 +226,9 @@ kvstore_status kvstore_get_stats(const kvstore *store, kvstore_stats *stats_out)
                                  .damaged_records = counts->damaged_records,
                                  .blank_bytes = counts->blank_bytes,
                                  .damaged_bytes = counts->damaged_bytes,
-                                 .damaged_offset = counts->damaged_offset};
-    kv_handle_end_read(own(store));
+                                 .damaged_offset = counts->damaged_offset,
+                                 .tombstone_bytes = counts->tombstone_bytes,
+                                 .unknown_records = counts->unknown_records};
+    kv_handle_end_read(kv_engine_own(store));
     return KVSTORE_OK;
 }

@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct kv_fork_guard *list;
+static struct kv_fork_guard *guards;
 static pthread_once_t install_once = PTHREAD_ONCE_INIT;
 static int install_result;
 
@@ -30,8 +30,8 @@ static void in_parent(void)
 static void in_child(void)
 {
     kv_io_after_fork_in_child();
-    struct kv_fork_guard *guard = list;
-    list = NULL;
+    struct kv_fork_guard *guard = guards;
+    guards = NULL;
     while (guard != NULL) {
         struct kv_fork_guard *next = guard->next;
         guard->previous = NULL;
@@ -60,11 +60,11 @@ kvstore_status kv_fork_guard_add(struct kv_fork_guard *guard)
     (void)pthread_mutex_lock(&list_mutex);
     atomic_store(&guard->is_child, false);
     guard->previous = NULL;
-    guard->next = list;
-    if (list != NULL) {
-        list->previous = guard;
+    guard->next = guards;
+    if (guards != NULL) {
+        guards->previous = guard;
     }
-    list = guard;
+    guards = guard;
     (void)pthread_mutex_unlock(&list_mutex);
     return KVSTORE_OK;
 }
@@ -74,8 +74,8 @@ void kv_fork_guard_remove(struct kv_fork_guard *guard)
     (void)pthread_mutex_lock(&list_mutex);
     if (guard->previous != NULL) {
         guard->previous->next = guard->next;
-    } else if (list == guard) {
-        list = guard->next;
+    } else if (guards == guard) {
+        guards = guard->next;
     }
     if (guard->next != NULL) {
         guard->next->previous = guard->previous;

@@ -14,10 +14,8 @@
 #include "handle.h"
 
 #include "bounds.h"
-#include "compaction.h"
 #include "error.h"
 #include "handle_view.h"
-#include "switchover.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -489,65 +487,6 @@ void kv_handle_commit(struct kvstore *store,
     lock_view_to_apply(store);
     kv_keydir_commit(&store->keydir, older, item);
     unlock_view_to_apply(store);
-}
-
-/* --- Compacting; within a write --- */
-
-static kvstore_status compact_once(struct kvstore *store)
-{
-    struct kv_log log;
-    struct kv_keydir keydir;
-    kvstore_status status = kv_compaction_write(
-        &store->directory, &store->log, &store->keydir, &log, &keydir);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    struct kv_switchover switchover = {.directory = &store->directory,
-                                       .old_index = kv_view_told_index(store),
-                                       .log = &log,
-                                       .is_log_new = true,
-                                       .keydir = &keydir};
-    status = kv_switchover_run(&switchover);
-    if (!switchover.is_log_in_place) {
-        kv_compaction_discard(&store->directory, &log);
-        kv_keydir_release(&keydir);
-        return status;
-    }
-    kv_view_install(store, &log, &keydir);
-    atomic_store(&store->synced, keydir.totals.applied);
-    atomic_store(&store->poisoned_inode, 0);
-    if (status != KVSTORE_OK) {
-        /* The rename may yet be undone by a power cut. */
-        kv_view_poison(store);
-        return KVSTORE_IO;
-    }
-    return KVSTORE_OK;
-}
-
-/* What the caller of a compaction is told. */
-static kvstore_status compaction_status(const struct kvstore *store,
-                                        kvstore_status status,
-                                        uint64_t inode_before)
-{
-    bool is_in_place = store->log.inode != inode_before;
-    bool says_why = status == KVSTORE_OK || status == KVSTORE_NO_MEMORY ||
-                    status == KVSTORE_BUSY || is_in_place;
-    return says_why ? status : kv_fail_as(KVSTORE_COMPACTION_FAILED);
-}
-
-kvstore_status kv_handle_compact(struct kvstore *store)
-{
-    uint64_t inode_before = store->log.inode;
-    kv_index_file_sweep(&store->directory);
-    kvstore_status status = compact_once(store);
-    if (status == KVSTORE_CORRUPT) {
-        /* The index is a cache that may lie; the log does not. */
-        status = kv_view_rebuild_locked(store);
-        if (status == KVSTORE_OK) {
-            status = compact_once(store);
-        }
-    }
-    return compaction_status(store, status, inode_before);
 }
 
 /* --- Reading --- */

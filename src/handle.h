@@ -96,6 +96,12 @@ void kv_handle_commit(struct kvstore *store,
 /* Within a write: compacts the log. */
 kvstore_status kv_handle_compact(struct kvstore *store);
 
+/* Within a write: takes the damage out of the log. The repair, which the caller
+ * releases, says what was moved where: on any status, if there is a name. */
+struct kv_repair;
+kvstore_status kv_handle_repair(struct kvstore *store,
+                                struct kv_repair *repair_out);
+
 /* Begins a read: the view is up with the log, and stays open up to
  * kv_handle_end_read(). */
 kvstore_status kv_handle_begin_read(struct kvstore *store);

@@ -374,6 +374,32 @@ enum kv_index_trust kv_index_file_open(const struct kv_io_file *directory,
 
 /* --- Afterwards --- */
 
+kvstore_status kv_index_file_share(const struct kv_index_file *file,
+                                   struct kv_index_file *file_out,
+                                   struct kv_index *index_out)
+{
+    struct kv_index_file shared = *file;
+    assert(file->file.fd >= 0);
+    *file_out = KV_INDEX_FILE_NONE;
+    shared.is_writable = false;
+    shared.has_name = true; /* It is not for the copy to take that away. */
+    kvstore_status status = kv_io_duplicate(&file->file, &shared.file);
+    if (status == KVSTORE_OK) {
+        status = kv_io_map(&shared.file, 0, shared.size, false, &shared.region);
+    }
+    if (status == KVSTORE_OK &&
+        !kv_index_attach(shared.region, shared.size, index_out)) {
+        kv_io_unmap(shared.region, shared.size);
+        status = kv_fail(KVSTORE_CORRUPT, "the index is damaged");
+    }
+    if (status != KVSTORE_OK) {
+        kv_io_close(&shared.file);
+        return status;
+    }
+    *file_out = shared;
+    return KVSTORE_OK;
+}
+
 kvstore_status kv_index_file_is_current(const struct kv_io_file *directory,
                                         const struct kv_index_file *file,
                                         bool *is_current_out)

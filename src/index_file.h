@@ -79,6 +79,12 @@ enum kv_index_trust kv_index_file_open(const struct kv_io_file *directory,
                                        struct kv_index_file *file_out,
                                        struct kv_index *index_out);
 
+/* Maps an index that is open once more, to read it: for who goes on with it
+ * while the other mapping may go. */
+kvstore_status kv_index_file_share(const struct kv_index_file *file,
+                                   struct kv_index_file *file_out,
+                                   struct kv_index *index_out);
+
 /* Is it what store.index is now? */
 kvstore_status kv_index_file_is_current(const struct kv_io_file *directory,
                                         const struct kv_index_file *file,

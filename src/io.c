@@ -97,6 +97,19 @@ kvstore_status kv_io_open_directory(const char *path,
     return KVSTORE_OK;
 }
 
+kvstore_status kv_io_duplicate(const struct kv_io_file *file,
+                               struct kv_io_file *file_out)
+{
+    *file_out = KV_IO_FILE_NONE;
+    int fd = kv_io_table()->dup_high(file->fd);
+    if (fd < 0) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot open %s once more", file->name);
+    }
+    *file_out = (struct kv_io_file){.fd = fd, .name = file->name};
+    return KVSTORE_OK;
+}
+
 /* Makes one directory where there is none, and syncs the one above, also where
  * another process made it: that one may have been killed before its sync. A
  * directory above that may not be read cannot be synced. */

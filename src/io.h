@@ -116,6 +116,10 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
                           enum kv_io_open_mode mode,
                           struct kv_io_file *file_out);
 
+/* A second descriptor of an open file, which shares its locks. */
+kvstore_status kv_io_duplicate(const struct kv_io_file *file,
+                               struct kv_io_file *file_out);
+
 /* Takes -1 as nothing to close, and leaves -1. */
 void kv_io_close(struct kv_io_file *file);
 

@@ -217,6 +217,21 @@ void kv_keydir_find_release(struct kv_keydir_find *find)
 
 /* --- Checking --- */
 
+/* Does a slot of the key's hash lead to the item itself? No other key's slot
+ * does, so this needs no comparing. */
+static bool leads_here(const struct kv_index *index,
+                       const struct kv_keydir_key *key,
+                       const struct kv_fold_item *item)
+{
+    struct kv_index_probe probe = kv_index_probe_start(index, key->hash);
+    struct kv_index_entry entry;
+    bool leads_here = false;
+    while (!leads_here && kv_index_probe_next(index, &probe, &entry)) {
+        leads_here = entry.offset == item->pointer.offset;
+    }
+    return leads_here;
+}
+
 kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
                                 const struct kv_log *log,
                                 const struct kv_fold_item *item,
@@ -229,26 +244,15 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
     if (status != KVSTORE_OK) {
         return status;
     }
-    /* No other key's slot leads here, so this needs no comparing. */
-    struct kv_index_probe probe =
-        kv_index_probe_start(&keydir->index, key.hash);
-    struct kv_index_entry entry;
-    *offset_out = 0;
-    bool is_newest = false;
-    while (!is_newest && kv_index_probe_next(&keydir->index, &probe, &entry)) {
-        is_newest = entry.offset == item->pointer.offset;
-    }
-    if (!is_newest) {
+    *offset_out = item->pointer.offset;
+    if (!leads_here(&keydir->index, &key, item)) {
         struct kv_keydir_find find;
         kv_keydir_find_init(&find);
         status = kv_keydir_walk(
             &keydir->index, log, &key, kv_keydir_is_flagged(item), &find);
-        if (status == KVSTORE_OK && find.is_found) {
-            *offset_out = find.pointer.offset;
-        }
+        *offset_out =
+            status == KVSTORE_OK && find.is_found ? find.pointer.offset : 0;
         kv_keydir_find_release(&find);
-    } else {
-        *offset_out = item->pointer.offset;
     }
     kv_io_free(key.allocated);
     if (status == KVSTORE_OK && *offset_out < item->pointer.offset) {
@@ -257,6 +261,44 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
                             "the index does not belong to %s",
                             KV_LOG_NAME);
     }
+    return status;
+}
+
+static enum kv_keydir_lead judge_walk(const struct kv_keydir *keydir,
+                                      const struct kv_fold_item *item,
+                                      const struct kv_keydir_find *find)
+{
+    if (find->is_found) {
+        return find->pointer.offset > item->pointer.offset
+                   ? KV_KEYDIR_LEADS_ON
+                   : KV_KEYDIR_LEADS_ASTRAY;
+    }
+    uint64_t end = atomic_load(&keydir->index.header->end);
+    return find->doubt_offset < end ? KV_KEYDIR_LEADS_TO_ROT
+                                    : KV_KEYDIR_LEADS_ASTRAY;
+}
+
+kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
+                              const struct kv_log *log,
+                              const struct kv_fold_item *item,
+                              enum kv_keydir_lead *lead_out)
+{
+    assert(kv_keydir_is_indexed(item) && !kv_keydir_is_flagged(item));
+    struct kv_keydir_key key;
+    kvstore_status status =
+        kv_keydir_get_key(&keydir->index, item->command, &key);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    *lead_out = KV_KEYDIR_LEADS_HERE;
+    if (!leads_here(&keydir->index, &key, item)) {
+        struct kv_keydir_find find;
+        kv_keydir_find_init(&find);
+        status = kv_keydir_walk(&keydir->index, log, &key, false, &find);
+        *lead_out = judge_walk(keydir, item, &find);
+        kv_keydir_find_release(&find);
+    }
+    kv_io_free(key.allocated);
     return status;
 }
 

@@ -162,6 +162,21 @@ kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
                                 const struct kv_fold_item *item,
                                 uint64_t *offset_out);
 
+/* Where the index leads to for a record that the log holds. */
+enum kv_keydir_lead {
+    KV_KEYDIR_LEADS_HERE,   /* To this record: it is the newest. */
+    KV_KEYDIR_LEADS_ON,     /* To a later one of its key. */
+    KV_KEYDIR_LEADS_TO_ROT, /* Perhaps to a line that is damaged by now. */
+    KV_KEYDIR_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
+};
+
+/* Finds that out for a sound record that can be reached. Takes no lock, and
+ * holds beside writers. */
+kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
+                              const struct kv_log *log,
+                              const struct kv_fold_item *item,
+                              enum kv_keydir_lead *lead_out);
+
 /* Can the item's key be had through the library? Records of other programs may
  * have an empty or a longer one: kept, counted as live, in no slot. */
 bool kv_keydir_is_reachable(const struct kv_fold_item *item);

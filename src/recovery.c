@@ -118,10 +118,11 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
 
 /* --- Mending the end of the log --- */
 
-static kvstore_status copy_bytes(const struct kv_io_file *from,
-                                 uint64_t offset,
-                                 uint64_t end,
-                                 const struct kv_io_file *to)
+kvstore_status kv_recovery_copy(const struct kv_io_file *from,
+                                uint64_t offset,
+                                uint64_t end,
+                                const struct kv_io_file *to,
+                                uint64_t to_offset)
 {
     char *buffer = kv_io_allocate(COPY_SIZE);
     if (buffer == NULL) {
@@ -135,10 +136,11 @@ static kvstore_status copy_bytes(const struct kv_io_file *from,
         size_t part = 0;
         status = kv_io_read(from, offset + done, buffer, wanted, &part);
         if (status == KVSTORE_OK && part == 0) {
-            break;
+            status = kv_fail_at(
+                KVSTORE_IO, offset + done, "%s was cut short", KV_LOG_NAME);
         }
         if (status == KVSTORE_OK) {
-            status = kv_io_write(to, done, buffer, part);
+            status = kv_io_write(to, to_offset + done, buffer, part);
         }
         done += part;
     }
@@ -150,14 +152,13 @@ static kvstore_status copy_bytes(const struct kv_io_file *from,
  * -1, -2 and so on behind it. */
 static kvstore_status create_cut_file(const struct kv_io_file *directory,
                                       uint64_t offset,
-                                      char *name,
-                                      size_t name_size,
+                                      char name[KV_CUT_NAME_SIZE],
                                       struct kv_io_file *file_out)
 {
     kvstore_status status = KVSTORE_IO;
     for (int i = 0; i < CUT_NAMES_MAX; i++) {
         (void)snprintf(name,
-                       name_size,
+                       KV_CUT_NAME_SIZE,
                        i == 0 ? KV_LOG_NAME ".cut-%" PRIu64
                               : KV_LOG_NAME ".cut-%" PRIu64 "-%d",
                        offset,
@@ -171,24 +172,24 @@ static kvstore_status create_cut_file(const struct kv_io_file *directory,
     return status;
 }
 
-static kvstore_status save_cut(const struct kv_log *log,
-                               const struct kv_io_file *directory,
-                               uint64_t offset,
-                               uint64_t end)
+kvstore_status kv_recovery_save(const struct kv_log *log,
+                                const struct kv_io_file *directory,
+                                uint64_t offset,
+                                uint64_t end,
+                                char name[KV_CUT_NAME_SIZE])
 {
-    char name[64];
     struct kv_io_file file = KV_IO_FILE_NONE;
     struct kv_io_stat model;
     kvstore_status status = kv_io_stat(&log->file, &model);
     if (status == KVSTORE_OK) {
-        status = create_cut_file(directory, offset, name, sizeof name, &file);
+        status = create_cut_file(directory, offset, name, &file);
     }
     if (status != KVSTORE_OK) {
         return status;
     }
     status = kv_io_adopt(&file, &model);
     if (status == KVSTORE_OK) {
-        status = copy_bytes(&log->file, offset, end, &file);
+        status = kv_recovery_copy(&log->file, offset, end, &file, 0);
     }
     if (status == KVSTORE_OK) {
         status = kv_io_sync(&file);
@@ -248,7 +249,8 @@ static kvstore_status cut_tail(const struct kv_log *log,
     kvstore_status status =
         is_unfinished_line(log, offset, end, &is_unfinished);
     if (status == KVSTORE_OK && !is_unfinished) {
-        status = save_cut(log, directory, offset, end);
+        char name[KV_CUT_NAME_SIZE];
+        status = kv_recovery_save(log, directory, offset, end, name);
     }
     if (status == KVSTORE_OK) {
         status = kv_io_truncate(&log->file, offset);

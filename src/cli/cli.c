@@ -60,6 +60,64 @@ static const struct command commands[] = {
         .summary = "remove each KEY",
         .help = "A key that is missing is named, and the others are removed.\n",
     },
+    {
+        .name = "list",
+        .operands = "[PREFIX]",
+        .operands_min = 0,
+        .operands_max = 1,
+        .options = CLI_OPTION_JSON | CLI_OPTION_NULL,
+        .run = cli_command_list,
+        .summary = "print the keys, those that begin with PREFIX",
+        .help = "Prints one key a line, in the order of their bytes. On a\n"
+                "terminal, control characters and bytes that are no UTF-8\n"
+                "appear as \\xNN. With --json each line is a JSON string, or\n"
+                "{\"key64\":\"...\"} for a key that is no text.\n",
+    },
+    {
+        .name = "stats",
+        .operands = "",
+        .operands_min = 0,
+        .operands_max = 0,
+        .options = CLI_OPTION_JSON,
+        .run = cli_command_stats,
+        .summary = "print what the store holds, in numbers",
+        .help = "Also says whether a compaction is due, and why or why not.\n",
+    },
+    {
+        .name = "compact",
+        .operands = "",
+        .operands_min = 0,
+        .operands_max = 0,
+        .options = 0,
+        .run = cli_command_compact,
+        .summary = "drop what is stale from the log, now",
+        .help =
+            "Writers wait meanwhile. It may be interrupted at any moment.\n",
+    },
+    {
+        .name = "verify",
+        .operands = "",
+        .operands_min = 0,
+        .operands_max = 0,
+        .options = 0,
+        .run = cli_command_verify,
+        .summary = "check every line of the log, and the index",
+        .help = "Prints one line for each damaged place, with status 6, and\n"
+                "nothing where there is none. Changes nothing.\n",
+    },
+    {
+        .name = "repair",
+        .operands = "",
+        .operands_min = 0,
+        .operands_max = 0,
+        .options = 0,
+        .run = cli_command_repair,
+        .summary = "move damaged lines out of the log",
+        .help =
+            "Prints which bytes went to which file, store.log.cut-OFFSET.\n"
+            "A key whose newest line was damaged then has its older value,\n"
+            "or none. Does nothing where nothing is damaged.\n",
+    },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -90,7 +148,7 @@ static int print_help(void)
               "A persistent key-value store; its data is a log of JSON lines."
               "\n\nCommands:\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        cli_print("  %-4s%-14s%s\n",
+        cli_print("  %-8s%-13s%s\n",
                   commands[i].name,
                   commands[i].operands,
                   commands[i].summary);
@@ -105,8 +163,9 @@ static int print_help(void)
 
 static int print_command_help(const struct command *command)
 {
-    cli_print("usage: kvstore %s [OPTIONS] %s\n%s\nOptions:\n",
+    cli_print("usage: kvstore %s [OPTIONS]%s%s\n%s\nOptions:\n",
               command->name,
+              command->operands[0] == '\0' ? "" : " ",
               command->operands,
               command->help);
     cli_options_print(command->options | CLI_OPTIONS_GLOBAL);

@@ -23,4 +23,19 @@ cli_command_function cli_command_get;
 /* rm KEY...: removes the keys that are there. */
 cli_command_function cli_command_rm;
 
+/* list [PREFIX]: prints the keys, in order. */
+cli_command_function cli_command_list;
+
+/* stats: prints the counters of the store. */
+cli_command_function cli_command_stats;
+
+/* compact: writes the log anew without what is stale. */
+cli_command_function cli_command_compact;
+
+/* verify: checks the whole log and the index. */
+cli_command_function cli_command_verify;
+
+/* repair: moves what is damaged out of the log. */
+cli_command_function cli_command_repair;
+
 #endif

@@ -44,6 +44,17 @@ static const struct option_spec specs[] = {
         .help = "the bytes of the value alone, no newline",
     },
     {
+        .bit = CLI_OPTION_JSON,
+        .name = "json",
+        .help = "print JSON",
+    },
+    {
+        .bit = CLI_OPTION_NULL,
+        .letter = '0',
+        .name = "null",
+        .help = "end each key with a NUL byte, not a newline",
+    },
+    {
         .bit = CLI_OPTION_DATA_DIR,
         .letter = 'd',
         .name = "data-dir",
@@ -68,7 +79,7 @@ static const struct option_spec specs[] = {
         .bit = CLI_OPTION_QUIET,
         .letter = 'q',
         .name = "quiet",
-        .help = "no warnings, no word of missing keys",
+        .help = "no warnings, no word of missing keys, no progress",
     },
     {
         .bit = CLI_OPTION_HELP,
@@ -264,6 +275,12 @@ static bool apply(struct cli_options *options,
         return true;
     case CLI_OPTION_RAW:
         options->raw = true;
+        return true;
+    case CLI_OPTION_JSON:
+        options->json = true;
+        return true;
+    case CLI_OPTION_NULL:
+        options->null = true;
         return true;
     default:
         options->force = true;

@@ -19,7 +19,9 @@ enum {
     CLI_OPTION_HELP = 1 << 4,
     CLI_OPTION_VERSION = 1 << 5,
     CLI_OPTION_RAW = 1 << 6,
-    CLI_OPTION_FORCE = 1 << 7
+    CLI_OPTION_FORCE = 1 << 7,
+    CLI_OPTION_JSON = 1 << 8,
+    CLI_OPTION_NULL = 1 << 9
 };
 
 /* Those that stand before the command as well as behind it. */
@@ -39,6 +41,8 @@ struct cli_options {
     bool version;
     bool raw;
     bool force;
+    bool json;
+    bool null;
 };
 
 /* Takes the accepted options that stand behind argv[0], up to the first

@@ -218,6 +218,13 @@ void cli_print(const char *format, ...)
     va_end(arguments);
 }
 
+void cli_flush(void)
+{
+    if (!ferror(stdout) && fflush(stdout) != 0) {
+        tell_failed_output();
+    }
+}
+
 bool cli_print_bytes(const void *bytes, size_t size)
 {
     if (ferror(stdout)) {
@@ -230,14 +237,40 @@ bool cli_print_bytes(const void *bytes, size_t size)
     return true;
 }
 
-bool cli_print_visible(const void *bytes, size_t size)
+static bool print_escaped(const void *bytes, size_t size, enum escape_mode mode)
 {
     if (ferror(stdout)) {
         return false;
     }
-    if (!escape(stdout, bytes, size, ESCAPE_TEXT)) {
+    if (!escape(stdout, bytes, size, mode)) {
         tell_failed_output();
         return false;
+    }
+    return true;
+}
+
+bool cli_print_visible(const void *bytes, size_t size)
+{
+    return print_escaped(bytes, size, ESCAPE_TEXT);
+}
+
+bool cli_print_escaped(const void *bytes, size_t size)
+{
+    return print_escaped(bytes, size, ESCAPE_LINE);
+}
+
+bool cli_is_text(const void *bytes, size_t size)
+{
+    const unsigned char *text = bytes;
+    size_t at = 0;
+
+    while (at < size) {
+        uint32_t character = 0;
+        size_t length = read_character(text + at, size - at, &character);
+        if (length == 0 || character == 0) {
+            return false;
+        }
+        at += length;
     }
     return true;
 }

@@ -51,6 +51,9 @@ void cli_tell(const char *format, ...) CLI_PRINTF_LIKE;
  * once; cli_output_finish() makes it the exit status. */
 void cli_print(const char *format, ...) CLI_PRINTF_LIKE;
 
+/* Brings out what was printed, so that a message comes behind it. */
+void cli_flush(void);
+
 /* Prints a value on standard output: its bytes as they are. False: that failed
  * and was told. */
 bool cli_print_bytes(const void *bytes, size_t size);
@@ -59,6 +62,13 @@ bool cli_print_bytes(const void *bytes, size_t size);
  * change the direction of writing, and invalid UTF-8 appear as \xNN, byte by
  * byte. */
 bool cli_print_visible(const void *bytes, size_t size);
+
+/* The same for a place within a line, as messages have it: no newline either, and
+ * backslashes are doubled. */
+bool cli_print_escaped(const void *bytes, size_t size);
+
+/* Are the bytes UTF-8 without NUL, so that they can be a JSON string? */
+bool cli_is_text(const void *bytes, size_t size);
 
 /* The exit status that stands for a status of the library. */
 int cli_exit_status(kvstore_status status);

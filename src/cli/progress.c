@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A line on the terminal that says how far a long pass over the log is, how fast
- * it goes, and how long it will take. */
+/* Lines that say how far a long pass over the log is, how fast it goes, and how
+ * long it will take. */
 
 #include "progress.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,29 +27,75 @@ static int64_t now_ms(void)
 
 void cli_progress_init(struct cli_progress *progress, bool quiet)
 {
-    *progress =
-        (struct cli_progress){.is_wanted = !quiet && isatty(STDERR_FILENO) == 1,
-                              .begun_ms = now_ms()};
+    *progress = (struct cli_progress){.doing = "reading store.log",
+                                      .is_quiet = quiet,
+                                      .is_terminal = isatty(STDERR_FILENO) == 1,
+                                      .begun_ms = now_ms()};
 }
 
-static void show(const struct cli_progress *progress,
-                 uint64_t total,
-                 int64_t elapsed_ms)
+void cli_progress_begin(struct cli_progress *progress, const char *doing)
 {
-    char line[128];
-    uint64_t rate = progress->done / (uint64_t)elapsed_ms; /* kB a second. */
+    cli_progress_clear(progress);
+    progress->doing = doing;
+    progress->tells_tenths = !progress->is_terminal;
+    progress->begun_ms = now_ms();
+    progress->done = 0;
+    progress->tenths = 0;
+}
+
+static void describe(const struct cli_progress *progress,
+                     uint64_t total,
+                     int64_t now,
+                     char *line,
+                     size_t size)
+{
+    int64_t elapsed_ms = now - progress->begun_ms;
+    uint64_t rate = /* kB a second. */
+        progress->done / (uint64_t)(elapsed_ms > 0 ? elapsed_ms : 1);
     uint64_t left_ms = rate == 0 ? 0 : (total - progress->done) / rate;
 
     (void)snprintf(line,
-                   sizeof line,
-                   "kvstore: reading store.log: %3u %% of %" PRIu64
-                   " MB, %" PRIu64 " MB/s, %" PRIu64 " s left",
+                   size,
+                   "kvstore: %s: %3u %% of %" PRIu64 " MB, %" PRIu64
+                   " MB/s, %" PRIu64 " s left",
+                   progress->doing,
                    (unsigned)(100.0 * (double)progress->done / (double)total),
                    total / 1000000,
                    rate / 1000,
                    (left_ms + 999) / 1000);
+}
+
+static void show_on_terminal(struct cli_progress *progress,
+                             uint64_t total,
+                             int64_t now)
+{
+    char line[128];
+
+    if (now - progress->begun_ms < SHOWN_AFTER_MS ||
+        now - progress->shown_ms < SHOWN_EVERY_MS) {
+        return;
+    }
+    describe(progress, total, now, line, sizeof line);
     (void)fprintf(stderr, "\r%-*s", LINE_WIDTH, line);
     (void)fflush(stderr);
+    progress->is_shown = true;
+    progress->shown_ms = now;
+}
+
+/* The last tenth is not told: the command ends then. */
+static void show_tenth(struct cli_progress *progress,
+                       uint64_t total,
+                       int64_t now)
+{
+    char line[128];
+    unsigned tenths = (unsigned)(10.0 * (double)progress->done / (double)total);
+
+    if (tenths <= progress->tenths || tenths >= 10) {
+        return;
+    }
+    describe(progress, total, now, line, sizeof line);
+    (void)fprintf(stderr, "%s\n", line);
+    progress->tenths = tenths;
 }
 
 void cli_progress_tell(void *context, uint64_t done, uint64_t total)
@@ -58,15 +105,17 @@ void cli_progress_tell(void *context, uint64_t done, uint64_t total)
 
     if (done < progress->done) {
         progress->begun_ms = now;
+        progress->tenths = 0;
     }
     progress->done = done;
-    if (!progress->is_wanted || now - progress->begun_ms < SHOWN_AFTER_MS ||
-        now - progress->shown_ms < SHOWN_EVERY_MS || done > total) {
+    if (progress->is_quiet || done > total || total == 0) {
         return;
     }
-    show(progress, total, now - progress->begun_ms);
-    progress->is_shown = true;
-    progress->shown_ms = now;
+    if (progress->is_terminal) {
+        show_on_terminal(progress, total, now);
+    } else if (progress->tells_tenths) {
+        show_tenth(progress, total, now);
+    }
 }
 
 void cli_progress_clear(struct cli_progress *progress)

@@ -85,6 +85,31 @@ void cli_store_close(const struct cli_options *options, kvstore *store)
     kvstore_close(store);
 }
 
+void cli_store_close_told(kvstore *store)
+{
+    cli_progress_clear(&progress);
+    kvstore_close(store);
+}
+
+void cli_store_begin(const char *doing)
+{
+    cli_progress_begin(&progress, doing);
+}
+
+void cli_store_end(void)
+{
+    cli_progress_clear(&progress);
+}
+
+int cli_store_call_failed(const struct cli_options *options,
+                          const char *verb,
+                          kvstore_status status)
+{
+    cli_progress_clear(&progress);
+    cli_tell("cannot %s '%s': %s", verb, options->data_dir, cli_reason(status));
+    return cli_exit_status(status);
+}
+
 int cli_store_failed(const struct cli_options *options,
                      const char *verb,
                      const char *key,

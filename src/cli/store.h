@@ -27,6 +27,23 @@ int cli_store_open(const struct cli_options *options,
  * by what the command did. */
 void cli_store_close(const struct cli_options *options, kvstore *store);
 
+/* The same for a command that has told of all damage itself. */
+void cli_store_close_told(kvstore *store);
+
+/* What follows goes through the whole store, and its progress is shown: on a
+ * terminal as it goes, elsewhere one line for each tenth. doing is what the
+ * lines call it, such as "compacting"; it stays. */
+void cli_store_begin(const char *doing);
+
+/* The end of that, before anything is printed. */
+void cli_store_end(void);
+
+/* Tells that a call about the whole store failed, such as "cannot compact
+ * './data': reason", and returns the exit status. */
+int cli_store_call_failed(const struct cli_options *options,
+                          const char *verb,
+                          kvstore_status status);
+
 /* Tells that a call about a key failed, such as "cannot get 'user' in './data':
  * reason", and returns the exit status. */
 int cli_store_failed(const struct cli_options *options,

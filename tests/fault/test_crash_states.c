@@ -48,6 +48,23 @@ static const char torn_end[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
 static const char unterminated[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
                                    "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}";
 
+/* Two damaged lines between sound ones, the second of which tells a key. */
+#define DAMAGED_PART \
+    "what is this\n" \
+    "{\"Set\":{\"key\":\"d\",\"val\":\"x\",\"sum\":\"00000000\"}}\n"
+static const char damaged[] =
+    "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n" DAMAGED_PART
+    "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}\n";
+
+/* Bytes of a log that may be moved, and not dropped; or NULL. */
+static const char *kept_of(const char *log)
+{
+    if (log == torn_lines) {
+        return torn_part;
+    }
+    return log == damaged ? DAMAGED_PART : NULL;
+}
+
 /* --- Workloads --- */
 
 struct actors {
@@ -98,7 +115,7 @@ static void see(struct actors *actors)
 }
 
 /* One operation: s and l set a key to a short or a long value, b another key,
- * r removes the first; c compacts, o opens anew, y syncs, g reads with a handle of its own; S, L and C are by a
+ * r removes the first; c compacts, p repairs, o opens anew, y syncs, g reads with a handle of its own; S, L and C are by a
  * second handle, as another process would. */
 static void act(struct actors *actors, char operation, size_t place)
 {
@@ -127,6 +144,12 @@ static void act(struct actors *actors, char operation, size_t place)
         store = get_store(actors, operation == 'C');
         if (store != NULL) {
             (void)kvstore_compact(store);
+        }
+        break;
+    case 'p':
+        store = get_store(actors, 0);
+        if (store != NULL) {
+            (void)kvstore_repair(store, NULL, NULL);
         }
         break;
     case 'o':
@@ -191,7 +214,7 @@ static void explore(const char *log,
     struct crash_trace *trace = crash_trace_begin(log);
     expect_base(trace);
     size_t first = trace->event_count;
-    trace->kept = log == torn_lines ? torn_part : NULL;
+    trace->kept = kept_of(log);
     run_script(trace, script, options);
     crash_trace_end(trace);
     uint64_t before = result->violations;
@@ -300,6 +323,19 @@ static void mending_survives_power_cuts(void **state)
     assert_sound(&result);
 }
 
+/* The damaged bytes are in the log or beside it at any moment. */
+static void repair_survives_power_cuts(void **state)
+{
+    (void)state;
+    struct crash_result result = {0};
+
+    explore_all(damaged, "slrcp", length() - 1, &defaults, &result);
+
+    tell("repairs", &result);
+    assert_true(result.states > 0);
+    assert_int_equal(result.violations, 0);
+}
+
 static void exclusive_handle_survives_power_cuts(void **state)
 {
     (void)state;
@@ -380,7 +416,7 @@ static bool explore_mishap(const char *log,
     trace->dies_at = mishap.dies_at;
     trace->fails_sync_at = mishap.fails_sync_at;
     trace->fails_write_at = mishap.fails_write_at;
-    trace->kept = log == torn_lines ? torn_part : NULL;
+    trace->kept = kept_of(log);
     run_script(trace, script, &defaults);
     bool has_happened = trace->is_dead || trace->has_failed;
     crash_trace_revive(trace);
@@ -432,7 +468,9 @@ static void death_and_power_cut_lose_nothing(void **state)
                  {torn_tail, "l"},
                  {torn_lines, "s"},
                  {torn_end, "s"},
-                 {unterminated, "s"}};
+                 {unterminated, "s"},
+                 {damaged, "p"},
+                 {damaged, "sps"}};
     struct crash_result result = {.may_be_damaged = true};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -497,6 +535,7 @@ static void assert_found_out(const char *log, const char *script, unsigned lies)
     expect_base(trace);
     size_t first = trace->event_count;
     trace->lies = lies;
+    trace->kept = kept_of(log);
     run_script(trace, script, &defaults);
     crash_trace_end(trace);
     crash_states_explore(trace, first, true, &result);
@@ -524,6 +563,7 @@ static void missing_sync_of_the_new_log_is_found_out(void **state)
 {
     (void)state;
     assert_found_out(two_keys, "c", CRASH_LIE_FSYNC_FILE);
+    assert_found_out(damaged, "p", CRASH_LIE_FSYNC_FILE);
 }
 
 static int forget(void **state)
@@ -550,6 +590,7 @@ int main(void)
         CRASH_TEST(acknowledged_writes_survive_power_cuts),
         CRASH_TEST(new_store_survives_power_cuts),
         CRASH_TEST(mending_survives_power_cuts),
+        CRASH_TEST(repair_survives_power_cuts),
         CRASH_TEST(exclusive_handle_survives_power_cuts),
         CRASH_TEST(compaction_that_is_due_survives_power_cuts),
         CRASH_TEST(sync_is_a_barrier),

@@ -105,6 +105,9 @@ static void damaged(struct trial *trial)
     trial_expect(trial, "b", "2");
 }
 
+/* Up to the first damage. */
+#define REPAIR_KEPT (sizeof "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n" - 1)
+
 static void of_a_batch(struct trial *trial)
 {
     trial_log(trial,
@@ -229,6 +232,50 @@ static void compact(struct trial *trial)
     trial_set(trial, "a", "new");
 }
 
+static void list(struct trial *trial)
+{
+    (void)trial_open(trial, NULL);
+    trial_arm(trial);
+    trial_list(trial);
+    trial_set(trial, "c", "new");
+    trial_list(trial);
+}
+
+static void verify(struct trial *trial)
+{
+    (void)trial_open(trial, NULL);
+    trial_arm(trial);
+    trial_verify(trial, false);
+}
+
+static void verify_damage(struct trial *trial)
+{
+    (void)trial_open(trial, NULL);
+    trial_arm(trial);
+    trial_verify(trial, true);
+}
+
+static void inspect_privately(struct trial *trial)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.read_only = true;
+    trial_arm(trial);
+    (void)trial_open(trial, &options);
+    trial_list(trial);
+    trial_verify(trial, false);
+    trial_close(trial);
+}
+
+static void repair(struct trial *trial)
+{
+    (void)trial_open(trial, NULL);
+    trial_arm(trial);
+    trial_repair(trial);
+    trial_get(trial, "b");
+    trial_set(trial, "a", "new");
+    trial_list(trial);
+}
+
 static void set_that_makes_compaction_due(struct trial *trial)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
@@ -338,6 +385,18 @@ static const struct trial_workload workloads[] = {
     {"compact long values", some_long_values, compact, 0, false},
     {"compact damage", damaged, compact, 0, false},
     {"compact a batch", of_a_batch, compact, 0, false},
+    {"list", some_keys, list, SIZE_MAX, false},
+    {"list foreign lines", foreign, list, SIZE_MAX, false},
+    {"verify", some_keys, verify, SIZE_MAX, false},
+    {"verify foreign lines", foreign, verify, SIZE_MAX, false},
+    {"verify damage", damaged, verify_damage, SIZE_MAX, false},
+    {"list and verify, read-only",
+     some_keys,
+     inspect_privately,
+     SIZE_MAX,
+     false},
+    {"repair", damaged, repair, REPAIR_KEPT, true},
+    {"repair a sound log", some_keys, repair, SIZE_MAX, false},
     {"compaction due", some_keys, set_that_makes_compaction_due, 0, false},
     {"torn tail", torn_tail, open_and_set, TORN_KEPT, false},
     {"torn tail, reads", torn_tail, open_get_and_set, TORN_KEPT, false},

@@ -55,6 +55,11 @@ static void tear_lines(struct kill_trial *trial)
                       "{\"Set\":{\"key\"");
 }
 
+static void leave_damage(struct kill_trial *trial)
+{
+    kill_trial_append(trial, "what is this\n{\"Remove\":{\"key\":\"gone\"}}\n");
+}
+
 /* What a writer leaves that died behind its write. */
 static void leave_line(struct kill_trial *trial)
 {
@@ -131,6 +136,12 @@ static void compact(struct kill_child *child)
 {
     kill_child_open(child, NULL);
     kill_child_must(kvstore_compact(child->store));
+}
+
+static void repair(struct kill_child *child)
+{
+    kill_child_open(child, NULL);
+    kill_child_must(kvstore_repair(child->store, NULL, NULL));
 }
 
 /* The write is refused; the store is poisoned. */
@@ -295,6 +306,23 @@ static const struct kill_operation compactions[] = {
 static void death_in_a_compaction_loses_nothing(void **state)
 {
     check_operations(state, compactions, COUNT(compactions), false);
+}
+
+/* --- Repair --- */
+
+static const struct kill_operation repairs[] = {
+    {.name = "repair",
+     .disturb = leave_damage,
+     .run = repair,
+     .renames = 2,
+     .leaves_cuts = true,
+     .may_be_damaged = true},
+    {.name = "repair of a sound log", .run = repair},
+};
+
+static void death_in_a_repair_loses_nothing(void **state)
+{
+    check_operations(state, repairs, COUNT(repairs), false);
 }
 
 /* --- Rebuilding --- */
@@ -673,6 +701,7 @@ int main(void)
         KILL_TEST(death_in_a_write_loses_nothing),
         KILL_TEST(death_in_growth_loses_nothing),
         KILL_TEST(death_in_a_compaction_loses_nothing),
+        KILL_TEST(death_in_a_repair_loses_nothing),
         KILL_TEST(death_in_a_rebuild_loses_nothing),
         KILL_TEST(death_in_mending_loses_nothing),
         KILL_TEST(death_in_creation_leaves_a_store_or_none),

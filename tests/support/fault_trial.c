@@ -265,6 +265,100 @@ void trial_compact(struct trial *trial)
     }
 }
 
+struct listed {
+    struct trial *trial;
+    char earlier[16];
+    bool is_listed[TRIAL_KEYS_MAX];
+};
+
+static bool see_listed(void *context, const void *key, size_t key_size)
+{
+    struct listed *listed = context;
+    struct trial *trial = listed->trial;
+    char text[sizeof listed->earlier] = {0};
+    memcpy(text, key, key_size < sizeof text ? key_size : sizeof text - 1);
+    if (strcmp(listed->earlier, text) >= 0) {
+        trial_complain(trial, "'%s' is listed out of order", text);
+    }
+    memcpy(listed->earlier, text, sizeof text);
+    for (size_t i = 0; i < trial->key_count; i++) {
+        listed->is_listed[i] |= strcmp(trial->keys[i].key, text) == 0;
+    }
+    return true;
+}
+
+static bool may_be(const struct trial_key *key, bool is_there)
+{
+    for (size_t i = 0; i < key->value_count; i++) {
+        if ((key->values[i] != NULL) == is_there) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The keys that hold a value are listed, and no others. */
+void trial_list(struct trial *trial)
+{
+    struct listed listed = {.trial = trial};
+    if (trial->store == NULL) {
+        return;
+    }
+    struct before before = begin_call();
+    kvstore_status status =
+        kvstore_list(trial->store, NULL, 0, see_listed, &listed);
+    if (!end_call(trial, "get (list)", before, status)) {
+        if (listed.earlier[0] != '\0') {
+            trial_complain(trial, "a list that failed told of a key");
+        }
+        return;
+    }
+    for (size_t i = 0; i < trial->key_count; i++) {
+        if (!may_be(&trial->keys[i], listed.is_listed[i])) {
+            trial_complain(trial,
+                           "'%s' is %slisted",
+                           trial->keys[i].key,
+                           listed.is_listed[i] ? "" : "not ");
+        }
+    }
+}
+
+/* Damage is an answer, too, and told in the right place. */
+void trial_verify(struct trial *trial, bool is_damaged)
+{
+    if (trial->store == NULL) {
+        return;
+    }
+    struct before before = begin_call();
+    kvstore_status status = kvstore_verify(trial->store, NULL, NULL);
+    bool is_answer =
+        status == KVSTORE_OK ||
+        (status == KVSTORE_CORRUPT && kvstore_last_error()->system_errno == 0);
+    if (is_answer && (status == KVSTORE_CORRUPT) != is_damaged) {
+        trial_complain(
+            trial, "verify says %d: %s", status, kvstore_last_error()->message);
+    }
+    (void)end_call(
+        trial, "get (verify)", before, is_answer ? KVSTORE_OK : status);
+}
+
+void trial_repair(struct trial *trial)
+{
+    if (trial->store == NULL) {
+        return;
+    }
+    struct before before = begin_call();
+    kvstore_status status = kvstore_repair(trial->store, NULL, NULL);
+    if (end_call(trial, "repair", before, status)) {
+        kvstore_stats stats;
+        trial->is_sync_lost = false;
+        if (kvstore_get_stats(trial->store, &stats) == KVSTORE_OK &&
+            stats.damaged_records > 0) {
+            trial_complain(trial, "damage is left");
+        }
+    }
+}
+
 void trial_sync(struct trial *trial)
 {
     if (trial->store != NULL) {

@@ -73,6 +73,9 @@ void trial_get(struct trial *trial, const char *key);
 void trial_get_into(struct trial *trial, const char *key);
 void trial_compact(struct trial *trial);
 void trial_sync(struct trial *trial);
+void trial_list(struct trial *trial);
+void trial_verify(struct trial *trial, bool is_damaged);
+void trial_repair(struct trial *trial);
 void trial_stats(struct trial *trial);
 void trial_close(struct trial *trial);
 

@@ -53,6 +53,7 @@ struct kill_operation {
     uint64_t renames;     /* As many at least, or the case is not met. */
     bool is_absent;       /* There is no store to begin with. */
     bool leaves_cuts;     /* store.log.cut-* may stay behind. */
+    bool may_be_damaged;  /* There is a damaged line, or is no more. */
     bool is_prompt;       /* Nobody waits for anything afterwards. */
     bool is_unsigned;     /* Nobody can be told who is at it. */
     bool may_refuse;      /* Writes may be refused until a compaction. */

@@ -88,6 +88,7 @@ static kvstore_status run(const struct store_dir *dir,
     kvstore_status status = kv_compaction_write(&dir->directory,
                                                 &old->log,
                                                 &old->keydir,
+                                                NULL,
                                                 &new_out->log,
                                                 &new_out->keydir);
     if (status != KVSTORE_OK) {
@@ -449,10 +450,13 @@ static void given_up_log_and_index_leave_no_files(void **state)
     struct pair pair = make_small_pair(dir);
     struct pair new;
     pair.keydir.directory = &dir->directory;
-    assert_int_equal(
-        kv_compaction_write(
-            &dir->directory, &pair.log, &pair.keydir, &new.log, &new.keydir),
-        KVSTORE_OK);
+    assert_int_equal(kv_compaction_write(&dir->directory,
+                                         &pair.log,
+                                         &pair.keydir,
+                                         NULL,
+                                         &new.log,
+                                         &new.keydir),
+                     KVSTORE_OK);
     char name[sizeof new.keydir.memory.temporary_name];
     memcpy(name, new.keydir.memory.temporary_name, sizeof name);
     assert_true(store_dir_has(dir, name));

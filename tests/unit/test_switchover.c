@@ -228,6 +228,7 @@ static void prepare_compaction(struct scene *scene)
     assert_int_equal(kv_compaction_write(&scene->dir->directory,
                                          &scene->old_log,
                                          &scene->old_keydir,
+                                         NULL,
                                          &scene->log,
                                          &scene->keydir),
                      KVSTORE_OK);
@@ -491,6 +492,7 @@ static void compaction_in_private_memory_leaves_no_index(void **state)
     assert_int_equal(kv_compaction_write(&scene->dir->directory,
                                          &scene->old_log,
                                          &live,
+                                         NULL,
                                          &scene->log,
                                          &scene->keydir),
                      KVSTORE_OK);

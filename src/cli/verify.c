@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+
+/* kvstore verify: checks the whole log and the index, and prints one line for
+ * each damaged place. */
+
+#include "commands.h"
+#include "output.h"
+#include "store.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tally {
+    uint64_t places;
+    bool has_index_damage;
+};
+
+static const char *kind_in_words(int kind)
+{
+    switch (kind) {
+    case KVSTORE_DAMAGE_LINE:
+        return "no record";
+    case KVSTORE_DAMAGE_SUM:
+        return "the sum does not fit";
+    case KVSTORE_DAMAGE_BATCH:
+        return "of a batch that is not whole";
+    case KVSTORE_DAMAGE_INDEX:
+        return "sound, and store.index does not lead there";
+    default:
+        return "damaged";
+    }
+}
+
+static bool print_place(void *context, const kvstore_damage *damage)
+{
+    struct tally *tally = context;
+    bool is_of_index = damage->kind == KVSTORE_DAMAGE_INDEX ||
+                       damage->kind == KVSTORE_DAMAGE_COUNTS;
+
+    cli_store_end(); /* The line of the progress. */
+    tally->places++;
+    tally->has_index_damage = tally->has_index_damage || is_of_index;
+    if (damage->kind == KVSTORE_DAMAGE_COUNTS) {
+        cli_print("store.index: its counters are not those of store.log\n");
+        return true;
+    }
+    cli_print("store.log: %" PRIu64 " bytes at offset %" PRIu64 ": %s",
+              damage->length,
+              damage->offset,
+              kind_in_words(damage->kind));
+    bool printed = true;
+    if (damage->key != NULL) {
+        cli_print(", key ");
+        printed = cli_print_escaped(damage->key, damage->key_size);
+    }
+    return printed && cli_print_bytes("\n", 1);
+}
+
+int cli_command_verify(const struct cli_options *options,
+                       int count,
+                       char **operands)
+{
+    struct tally tally = {0};
+    kvstore *store = NULL;
+
+    (void)count;
+    (void)operands;
+    int result = cli_store_open(options, CLI_READ, &store);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    cli_store_begin("verifying");
+    kvstore_status status = kvstore_verify(store, print_place, &tally);
+    cli_store_end();
+    cli_flush();
+    if (status == KVSTORE_CORRUPT && tally.places > 0) {
+        cli_tell("'%s' is damaged in %ju %s",
+                 options->data_dir,
+                 (uintmax_t)tally.places,
+                 tally.places == 1 ? "place" : "places");
+        result = cli_exit_status(status);
+    } else if (status != KVSTORE_OK) {
+        result = cli_store_call_failed(options, "verify", status);
+    }
+    if (tally.has_index_damage) {
+        cli_tell("store.index is a cache: delete it, and it is built anew");
+    }
+    cli_store_close_told(store);
+    return result;
+}
