@@ -191,36 +191,50 @@ static bool find_mapped(const struct kv_log *log,
         line, 0, count < most ? (size_t)count : most, most <= count);
 }
 
+/* Reads on behind the bytes that were read so far, in a buffer with room for
+ * more. is_done_out: the line's end is among them, or there is no line. */
+static kvstore_status read_more(const struct kv_log *log,
+                                uint64_t offset,
+                                size_t room,
+                                size_t most,
+                                struct kv_log_line *line,
+                                bool *is_done_out)
+{
+    size_t used = line->size;
+    size_t part = 0;
+    char *buffer =
+        line->allocated != NULL ? line->allocated : line->inline_bytes;
+    kvstore_status status =
+        kv_io_read_some(&log->file, offset + used, buffer + used, room, &part);
+    *is_done_out = status != KVSTORE_OK || used + part == 0;
+    if (*is_done_out) {
+        return status;
+    }
+    bool is_all = part == 0 || used + part == most;
+    line->size = used + part;
+    *is_done_out = find_line_end(line, used, used + part, is_all);
+    return KVSTORE_OK;
+}
+
 static kvstore_status read_line(const struct kv_log *log,
                                 uint64_t offset,
                                 size_t most,
                                 struct kv_log_line *line)
 {
-    char *buffer = line->inline_bytes;
     size_t capacity = sizeof line->inline_bytes;
-    size_t used = 0;
-    line->bytes = buffer;
-    for (;;) {
-        size_t room = most < capacity ? most - used : capacity - used;
-        size_t part = 0;
-        kvstore_status status = kv_io_read_some(
-            &log->file, offset + used, buffer + used, room, &part);
-        if (status != KVSTORE_OK || used + part == 0) {
-            return status;
+    bool is_done = false;
+    kvstore_status status = KVSTORE_OK;
+    line->bytes = line->inline_bytes; /* Not in the map. */
+    while (status == KVSTORE_OK && !is_done) {
+        if (line->size == capacity) {
+            status = grow_line(line, line->size, most, &capacity);
         }
-        bool is_all = part == 0 || used + part == most;
-        if (find_line_end(line, used, used + part, is_all)) {
-            return KVSTORE_OK;
-        }
-        used += part;
-        if (used == capacity) {
-            status = grow_line(line, used, most, &capacity);
-            if (status != KVSTORE_OK) {
-                return status;
-            }
-            buffer = line->allocated;
+        if (status == KVSTORE_OK) {
+            size_t room = (most < capacity ? most : capacity) - line->size;
+            status = read_more(log, offset, room, most, line, &is_done);
         }
     }
+    return status;
 }
 
 kvstore_status kv_log_read_line(const struct kv_log *log,

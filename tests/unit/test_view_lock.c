@@ -72,21 +72,30 @@ static void *read_together(void *argument)
     return NULL;
 }
 
+static void write_guarded(struct scene *scene)
+{
+    kv_view_lock_write(&scene->lock);
+    scene->guarded[0]++;
+    scene->guarded[1]++;
+    kv_view_lock_end_write(&scene->lock);
+}
+
+static void read_guarded(struct scene *scene)
+{
+    kv_view_lock_read(&scene->lock);
+    bool is_fault = scene->guarded[0] != scene->guarded[1];
+    kv_view_lock_end_read(&scene->lock);
+    atomic_fetch_add(&scene->faults, is_fault ? 1 : 0);
+}
+
 static void *use(void *argument)
 {
     struct scene *scene = argument;
     for (int i = 0; i < ROUNDS; i++) {
         if (i % 100 == 0) {
-            kv_view_lock_write(&scene->lock);
-            scene->guarded[0]++;
-            scene->guarded[1]++;
-            kv_view_lock_end_write(&scene->lock);
+            write_guarded(scene);
         } else {
-            kv_view_lock_read(&scene->lock);
-            if (scene->guarded[0] != scene->guarded[1]) {
-                atomic_fetch_add(&scene->faults, 1);
-            }
-            kv_view_lock_end_read(&scene->lock);
+            read_guarded(scene);
         }
     }
     return NULL;
