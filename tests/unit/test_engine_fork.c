@@ -144,7 +144,7 @@ static void *set_all_the_time(void *argument)
     int number = *(int *)argument;
     char key[32];
     for (int i = 0; !atomic_load(&shared.must_stop); i++) {
-        (void)snprintf(key, sizeof key, "key-%d-%d", number, i % 1000);
+        (void)snprintf(key, sizeof key, "key-%d-%d", number, i % 20);
         bool is_good = try_set(shared.store, key, key) == KVSTORE_OK &&
                        try_get(shared.store, key) == KVSTORE_OK;
         atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
