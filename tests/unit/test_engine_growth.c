@@ -93,8 +93,8 @@ static void index_of_a_stale_log_fits_its_keys(void **state)
     kvstore_close(store);
 }
 
-/* The thread sanitizer keeps books on the memory that a process shares, too. */
-#ifdef __SANITIZE_THREAD__
+/* Sanitizers keep books on the memory that a process has, and need more. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define IS_MEMORY_WATCHED true
 #else
 #define IS_MEMORY_WATCHED false
