@@ -77,11 +77,15 @@ enum {
 
 /** Who runs a compaction that is due: kvstore_options.compaction. */
 enum {
-    /** The default: the library sees to it. In this version the call that
-     *  made it due runs it, as with KVSTORE_COMPACT_INLINE. */
+    /** The default: a thread of the library, which takes no signals, tells no
+     *  progress and ends with the compaction. For programs that keep a store
+     *  open: kvstore_close() gives a long compaction up. */
     KVSTORE_COMPACT_BACKGROUND = 0,
-    KVSTORE_COMPACT_INLINE = 1, /**< The call that made it due. */
-    KVSTORE_COMPACT_MANUAL = 2  /**< Nobody but kvstore_compact(). */
+    /** The call that made it due, when its own record has been written. For
+     *  programs that open a store, write a little and close it. */
+    KVSTORE_COMPACT_INLINE = 1,
+    /** Nobody but kvstore_compact() and kvstore_compact_if_due(). */
+    KVSTORE_COMPACT_MANUAL = 2
 };
 
 /** An open store. */
@@ -269,8 +273,10 @@ kvstore_status kvstore_open(const char *dir,
  * Closes a store and frees its handle.
  *
  * Writes nothing: what was acknowledged needs no close, and with
- * KVSTORE_SYNC_NONE only kvstore_sync() brings it to the disk. In a child of
- * fork() it touches nothing of the parent's.
+ * KVSTORE_SYNC_NONE only kvstore_sync() brings it to the disk. A compaction in
+ * the background is finished first if less than 64 MiB of the log are left to
+ * be read, else given up: the log is as it was. In a child of fork() it touches
+ * nothing of the parent's.
  *
  * @param store  An open store; NULL does nothing. Invalid afterwards.
  *
@@ -284,9 +290,10 @@ void kvstore_close(kvstore *store);
  * Costs one appended line, and with KVSTORE_SYNC_ALWAYS one fdatasync. Now and
  * then a new key makes the index grow into a file of twice the size; where
  * there is no room for that, the call fails with ENOSPC before it writes. Where
- * the call makes a compaction due and the handle's options let it, that runs
- * before the call returns; whether it succeeds does not change this call's
- * status.
+ * the call makes a compaction due, that begins as kvstore_options.compaction
+ * says; whether it succeeds does not change this call's status. If a writer is
+ * faster than a compaction that runs beside it, each of its calls waits a
+ * millisecond until the compaction is ahead again.
  *
  * @param store       Open store.
  * @param key         Any bytes; borrowed until the call returns.
@@ -416,8 +423,11 @@ void kvstore_free(void *value);
  * the old one.
  *
  * Costs one pass over the log and needs room for the live bytes a second time.
- * In this version writers wait meanwhile; readers do not. Damaged lines are
- * carried along byte for byte, and while there are any, so are removes.
+ * Others read and write meanwhile: what they write is copied in rounds, and only
+ * the last one, of a mebibyte at most, keeps writers waiting. (If they are
+ * faster than all rounds, they wait for the rest. Where the index is in private
+ * memory, writers of this handle wait for all of it.) Damaged lines are carried
+ * along byte for byte, and while there are any, so are removes.
  *
  * @param store  Open store.
  *
@@ -438,9 +448,25 @@ void kvstore_free(void *value);
  * @retval KVSTORE_UNSUPPORTED        The store holds records of a newer
  *                                    version; the log is as it was.
  *
- * Threads: any number at a time; they take turns.
+ * Threads: any number at a time; they take turns, and wait for a compaction in
+ * the background, up to the timeout.
  */
 kvstore_status kvstore_compact(kvstore *store);
+
+/**
+ * Compacts the log if that is due: for handles with KVSTORE_COMPACT_MANUAL, at a
+ * moment that suits the program.
+ *
+ * After a compaction of anybody's has failed, none is due before as many bytes
+ * more as the threshold says are stale.
+ *
+ * @param store  Open store.
+ *
+ * @retval KVSTORE_OK  It was not due, or the log is compact.
+ *
+ * All other statuses, and threads: as kvstore_compact().
+ */
+kvstore_status kvstore_compact_if_due(kvstore *store);
 
 /**
  * Brings everything that this handle has acknowledged so far to the disk.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Rewrites the live records of a log into a new one and puts it in the old
- * one's place. */
+/* Rewrites the live records of a log into a new one, beside writers, and puts
+ * it in the old one's place. */
 
 #ifndef KV_COMPACTION_H
 #define KV_COMPACTION_H
@@ -12,7 +12,9 @@
 #include "kvstore.h"
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Is a compaction due? */
@@ -21,20 +23,60 @@ bool kv_compaction_is_due(const struct kv_index_counts *counts,
                           uint64_t threshold_bytes,
                           uint32_t threshold_percent);
 
-/* Writes what is live, as far as the keydir has the log, to a new log in
- * store.log.compact, which is on the disk on KVSTORE_OK, and builds its keydir,
- * in the same kind of memory. Neither has its name yet. Only under the writers'
- * lock, with the log's end settled; the totals are those of the new log, with
- * one compaction more.
+/* A compaction under way. */
+struct kv_compaction {
+    /* Set by the caller, all of it borrowed up to kv_compaction_release(): */
+    const struct kv_io_file *directory;
+    const struct kv_log *log;       /* The old one. */
+    const struct kv_keydir *keydir; /* Its index, whole up to totals.applied,
+                                       and further or not from then on. */
+    const struct kv_progress *progress; /* Of the copy; may be NULL. */
+    const atomic_bool *is_given_up;     /* Somebody cannot wait; may be NULL. */
+
+    /* What comes of it, not in its place yet. Whoever puts it there sets both
+     * to none here. */
+    struct kv_log new_log;
+    struct kv_keydir new_keydir;
+
+    /* How far it is: */
+    uint64_t copied;     /* The old log up to here is in the new one. */
+    bool follows_damage; /* What ends there is a damaged line. */
+    bool keeps_removes;  /* There is damage. */
+    uint64_t written;    /* Bytes of the new log that are in the file, */
+    uint64_t synced;     /* and on the disk. */
+    char *buffer;        /* Bytes of it that are not in the file yet. */
+    size_t buffered;
+};
+
+/* The rest is none or zero when it begins. Claims store.log.compact, under the
+ * writers' lock, with the log's end settled. KVSTORE_BUSY: another compaction
+ * runs. After a failure, too, the caller releases it. */
+kvstore_status kv_compaction_begin(struct kv_compaction *compaction);
+
+/* Copies what is live of the old log as far as the keydir had it at the
+ * beginning, and builds the new keydir, in the same kind of memory. Takes no
+ * lock: what is written meanwhile lies behind.
  * KVSTORE_CORRUPT: the keydir does not belong to the log. Build it anew.
- * KVSTORE_BUSY:    another compaction runs.
- * On a failure nothing is left but the old log. */
-kvstore_status kv_compaction_write(const struct kv_io_file *directory,
-                                   const struct kv_log *log,
-                                   const struct kv_keydir *keydir,
-                                   const struct kv_progress *progress,
-                                   struct kv_log *log_out,
-                                   struct kv_keydir *keydir_out);
+ * KVSTORE_BUSY:    given up. */
+kvstore_status kv_compaction_copy(struct kv_compaction *compaction);
+
+/* Copies all records that the old log has gained up to an offset, Sets and
+ * Removes, and applies them. They are published. Statuses as above. */
+kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
+                                    uint64_t end);
+
+/* Brings the new log to the disk, as far as it is written. */
+kvstore_status kv_compaction_sync(struct kv_compaction *compaction);
+
+/* Is the old log copied up to an offset, all of it, and in the new keydir? Else
+ * KVSTORE_CORRUPT: what was acknowledged once has rotted and looks torn. */
+kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
+                                   uint64_t end);
+
+/* Gives up what is not in its place yet. */
+void kv_compaction_release(struct kv_compaction *compaction);
+
+/* --- The file of the new log --- */
 
 /* Opens or creates store.log.compact, empty and locked, with the mode and the
  * owner of a log that is to be written anew. After a failure, too, the caller

@@ -47,8 +47,19 @@ struct kv_engine_write {
  * there. */
 kvstore_status kv_engine_commit(kvstore *store, struct kv_engine_write *write);
 
-/* Within a write: compacts the log now, or if that is due. */
-kvstore_status kv_engine_compact(kvstore *store);
-void kv_engine_compact_if_due(kvstore *store);
+/* Within a write: does the handle have to see to it that the store is
+ * compacted? */
+bool kv_engine_is_compaction_due(const kvstore *store);
+
+/* Behind a write: sees to it. Changes no error of this thread. */
+void kv_engine_compact_when_due(kvstore *store);
+
+/* Around a compaction or a repair of this handle. KVSTORE_BUSY: another thread
+ * is at one until the timeout. */
+kvstore_status kv_engine_enter_compactor(kvstore *store, int32_t timeout_ms);
+void kv_engine_leave_compactor(kvstore *store);
+
+/* Before the handle is closed: no thread is compacting any more. */
+void kv_engine_stop_compacting(kvstore *store);
 
 #endif

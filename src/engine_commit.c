@@ -311,8 +311,12 @@ static void write_one_by_one(const struct group *group)
  * failed. */
 static void write_somehow(const struct group *group)
 {
+    if (group->count == 1) {
+        (void)write_group(group);
+        return;
+    }
     kvstore_error before = *kvstore_last_error();
-    if (write_group(group) != KVSTORE_OK && group->count > 1 &&
+    if (write_group(group) != KVSTORE_OK &&
         kv_handle_check_poison(group->store) == KVSTORE_OK) {
         write_one_by_one(group);
     }
@@ -341,23 +345,32 @@ static void gather(struct group *group, struct kv_engine_write *own)
     }
 }
 
+/* Within a write: writes the record, and what others have brought. */
+static void write_with_others(kvstore *store, struct kv_engine_write *write)
+{
+    struct group group = {.store = store};
+    gather(&group, write);
+    write_somehow(&group);
+    for (unsigned i = 1; i < group.count; i++) {
+        kv_gate_serve(&store->gate, &group.writes[i]->waiter);
+    }
+}
+
 kvstore_status kv_engine_commit(kvstore *store, struct kv_engine_write *write)
 {
     write->waiter.has_work = true;
     write->is_prepared = false;
-    kvstore_status status = kv_handle_begin_write(store, &write->waiter, false);
+    kvstore_status status = kv_handle_begin_write(
+        store, &write->waiter, false, store->lock_timeout_ms);
     if (status == KVSTORE_OK) {
-        struct group group = {.store = store};
-        gather(&group, write);
         uint64_t end_before = store->keydir.totals.applied;
-        write_somehow(&group);
-        for (unsigned i = 1; i < group.count; i++) {
-            kv_gate_serve(&store->gate, &group.writes[i]->waiter);
-        }
-        if (store->keydir.totals.applied > end_before) {
-            kv_engine_compact_if_due(store);
-        }
+        write_with_others(store, write);
+        bool is_due = store->keydir.totals.applied > end_before &&
+                      kv_engine_is_compaction_due(store);
         kv_handle_end_write(store);
+        if (is_due) {
+            kv_engine_compact_when_due(store);
+        }
     } else if (status != KVSTORE_NOT_FOUND) {
         return status;
     }

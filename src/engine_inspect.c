@@ -85,14 +85,20 @@ kvstore_status kvstore_repair(kvstore *store,
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    struct kv_gate_waiter waiter = {.has_work = false};
-    kvstore_status status = kv_handle_begin_write(store, &waiter, true);
+    kvstore_status status =
+        kv_engine_enter_compactor(store, store->lock_timeout_ms);
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_repair repair;
-    status = kv_handle_repair(store, &repair);
-    kv_handle_end_write(store);
+    struct kv_repair repair = {.count = 0};
+    struct kv_gate_waiter waiter = {.has_work = false};
+    status =
+        kv_handle_begin_write(store, &waiter, true, store->lock_timeout_ms);
+    if (status == KVSTORE_OK) {
+        status = kv_handle_repair(store, &repair);
+        kv_handle_end_write(store);
+    }
+    kv_engine_leave_compactor(store);
     tell_places(&repair, visit, context);
     kv_repair_release(&repair);
     return status;

@@ -3,6 +3,7 @@
 /* Opening and closing a store. */
 
 #include "bounds.h"
+#include "engine.h"
 #include "error.h"
 #include "handle.h"
 #include "kvstore.h"
@@ -55,21 +56,22 @@ static void apply_options(kvstore *store, const kvstore_options *options)
     store->is_durable = options->sync == KVSTORE_SYNC_ALWAYS;
     store->is_exclusive = options->exclusive && !options->read_only;
     store->is_read_only = options->read_only;
-    store->compacts_when_due = options->compaction != KVSTORE_COMPACT_MANUAL;
     store->lock_timeout_ms = effective_timeout(options->lock_timeout_ms);
-    store->compaction_percent = options->compaction_percent == 0
-                                    ? KV_COMPACTION_PERCENT_DEFAULT
-                                    : options->compaction_percent;
     store->progress = (struct kv_progress){
         .tell = options->progress, .context = options->progress_context};
-    atomic_init(&store->compaction_threshold,
+    struct kv_compactor *compactor = &store->compactor;
+    compactor->mode = options->compaction;
+    compactor->threshold_percent = options->compaction_percent == 0
+                                       ? KV_COMPACTION_PERCENT_DEFAULT
+                                       : options->compaction_percent;
+    atomic_init(&compactor->threshold_bytes,
                 effective_threshold(options->compaction_threshold));
 }
 
 void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes)
 {
     if (store != NULL) {
-        atomic_store(&store->compaction_threshold,
+        atomic_store(&store->compactor.threshold_bytes,
                      effective_threshold(stale_bytes));
     }
 }
@@ -152,19 +154,26 @@ static kvstore_status load_or_create(kvstore *store,
 static kvstore_status init_locks(kvstore *store)
 {
     kvstore_status status = kv_gate_init(&store->gate);
-    if (status == KVSTORE_OK) {
-        kv_view_lock_init(&store->view_lock);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    if (status == KVSTORE_OK) {
-        (void)pthread_mutex_init(&store->sync_mutex, NULL);
+    status = kv_gate_init(&store->compactor.gate);
+    if (status != KVSTORE_OK) {
+        kv_gate_destroy(&store->gate);
+        return status;
     }
-    return status;
+    kv_view_lock_init(&store->view_lock);
+    (void)pthread_mutex_init(&store->compactor.mutex, NULL);
+    (void)pthread_mutex_init(&store->sync_mutex, NULL);
+    return KVSTORE_OK;
 }
 
 static void destroy_locks(kvstore *store)
 {
     (void)pthread_mutex_destroy(&store->sync_mutex);
+    (void)pthread_mutex_destroy(&store->compactor.mutex);
     kv_view_lock_destroy(&store->view_lock);
+    kv_gate_destroy(&store->compactor.gate);
     kv_gate_destroy(&store->gate);
 }
 
@@ -248,9 +257,13 @@ void kvstore_close(kvstore *store)
     if (store == NULL) {
         return;
     }
-    kv_fork_guard_remove(&store->guard);
     bool is_whole = true;
-    if (kv_fork_guard_is_child(&store->guard)) {
+    bool is_child = kv_fork_guard_is_child(&store->guard);
+    if (!is_child) {
+        kv_engine_stop_compacting(store);
+    }
+    kv_fork_guard_remove(&store->guard);
+    if (is_child) {
         /* A thread of the parent may have been using the locks at the fork, and
          * have been in the middle of changing the view: its memory stays. */
         is_whole = !kv_gate_was_taken(&store->gate);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The calls that change a store. A set is: encode one line, take the lock,
- * append, sync, apply to the index, compact if that is due, release the lock. */
+ * append, sync, apply to the index, release the lock. */
 
 #include "bounds.h"
 #include "command.h"
-#include "compaction.h"
 #include "engine.h"
 #include "error.h"
 #include "handle.h"
@@ -17,53 +16,6 @@
 
 /* Lines up to this size are encoded without an allocation. */
 #define SHORT_LINE_SIZE 1024
-
-/* --- Compaction; within a write --- */
-
-/* After a failure, the next is tried when as much again is stale. */
-kvstore_status kv_engine_compact(kvstore *store)
-{
-    kvstore_status status = kv_handle_compact(store);
-    store->compaction_retry_bytes =
-        status == KVSTORE_OK ? 0
-                             : store->keydir.totals.counts.stale_bytes +
-                                   atomic_load(&store->compaction_threshold);
-    return status;
-}
-
-void kv_engine_compact_if_due(kvstore *store)
-{
-    if (!store->compacts_when_due) {
-        return;
-    }
-    const struct kv_index_totals *totals = &store->keydir.totals;
-    bool is_due =
-        totals->counts.stale_bytes >= store->compaction_retry_bytes &&
-        kv_compaction_is_due(&totals->counts,
-                             totals->applied,
-                             atomic_load(&store->compaction_threshold),
-                             store->compaction_percent);
-    if (is_due) {
-        kvstore_error before = *kvstore_last_error();
-        (void)kv_engine_compact(store);
-        kv_fail_again(&before);
-    }
-}
-
-kvstore_status kvstore_compact(kvstore *store)
-{
-    if (store == NULL) {
-        return kv_fail(KVSTORE_INVALID, "the handle is NULL");
-    }
-    struct kv_gate_waiter waiter = {.has_work = false};
-    kvstore_status status = kv_handle_begin_write(store, &waiter, true);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    status = kv_engine_compact(store);
-    kv_handle_end_write(store);
-    return status;
-}
 
 /* --- The calls that write --- */
 
@@ -128,12 +80,12 @@ kvstore_status kvstore_sync(kvstore *store)
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    if (kv_fork_guard_is_child(&store->guard)) {
-        return kv_fail(KVSTORE_INVALID,
-                       "a store cannot be used in a child of fork");
+    kvstore_status status = kv_handle_check_process(store);
+    if (status != KVSTORE_OK) {
+        return status;
     }
     kv_view_lock_read(&store->view_lock);
-    kvstore_status status = kv_handle_sync(store, 0);
+    status = kv_handle_sync(store, 0);
     kv_view_lock_end_read(&store->view_lock);
     return status;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The list of open handles for pthread_atfork, the only state of the library
- * that is not a handle's or a thread's. */
+/* The list of open handles for pthread_atfork. Besides it, the library's only
+ * state that is not a handle's or a thread's is the note of its open descriptors,
+ * and the mutex around cJSON's parser. */
 
 #include "fork_guard.h"
 

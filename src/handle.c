@@ -32,6 +32,11 @@
 #define FIRST_PAUSE_NS (NS_PER_MS / 4)
 #define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
+/* How long a writer waits at each write who was asked to slow down; and the
+ * longest time for which anybody asks that. */
+#define PACE_NS NS_PER_MS
+#define SLOW_NS_MAX (1000 * NS_PER_MS)
+
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
 
@@ -40,27 +45,41 @@
 
 /* --- The gate --- */
 
-static int64_t deadline_from_now(const struct kvstore *store)
+int64_t kv_handle_deadline(int32_t timeout_ms)
 {
-    return store->lock_timeout_ms == INT32_MAX
-               ? KV_GATE_NO_DEADLINE
-               : kv_io_clock_ns() + store->lock_timeout_ms * NS_PER_MS;
+    return timeout_ms == INT32_MAX ? KV_GATE_NO_DEADLINE
+                                   : kv_io_clock_ns() + timeout_ms * NS_PER_MS;
 }
 
 static kvstore_status enter_gate(struct kvstore *store,
                                  struct kv_gate_waiter *waiter,
                                  int64_t deadline_ns)
 {
+    const atomic_bool *is_compactor = &store->compactor.is_behind_gate;
+    bool was_compactor = atomic_load(is_compactor);
     kvstore_status status = kv_gate_enter(&store->gate, waiter, deadline_ns);
+    if (status == KVSTORE_BUSY &&
+        (was_compactor || atomic_load(is_compactor))) {
+        /* For a moment; and it is nobody that the program knows of. */
+        status = kv_gate_enter(&store->gate,
+                               waiter,
+                               kv_handle_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
+    }
     return status == KVSTORE_BUSY
                ? kv_fail(KVSTORE_BUSY, "busy: another thread is writing")
                : status;
 }
 
+/* What was switched away is unmapped and closed when the next thread is in. */
 static void leave_gate(struct kvstore *store)
 {
-    kv_view_drop_old(store);
+    if (!kv_view_has_old(store)) {
+        kv_gate_leave(&store->gate);
+        return;
+    }
+    struct kv_view_pair old = kv_view_take_old(store);
     kv_gate_leave(&store->gate);
+    kv_view_close_pair(&old);
 }
 
 /* --- The writers' lock; behind the gate --- */
@@ -123,8 +142,8 @@ static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
         }
         return KVSTORE_OK; /* Held since the store was opened. */
     }
-    int32_t timeout_ms = store->lock_timeout_ms;
-    if (timeout_ms != 0 && timeout_ms != INT32_MAX) {
+    int32_t timeout_ms = INT32_MAX;
+    if (deadline_ns != KV_GATE_NO_DEADLINE) {
         int64_t left_ms = (deadline_ns - kv_io_clock_ns()) / NS_PER_MS;
         timeout_ms = left_ms > 0 ? (int32_t)left_ms : 0;
     }
@@ -236,9 +255,8 @@ static bool goes_alone(const struct kvstore *store,
                        int64_t deadline_ns)
 {
     int64_t now_ns = kv_io_clock_ns();
-    return store->is_read_only
-               ? now_ns - begun_ns >= UNTOLD_NS
-               : now_ns >= deadline_ns && store->lock_timeout_ms != INT32_MAX;
+    return store->is_read_only ? now_ns - begun_ns >= UNTOLD_NS
+                               : now_ns >= deadline_ns;
 }
 
 /* Opens the view by name. Where no index is to be trusted, somebody is switching
@@ -275,8 +293,10 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
 
 kvstore_status kv_handle_load(struct kvstore *store)
 {
-    kvstore_status status = bring_up(store, deadline_from_now(store));
-    kv_view_drop_old(store);
+    kvstore_status status =
+        bring_up(store, kv_handle_deadline(store->lock_timeout_ms));
+    struct kv_view_pair old = kv_view_take_old(store);
+    kv_view_close_pair(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
         sign_as_holder(store);
     }
@@ -285,14 +305,15 @@ kvstore_status kv_handle_load(struct kvstore *store)
 
 void kv_handle_unload(struct kvstore *store)
 {
-    kv_view_drop_old(store);
+    struct kv_view_pair old = kv_view_take_old(store);
+    kv_view_close_pair(&old);
     kv_keydir_release(&store->keydir);
     kv_log_close(&store->log);
 }
 
 /* --- Writing --- */
 
-static kvstore_status refuse_child(const struct kvstore *store)
+kvstore_status kv_handle_check_process(const struct kvstore *store)
 {
     return kv_fork_guard_is_child(&store->guard)
                ? kv_fail(KVSTORE_INVALID,
@@ -413,22 +434,64 @@ static kvstore_status follow_to_write(struct kvstore *store,
                : status;
 }
 
+/* Waits a moment, if a compaction does not get ahead of the writers. */
+static void keep_pace(const struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        return;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    int64_t until_ns = (int64_t)atomic_load_explicit(&header->slow_until,
+                                                     memory_order_relaxed);
+    int64_t left_ns = until_ns == 0 ? 0 : until_ns - kv_io_clock_coarse_ns();
+    if (left_ns > 0 && left_ns <= SLOW_NS_MAX) {
+        kv_io_sleep_ns(PACE_NS);
+    }
+}
+
+void kv_handle_slow_writers(struct kvstore *store, int64_t ns)
+{
+    kv_view_lock_read(&store->view_lock);
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        uint64_t until_ns =
+            ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + ns);
+        atomic_store_explicit(&store->keydir.index.header->slow_until,
+                              until_ns,
+                              memory_order_relaxed);
+    }
+    kv_view_lock_end_read(&store->view_lock);
+}
+
+void kv_handle_put_off_compaction(struct kvstore *store, uint64_t stale_bytes)
+{
+    struct kv_index_totals totals;
+    kv_view_lock_read(&store->view_lock);
+    if (store->keydir.memory.is_writable &&
+        kv_handle_totals(store, &totals) == KVSTORE_OK) {
+        atomic_store(&store->keydir.index.header->compaction_retry,
+                     totals.counts.stale_bytes + stale_bytes);
+    }
+    kv_view_lock_end_read(&store->view_lock);
+}
+
 kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      struct kv_gate_waiter *waiter,
-                                     bool takes_poisoned)
+                                     bool takes_poisoned,
+                                     int32_t timeout_ms)
 {
-    kvstore_status status = refuse_child(store);
+    kvstore_status status = kv_handle_check_process(store);
     if (status != KVSTORE_OK) {
         return status;
     }
     if (store->is_read_only) {
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
-    int64_t deadline_ns = deadline_from_now(store);
+    int64_t deadline_ns = kv_handle_deadline(timeout_ms);
     status = enter_gate(store, waiter, deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
+    keep_pace(store);
     status = lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
         status = follow_to_write(store, takes_poisoned);
@@ -493,7 +556,7 @@ void kv_handle_commit(struct kvstore *store,
 
 kvstore_status kv_handle_begin_read(struct kvstore *store)
 {
-    kvstore_status status = refuse_child(store);
+    kvstore_status status = kv_handle_check_process(store);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -509,7 +572,7 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
     }
     /* Other threads of the handle are behind the gate for a moment only, and a
      * read is not to fail for it, however little time there is for the lock. */
-    int64_t deadline_ns = deadline_from_now(store);
+    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
     struct kv_gate_waiter waiter = {.has_work = false};
     status = enter_gate(
@@ -546,7 +609,7 @@ kvstore_status kv_handle_totals(struct kvstore *store,
 
 kvstore_status kv_handle_rebuild(struct kvstore *store)
 {
-    int64_t deadline_ns = deadline_from_now(store);
+    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
     struct kv_gate_waiter waiter = {.has_work = false};
     kvstore_status status = enter_gate(store, &waiter, deadline_ns);
     if (status != KVSTORE_OK) {

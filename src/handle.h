@@ -21,28 +21,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Who compacts, and when. */
+struct kv_compactor {
+    int mode; /* KVSTORE_COMPACT_BACKGROUND and so on. */
+    _Atomic uint64_t threshold_bytes;
+    uint32_t threshold_percent;
+    _Atomic int64_t not_before_ns; /* After it was somebody else's turn. */
+    struct kv_gate gate; /* One compaction or repair of this handle at a time;
+                            the first lock in order. */
+
+    pthread_mutex_t mutex; /* Of what follows. */
+    bool has_thread;       /* To be joined. */
+    pthread_t thread;
+    atomic_bool is_running;
+    atomic_bool is_behind_gate; /* Some compaction is, or is about to be, behind
+                                   the handle's gate. */
+    atomic_bool is_closing;
+};
+
 struct kvstore {
     struct kv_fork_guard guard;
     struct kv_io_file directory;
     bool is_durable; /* KVSTORE_SYNC_ALWAYS */
     bool is_exclusive;
     bool is_read_only;
-    bool compacts_when_due;
-    int32_t lock_timeout_ms; /* As kv_io_lock() has it. */
-    uint32_t compaction_percent;
+    int32_t lock_timeout_ms;     /* As kv_io_lock() has it. */
     struct kv_progress progress; /* Whom to tell of long folds. */
-    _Atomic uint64_t compaction_threshold;
     bool has_made_log; /* A moment ago: nobody else can have an index of it. */
     uint64_t process_id;
     uint64_t boot_id[2];
     pthread_mutex_t sync_mutex; /* The last lock in order. */
+    struct kv_compactor compactor;
 
     struct kv_gate gate; /* One writer of this handle at a time. */
     /* Behind the gate: */
     bool must_yield; /* Somebody was waiting when this handle let go of the
                         lock. */
-    uint64_t compaction_retry_bytes; /* After a failure none is tried before
-                                        so many bytes are stale. */
 
     /* The view: the pair that reads and writes go by. Held for writing while
      * it changes; a live index changes without that. */
@@ -71,17 +85,19 @@ kvstore_status kv_handle_load(struct kvstore *store);
  * view up with the log, mends the log's end. From here to kv_handle_end_write()
  * the log ends at keydir.totals.applied, and nobody else writes.
  * KVSTORE_NOT_FOUND, without an error set: another thread has done the waiter's
- * work. takes_poisoned: also go on where a sync has failed. */
+ * work. takes_poisoned: also go on where a sync has failed. timeout_ms: as
+ * store->lock_timeout_ms. */
 kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      struct kv_gate_waiter *waiter,
-                                     bool takes_poisoned);
+                                     bool takes_poisoned,
+                                     int32_t timeout_ms);
 void kv_handle_end_write(struct kvstore *store);
 
 /* Within a write: finds the place of a key whose record is about to be written,
- * and makes room for it, as kv_keydir_prepare() says. Only a live view takes
- * more than one record at a time. KVSTORE_CONFLICT, without
- * an error set: the index has grown, and this key, like all that were prepared
- * before, has to be prepared again. The caller releases older_out on KVSTORE_OK. */
+ * and makes room for it, as kv_keydir_prepare() says. Only a live view takes more
+ * than one record at a time. KVSTORE_CONFLICT, without an error set: the index
+ * has grown, and this key, like all that were prepared before, has to be prepared
+ * again. The caller releases older_out on KVSTORE_OK. */
 kvstore_status kv_handle_prepare(struct kvstore *store,
                                  const void *key,
                                  size_t key_size,
@@ -93,8 +109,25 @@ void kv_handle_commit(struct kvstore *store,
                       const struct kv_keydir_find *older,
                       const struct kv_fold_item *item);
 
-/* Within a write: compacts the log. */
-kvstore_status kv_handle_compact(struct kvstore *store);
+/* Compacts the log; not within a read or a write, which others may make
+ * meanwhile. Both pointers may be NULL; is_given_up: as kv_compaction has it. */
+kvstore_status kv_handle_compact(struct kvstore *store,
+                                 const struct kv_progress *progress,
+                                 const atomic_bool *is_given_up);
+
+/* The time, as kv_gate_enter() takes it, when a timeout is over that begins
+ * now. */
+int64_t kv_handle_deadline(int32_t timeout_ms);
+
+/* KVSTORE_INVALID in a child of fork(). */
+kvstore_status kv_handle_check_process(const struct kvstore *store);
+
+/* Nobody finds a compaction due before so many bytes more are stale. */
+void kv_handle_put_off_compaction(struct kvstore *store, uint64_t stale_bytes);
+
+/* Asks all writers of the store to wait a millisecond before each write, for so
+ * long; 0: no longer. */
+void kv_handle_slow_writers(struct kvstore *store, int64_t ns);
 
 /* Within a write: takes the damage out of the log. The repair, which the caller
  * releases, says what was moved where: on any status, if there is a name. */

@@ -17,11 +17,16 @@ static kvstore_status share_view(struct kvstore *store,
                                  struct kv_handle_look *look)
 {
     const struct kv_keydir *keydir = &store->keydir;
-    look->end =
-        atomic_load_explicit(&keydir->index.header->end, memory_order_acquire);
+    struct kv_index_totals totals;
+    /* Not the index's end, which a writer moves before the slots. */
+    kvstore_status status = kv_handle_totals(store, &totals);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    look->end = totals.applied;
     look->log.device = store->log.device;
     look->log.inode = store->log.inode;
-    kvstore_status status = kv_handle_ensure_synced(store, look->end);
+    status = kv_handle_ensure_synced(store, look->end);
     if (status == KVSTORE_OK) {
         status = kv_io_duplicate(&store->log.file, &look->log.file);
     }
@@ -49,6 +54,21 @@ kvstore_status kv_handle_open_look(struct kvstore *store,
         kv_handle_close_look(look_out);
     }
     return status;
+}
+
+kvstore_status kv_handle_look_within(struct kvstore *store,
+                                     struct kv_handle_look *look_out)
+{
+    *look_out =
+        (struct kv_handle_look){.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
+    kvstore_status status = share_view(store, true, look_out);
+    if (status != KVSTORE_OK) {
+        kv_handle_close_look(look_out);
+        return status;
+    }
+    look_out->keydir.directory = &store->directory;
+    look_out->keydir.totals = store->keydir.totals;
+    return KVSTORE_OK;
 }
 
 void kv_handle_close_look(struct kv_handle_look *look)

@@ -28,6 +28,10 @@ struct kv_handle_look {
 kvstore_status kv_handle_open_look(struct kvstore *store,
                                    bool wants_index,
                                    struct kv_handle_look *look_out);
+
+/* The same within a write, of a shared index, with the totals that hold then. */
+kvstore_status kv_handle_look_within(struct kvstore *store,
+                                     struct kv_handle_look *look_out);
 void kv_handle_close_look(struct kv_handle_look *look);
 
 #endif

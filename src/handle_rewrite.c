@@ -1,15 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What writes the log anew as a whole, within a write: compaction, and repair.
- * Both make a new log and its keydir beside the old pair, and then switch. On a
- * failure before the switch everything is as it was. */
+/* What writes the log anew as a whole: compaction, and repair. Both make a new
+ * log and its keydir beside the old pair, and then switch. On a failure before
+ * the switch everything is as it was. A repair is all of it within one write; a
+ * compaction takes the writers' lock twice, for a moment: to begin, and for its
+ * last round and the switch. */
 
+#include "bounds.h"
 #include "compaction.h"
 #include "error.h"
 #include "handle.h"
+#include "handle_look.h"
 #include "handle_view.h"
 #include "repair.h"
 #include "switchover.h"
+
+#include <assert.h>
+
+/* What is copied under the writers' lock, at most, and how many rounds are made
+ * to come down to it. If a writer is faster than all of them, he waits. */
+#define LAST_ROUND_SIZE ((uint64_t)1 << 20)
+#define ROUNDS_MAX 32
+
+/* How often the lock is taken in vain, because too much is left, before all of
+ * it is copied under the lock; and for how long one try for it waits. */
+#define LAST_TRIES 8
+#define WAIT_SLICE_MS 50
+
+/* Writers that were asked to slow down do so for as long, or until they are told
+ * otherwise: the asker may die. */
+#define SLOW_NS INT64_C(500000000)
 
 /* Puts a new log and its keydir in the place of those that the view has.
  * is_in_place_out: else both are still the caller's. */
@@ -39,71 +59,287 @@ static kvstore_status switch_log(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* What the caller of a compaction is told. */
-static kvstore_status rewriting_status(const struct kvstore *store,
-                                       kvstore_status status,
-                                       uint64_t inode_before)
+/* What the caller is told of a failure before the switch. */
+static kvstore_status failure_status(kvstore_status status)
 {
-    bool is_in_place = store->log.inode != inode_before;
-    bool says_why = status == KVSTORE_OK || status == KVSTORE_NO_MEMORY ||
-                    status == KVSTORE_BUSY || is_in_place;
-    return says_why ? status : kv_fail_as(KVSTORE_COMPACTION_FAILED);
+    switch (status) {
+    case KVSTORE_IO:
+    case KVSTORE_CORRUPT:
+    case KVSTORE_TOO_LARGE:
+    case KVSTORE_BAD_JSON:
+        return kv_fail_as(KVSTORE_COMPACTION_FAILED);
+    default:
+        return status;
+    }
 }
 
 /* --- Compacting --- */
 
-static kvstore_status compact_once(struct kvstore *store)
+/* Takes the writers' lock for a compaction, and lets go of it. */
+static kvstore_status enter_store(struct kvstore *store, int32_t timeout_ms)
 {
-    struct kv_log log;
-    struct kv_keydir keydir;
-    bool is_in_place = false;
-    kvstore_status status = kv_compaction_write(&store->directory,
-                                                &store->log,
-                                                &store->keydir,
-                                                &store->progress,
-                                                &log,
-                                                &keydir);
+    struct kv_gate_waiter waiter = {.has_work = false};
+    atomic_store(&store->compactor.is_behind_gate, true);
+    kvstore_status status =
+        kv_handle_begin_write(store, &waiter, true, timeout_ms);
     if (status != KVSTORE_OK) {
-        return status;
-    }
-    status = switch_log(store, &log, &keydir, &is_in_place);
-    if (!is_in_place) {
-        kv_compaction_discard(&store->directory, &log);
-        kv_keydir_release(&keydir);
+        atomic_store(&store->compactor.is_behind_gate, false);
     }
     return status;
 }
 
-kvstore_status kv_handle_compact(struct kvstore *store)
+static void leave_store(struct kvstore *store)
 {
-    uint64_t inode_before = store->log.inode;
+    atomic_store(&store->compactor.is_behind_gate, false);
+    kv_handle_end_write(store);
+}
+
+/* A compaction of the view's pair. */
+struct rewrite {
+    struct kvstore *store;
+    struct kv_handle_look look; /* Of the old pair, if that is shared. */
+    struct kv_compaction compaction;
+    bool is_in_place;
+};
+
+/* Within a write. What stands in private memory stays as it is only for so
+ * long. */
+static kvstore_status begin(struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    struct kv_compaction *compaction = &rewrite->compaction;
+    compaction->directory = &store->directory;
+    compaction->log = &store->log;
+    compaction->keydir = &store->keydir;
     kv_index_file_sweep(&store->directory);
-    kvstore_status status = compact_once(store);
-    if (status == KVSTORE_CORRUPT) {
-        /* The index is a cache that may lie; the log does not. */
-        status = kv_view_rebuild_locked(store);
+    if (store->keydir.is_live) {
+        kvstore_status status = kv_handle_look_within(store, &rewrite->look);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        compaction->log = &rewrite->look.log;
+        compaction->keydir = &rewrite->look.keydir;
+    }
+    return kv_compaction_begin(compaction);
+}
+
+/* Within a write: copies the rest, and switches. */
+static kvstore_status finish(struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    struct kv_compaction *compaction = &rewrite->compaction;
+    uint64_t end = store->keydir.totals.applied;
+    if (store->log.inode != compaction->log->inode ||
+        store->log.device != compaction->log->device ||
+        store->keydir.is_live != rewrite->look.has_index) {
+        return kv_fail(KVSTORE_BUSY, "%s was replaced meanwhile", KV_LOG_NAME);
+    }
+    kvstore_status status = kv_compaction_follow(compaction, end);
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_check(compaction, end);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_sync(compaction);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    compaction->new_keydir.totals.compactions =
+        store->keydir.totals.compactions + 1;
+    status = switch_log(store,
+                        &compaction->new_log,
+                        &compaction->new_keydir,
+                        &rewrite->is_in_place);
+    if (rewrite->is_in_place) {
+        compaction->new_log = KV_LOG_NONE;
+        compaction->new_keydir = KV_KEYDIR_NONE;
+    }
+    return status;
+}
+
+/* How much the log has gained that is not copied, as far as this handle knows
+ * without the lock. */
+static uint64_t gained_so_far(const struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    struct kv_index_totals totals = {.applied = 0};
+    kv_view_lock_read(&store->view_lock);
+    bool is_known = store->log.inode == rewrite->compaction.log->inode &&
+                    kv_handle_totals(store, &totals) == KVSTORE_OK;
+    kv_view_lock_end_read(&store->view_lock);
+    return is_known && totals.applied > rewrite->compaction.copied
+               ? totals.applied - rewrite->compaction.copied
+               : 0;
+}
+
+/* Rounds without the lock, until what is left fits the last one. */
+static kvstore_status follow_writers(struct rewrite *rewrite)
+{
+    struct kv_compaction *compaction = &rewrite->compaction;
+    uint64_t gained_before = compaction->copied;
+    kvstore_status status = kv_compaction_sync(compaction);
+    for (int round = 0; round < ROUNDS_MAX && status == KVSTORE_OK; round++) {
+        uint64_t gained = gained_so_far(rewrite);
+        if (gained <= LAST_ROUND_SIZE) {
+            break;
+        }
+        if (gained > gained_before / 2) {
+            kv_handle_slow_writers(rewrite->store, SLOW_NS);
+        }
+        gained_before = gained;
+        status = kv_compaction_follow(compaction, compaction->copied + gained);
         if (status == KVSTORE_OK) {
-            status = compact_once(store);
+            status = kv_compaction_sync(compaction);
         }
     }
-    return rewriting_status(store, status, inode_before);
+    return status;
+}
+
+/* Takes the writers' lock again. Nobody wants a long copy to be lost because
+ * others are writing just now. */
+static kvstore_status begin_last_write(struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    const atomic_bool *is_given_up = rewrite->compaction.is_given_up;
+    int64_t wait_ms = store->lock_timeout_ms > KV_LOCK_TIMEOUT_MS_DEFAULT
+                          ? store->lock_timeout_ms
+                          : KV_LOCK_TIMEOUT_MS_DEFAULT;
+    kvstore_status status = KVSTORE_BUSY;
+    for (int64_t waited_ms = 0; status == KVSTORE_BUSY && waited_ms < wait_ms;
+         waited_ms += WAIT_SLICE_MS) {
+        status = enter_store(store, WAIT_SLICE_MS);
+        if (is_given_up != NULL && atomic_load(is_given_up)) {
+            break;
+        }
+    }
+    return status;
+}
+
+/* Follows the writers, and takes the lock when there is little left. Within a
+ * write on KVSTORE_OK. */
+static kvstore_status catch_writers(struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    for (int tries = 1;; tries++) {
+        kvstore_status status = follow_writers(rewrite);
+        if (status == KVSTORE_OK) {
+            status = begin_last_write(rewrite);
+        }
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        uint64_t left =
+            store->keydir.totals.applied - rewrite->compaction.copied;
+        if (left <= LAST_ROUND_SIZE || tries == LAST_TRIES) {
+            return KVSTORE_OK;
+        }
+        leave_store(store);
+    }
+}
+
+/* Within a write at its beginning, and not at its end. */
+static kvstore_status copy_and_switch(struct rewrite *rewrite)
+{
+    struct kvstore *store = rewrite->store;
+    kvstore_status status = begin(rewrite);
+    bool is_within = true;
+    if (status == KVSTORE_OK && rewrite->look.has_index) {
+        leave_store(store);
+        is_within = false;
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_copy(&rewrite->compaction);
+    }
+    if (status == KVSTORE_OK && !is_within) {
+        status = catch_writers(rewrite);
+        is_within = status == KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        status = finish(rewrite);
+    }
+    kv_handle_slow_writers(store, 0);
+    if (is_within) {
+        leave_store(store);
+    }
+    return status;
+}
+
+static kvstore_status compact_once(struct kvstore *store,
+                                   const struct kv_progress *progress,
+                                   const atomic_bool *is_given_up)
+{
+    struct rewrite rewrite = {
+        .store = store,
+        .look = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE},
+        .compaction = {.directory = &store->directory,
+                       .progress = progress,
+                       .is_given_up = is_given_up,
+                       .new_log = KV_LOG_NONE,
+                       .new_keydir = KV_KEYDIR_NONE}};
+    kvstore_status status = enter_store(store, store->lock_timeout_ms);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = copy_and_switch(&rewrite);
+    kv_compaction_release(&rewrite.compaction);
+    kv_handle_close_look(&rewrite.look);
+    return rewrite.is_in_place || status == KVSTORE_CORRUPT
+               ? status
+               : failure_status(status);
+}
+
+/* The index is a cache that may lie; the log does not. A line that was
+ * acknowledged, and has rotted so that it looks torn, leaves the log here as
+ * any torn tail does: saved, if it may be more than one write. */
+static kvstore_status rebuild(struct kvstore *store)
+{
+    kvstore_status status = enter_store(store, store->lock_timeout_ms);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_view_rebuild_locked(store);
+    if (status == KVSTORE_OK && !kv_view_is_poisoned(store)) {
+        status = kv_view_mend(store);
+    }
+    leave_store(store);
+    return status == KVSTORE_CONFLICT ? kv_fail(KVSTORE_BUSY,
+                                                "busy: somebody appends to %s",
+                                                KV_LOG_NAME)
+                                      : status;
+}
+
+kvstore_status kv_handle_compact(struct kvstore *store,
+                                 const struct kv_progress *progress,
+                                 const atomic_bool *is_given_up)
+{
+    kvstore_status status = compact_once(store, progress, is_given_up);
+    if (status == KVSTORE_CORRUPT) {
+        status = rebuild(store);
+        if (status == KVSTORE_OK) {
+            status = compact_once(store, progress, is_given_up);
+        }
+        if (status == KVSTORE_CORRUPT) {
+            status = failure_status(status);
+        }
+    }
+    return status;
 }
 
 /* --- Repairing --- */
 
 static kvstore_status write_repaired(struct kvstore *store,
-                                     struct kv_repair *repair)
+                                     struct kv_repair *repair,
+                                     bool *is_in_place_out)
 {
     struct kv_log log;
     struct kv_keydir keydir;
-    bool is_in_place = false;
     kvstore_status status =
         kv_repair_write(repair, &store->keydir, &log, &keydir);
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = switch_log(store, &log, &keydir, &is_in_place);
-    if (!is_in_place) {
+    status = switch_log(store, &log, &keydir, is_in_place_out);
+    if (!*is_in_place_out) {
         kv_compaction_discard(&store->directory, &log);
         kv_keydir_release(&keydir);
         kv_repair_undo(repair);
@@ -122,6 +358,7 @@ static kvstore_status forget_damage(struct kvstore *store)
 kvstore_status kv_handle_repair(struct kvstore *store, struct kv_repair *repair)
 {
     struct kv_log old_log = store->log;
+    bool is_in_place = false;
     *repair = (struct kv_repair){.directory = &store->directory,
                                  .log = &old_log,
                                  .end = store->keydir.totals.applied,
@@ -129,9 +366,10 @@ kvstore_status kv_handle_repair(struct kvstore *store, struct kv_repair *repair)
     kv_index_file_sweep(&store->directory);
     kvstore_status status = kv_repair_find(repair);
     if (status == KVSTORE_OK) {
-        status = repair->count == 0 ? forget_damage(store)
-                                    : write_repaired(store, repair);
+        status = repair->count == 0
+                     ? forget_damage(store)
+                     : write_repaired(store, repair, &is_in_place);
     }
     repair->log = NULL;
-    return rewriting_status(store, status, old_log.inode);
+    return is_in_place ? status : failure_status(status);
 }

@@ -29,23 +29,33 @@
 #define NS_PER_MS INT64_C(1000000)
 #define CHECK_INTERVAL_NS (10 * NS_PER_MS)
 
-/* A pair that is being opened, and not the view yet. */
-struct pair {
-    struct kv_log log;
-    struct kv_keydir keydir;
-};
-
-static void close_pair(struct pair *pair)
+void kv_view_close_pair(struct kv_view_pair *pair)
 {
     kv_keydir_release(&pair->keydir);
     kv_log_close(&pair->log);
+}
+
+bool kv_view_has_old(const struct kvstore *store)
+{
+    return store->old_log.file.fd >= 0 ||
+           store->old_keydir.memory.region != NULL;
+}
+
+struct kv_view_pair kv_view_take_old(struct kvstore *store)
+{
+    struct kv_view_pair old = {.log = store->old_log,
+                               .keydir = store->old_keydir};
+    store->old_log = KV_LOG_NONE;
+    store->old_keydir = KV_KEYDIR_NONE;
+    return old;
 }
 
 void kv_view_install(struct kvstore *store,
                      const struct kv_log *log,
                      const struct kv_keydir *keydir)
 {
-    kv_view_drop_old(store);
+    struct kv_view_pair older = kv_view_take_old(store);
+    kv_view_close_pair(&older);
     kv_view_lock_write(&store->view_lock);
     struct kv_log old_log = store->log;
     store->old_keydir = store->keydir;
@@ -61,12 +71,6 @@ void kv_view_install(struct kvstore *store,
         atomic_store(&store->owes_directory, true);
     }
     kv_view_lock_end_write(&store->view_lock);
-}
-
-void kv_view_drop_old(struct kvstore *store)
-{
-    kv_keydir_release(&store->old_keydir);
-    kv_log_close(&store->old_log);
 }
 
 kvstore_status kv_view_open_log(const struct kvstore *store, struct kv_log *log)
@@ -148,7 +152,7 @@ kvstore_status kv_view_is_up(struct kvstore *store, bool *is_up_out)
 /* --- Opening by name --- */
 
 /* Is the index, whose file may be trusted, in step with the log? */
-static kvstore_status check_step(struct pair *pair,
+static kvstore_status check_step(struct kv_view_pair *pair,
                                  uint64_t *size_out,
                                  bool *is_in_step_out)
 {
@@ -177,11 +181,11 @@ static kvstore_status check_step(struct pair *pair,
 /* Opens the pair that has the names. trust_out says what the keydir is; where
  * it is KV_INDEX_NONE, there is none. */
 static kvstore_status open_pair(const struct kvstore *store,
-                                struct pair *pair,
+                                struct kv_view_pair *pair,
                                 enum kv_index_trust *trust_out,
                                 bool *is_behind_out)
 {
-    *pair = (struct pair){.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
+    *pair = (struct kv_view_pair){.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
     *trust_out = KV_INDEX_NONE;
     kvstore_status status = kv_view_open_log(store, &pair->log);
     if (status != KVSTORE_OK) {
@@ -215,7 +219,7 @@ static kvstore_status open_pair(const struct kvstore *store,
 
 kvstore_status kv_view_open(struct kvstore *store, bool *is_behind_out)
 {
-    struct pair pair;
+    struct kv_view_pair pair;
     enum kv_index_trust trust = KV_INDEX_NONE;
     *is_behind_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
@@ -224,7 +228,7 @@ kvstore_status kv_view_open(struct kvstore *store, bool *is_behind_out)
         status = KVSTORE_NOT_FOUND;
     }
     if (status != KVSTORE_OK) {
-        close_pair(&pair);
+        kv_view_close_pair(&pair);
         return status;
     }
     atomic_store(&store->checked_ns, looked_ns);
@@ -316,7 +320,7 @@ static void poison_index(const struct kv_keydir *keydir, uint64_t log_inode)
  * before the poison was there to be taken along. */
 static void poison_successor(const struct kvstore *store)
 {
-    struct pair pair;
+    struct kv_view_pair pair;
     enum kv_index_trust trust = KV_INDEX_NONE;
     bool is_behind = false;
     kvstore_error before = *kvstore_last_error();
@@ -325,7 +329,7 @@ static void poison_successor(const struct kvstore *store)
         pair.log.inode == store->log.inode) {
         poison_index(&pair.keydir, pair.log.inode);
     }
-    close_pair(&pair);
+    kv_view_close_pair(&pair);
     kv_fail_again(&before);
 }
 
@@ -383,7 +387,7 @@ static void unname_unshared_index(struct kvstore *store)
 /* Builds an index for everybody; of the pair, only the log is open. */
 static kvstore_status build_shared(struct kvstore *store,
                                    struct kv_index *old_index,
-                                   struct pair *pair,
+                                   struct kv_view_pair *pair,
                                    bool *is_sync_lost_out)
 {
     uint64_t size = 0;
@@ -435,7 +439,7 @@ static bool cannot_share(void)
 static kvstore_status build_locked(struct kvstore *store,
                                    struct kv_index *old_index)
 {
-    struct pair pair = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
+    struct kv_view_pair pair = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
     struct kv_fold_result result;
     bool is_sync_lost = false;
     kvstore_status status = kv_view_open_log(store, &pair.log);
@@ -472,7 +476,7 @@ kvstore_status kv_view_rebuild_locked(struct kvstore *store)
 /* Opens the pair by name, completes what a killed process began. */
 static kvstore_status open_locked(struct kvstore *store)
 {
-    struct pair pair;
+    struct kv_view_pair pair;
     enum kv_index_trust trust = KV_INDEX_NONE;
     bool is_behind = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
@@ -482,7 +486,7 @@ static kvstore_status open_locked(struct kvstore *store)
             &store->directory, &pair.log, &pair.keydir.index);
     }
     if (status != KVSTORE_OK || trust == KV_INDEX_NONE) {
-        close_pair(&pair);
+        kv_view_close_pair(&pair);
         return status == KVSTORE_OK ? build_locked(store, NULL) : status;
     }
     atomic_store(&store->checked_ns, looked_ns);

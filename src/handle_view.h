@@ -71,11 +71,21 @@ void kv_view_poison(struct kvstore *store);
  * it is live and has its name. Else NULL. */
 struct kv_index *kv_view_told_index(struct kvstore *store);
 
-/* Puts another pair in the view's place; both are the view's from now on. What
- * it had before is closed by kv_view_drop_old(). */
+/* Puts another pair in the view's place; both are the view's from now on. */
 void kv_view_install(struct kvstore *store,
                      const struct kv_log *log,
                      const struct kv_keydir *keydir);
-void kv_view_drop_old(struct kvstore *store);
+
+/* A log and its keydir that are not the view's; or none. */
+struct kv_view_pair {
+    struct kv_log log;
+    struct kv_keydir keydir;
+};
+void kv_view_close_pair(struct kv_view_pair *pair);
+
+/* What the view had before, which is to be closed: unmapping and closing what
+ * has lost its name takes a while. */
+bool kv_view_has_old(const struct kvstore *store);
+struct kv_view_pair kv_view_take_old(struct kvstore *store);
 
 #endif

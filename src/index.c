@@ -43,7 +43,7 @@
 
 /* "kvindex" and a number that changes with the layout. As one word it also
  * tells the byte order. */
-#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(2) << 56)
+#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(3) << 56)
 
 /* How often a reader of totals tries again when they change under it. */
 #define LOAD_TRIES 1000

@@ -86,6 +86,11 @@ struct kv_index_header {
     _Atomic uint64_t waiting; /* When somebody last tried for the lock in vain
                                  (CLOCK_MONOTONIC_COARSE, ns). */
 
+    _Atomic uint64_t slow_until; /* Until then, each write waits a moment for a
+                                    compaction (the same clock); or 0. */
+    _Atomic uint64_t compaction_retry; /* One has failed: none is due before
+                                          so many bytes are stale. */
+
     /* The totals, twice: the chooser says which are the newest. */
     _Atomic uint64_t chooser;
     _Atomic uint64_t totals[2][KV_INDEX_TOTALS_WORDS + 1]; /* And a hash. */

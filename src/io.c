@@ -101,10 +101,14 @@ kvstore_status kv_io_duplicate(const struct kv_io_file *file,
                                struct kv_io_file *file_out)
 {
     *file_out = KV_IO_FILE_NONE;
+    kv_io_descriptors_hold();
     int fd = kv_io_table()->dup_high(file->fd);
+    int dup_errno = errno;
+    kv_io_descriptors_add(fd);
+    kv_io_descriptors_let_go();
     if (fd < 0) {
         return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot open %s once more", file->name);
+            KVSTORE_IO, dup_errno, "cannot open %s once more", file->name);
     }
     *file_out = (struct kv_io_file){.fd = fd, .name = file->name};
     return KVSTORE_OK;
@@ -652,6 +656,17 @@ int64_t kv_io_clock_ns(void)
 void kv_io_sleep_ns(int64_t ns)
 {
     kv_io_table()->sleep_ns(ns);
+}
+
+kvstore_status kv_io_start_thread(pthread_t *thread,
+                                  void *(*run)(void *context),
+                                  void *context)
+{
+    int result = kv_io_table()->start_thread(thread, run, context);
+    return result == 0 ? KVSTORE_OK
+                       : kv_fail_errno(KVSTORE_NO_MEMORY,
+                                       result,
+                                       "cannot start a thread");
 }
 
 kvstore_status kv_io_random(uint64_t *random_out)

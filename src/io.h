@@ -10,6 +10,7 @@
 #include "kvstore.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +53,7 @@ struct kv_io_table {
     int64_t (*clock_ns)(void);        /* CLOCK_MONOTONIC */
     void (*sleep_ns)(int64_t ns);
     ssize_t (*getrandom)(void *buffer, size_t size);
+    int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *context);
     void *(*malloc)(size_t size);
     void (*free)(void *memory);
 #ifdef KV_IO_SWAPPABLE
@@ -239,6 +241,12 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
 uint64_t kv_io_process_id(void);
 int64_t kv_io_clock_ns(void);
 void kv_io_sleep_ns(int64_t ns);
+
+/* Starts a thread that takes no signals; the caller joins it. KVSTORE_NO_MEMORY
+ * where the system has no room for another one. */
+kvstore_status kv_io_start_thread(pthread_t *thread,
+                                  void *(*run)(void *context),
+                                  void *context);
 
 /* A random number for the index's seed. */
 kvstore_status kv_io_random(uint64_t *random_out);

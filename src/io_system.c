@@ -76,6 +76,20 @@ static ssize_t system_pwrite(int fd,
     return pwrite(fd, bytes, size, offset);
 }
 
+/* Signals are the host program's, and its threads' to handle. */
+static int system_start_thread(pthread_t *thread,
+                               void *(*run)(void *),
+                               void *context)
+{
+    sigset_t all;
+    sigset_t old_mask;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old_mask);
+    int result = pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+    return result;
+}
+
 static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 {
     return fstatat(dir_fd, name, stat_out, AT_SYMLINK_NOFOLLOW);
@@ -240,6 +254,7 @@ static const struct kv_io_table system_table = {
     .file_system_type = system_file_system_type,
     .clock_ns = system_clock_ns,
     .sleep_ns = system_sleep_ns,
+    .start_thread = system_start_thread,
     .getrandom = system_getrandom,
     .malloc = malloc,
     .free = free,

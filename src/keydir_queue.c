@@ -23,7 +23,7 @@ static kvstore_status apply_queued(struct kv_keydir_queue *queue,
     return kv_keydir_apply_key(queue->keydir, queue->log, &item, &key);
 }
 
-/* Applies what is in the queue, and notes which line was the last. */
+/* Applies what is in the queue. */
 static kvstore_status apply_all(struct kv_keydir_queue *queue)
 {
     kvstore_status status = KVSTORE_OK;

@@ -50,6 +50,9 @@ int cli_command_rm(const struct cli_options *options,
             break;
         }
     }
+    if (result == CLI_DONE || result == CLI_NOT_FOUND) {
+        cli_store_compact_if_due(options, store);
+    }
     cli_store_close(options, store);
     return result;
 }

@@ -105,6 +105,8 @@ static int store_value(const struct cli_options *options,
     kvstore_status status = kvstore_set(store, key, strlen(key), value, size);
     if (status != KVSTORE_OK) {
         result = cli_store_failed(options, "set", key, status);
+    } else {
+        cli_store_compact_if_due(options, store);
     }
     cli_store_close(options, store);
     return result;

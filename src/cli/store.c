@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Of the store that the program has open, which is one at a time. */
@@ -54,8 +55,8 @@ int cli_store_open(const struct cli_options *options,
     wanted.progress_context = &progress;
     wanted.sync = options->sync;
     wanted.lock_timeout_ms = options->lock_timeout_ms;
-    /* A thread would die with the command. */
-    wanted.compaction = KVSTORE_COMPACT_INLINE;
+    /* Not before what was asked for has been done, and told. */
+    wanted.compaction = KVSTORE_COMPACT_MANUAL;
     wanted.no_create = access != CLI_CREATE;
 
     kvstore_status status = kvstore_open(options->data_dir, &wanted, store_out);
@@ -83,6 +84,18 @@ void cli_store_close(const struct cli_options *options, kvstore *store)
         warn_of_damage(store);
     }
     kvstore_close(store);
+}
+
+void cli_store_compact_if_due(const struct cli_options *options, kvstore *store)
+{
+    (void)fflush(NULL);
+    kvstore_status status = kvstore_compact_if_due(store);
+    cli_progress_clear(&progress);
+    if (status == KVSTORE_COMPACTION_FAILED && !options->quiet) {
+        cli_tell("warning: cannot compact '%s', which is as it was: %s",
+                 options->data_dir,
+                 cli_reason(status));
+    }
 }
 
 void cli_store_close_told(kvstore *store)

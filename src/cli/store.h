@@ -23,6 +23,12 @@ int cli_store_open(const struct cli_options *options,
                    enum cli_access access,
                    kvstore **store_out);
 
+/* Compacts the store if that is due: when what was asked for has been done and
+ * told, so that nobody who is interrupted here loses anything. A failure is told,
+ * and is none of the command. */
+void cli_store_compact_if_due(const struct cli_options *options,
+                              kvstore *store);
+
 /* Closes the store. Warns of damage in it, some of which may only have been met
  * by what the command did. */
 void cli_store_close(const struct cli_options *options, kvstore *store);

@@ -354,6 +354,7 @@ static void compaction_that_is_due_survives_power_cuts(void **state)
     (void)state;
     struct crash_result result = {0};
     kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.compaction = KVSTORE_COMPACT_INLINE;
     options.compaction_threshold = 1;
 
     explore_all(two_keys, "slrbS", length(), &options, &result);

@@ -279,6 +279,7 @@ static void repair(struct trial *trial)
 static void set_that_makes_compaction_due(struct trial *trial)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.compaction = KVSTORE_COMPACT_INLINE;
     options.compaction_threshold = 1;
     options.compaction_percent = 1;
     (void)trial_open(trial, &options);

@@ -116,6 +116,7 @@ static void set_exclusively(struct kill_child *child)
 static void overwrite_and_compact(struct kill_child *child)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.compaction = KVSTORE_COMPACT_INLINE;
     options.compaction_threshold = 1;
     options.compaction_percent = 1;
     kill_child_open(child, &options);
@@ -125,6 +126,7 @@ static void overwrite_and_compact(struct kill_child *child)
 static void rm_and_compact(struct kill_child *child)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.compaction = KVSTORE_COMPACT_INLINE;
     options.compaction_threshold = 1;
     options.compaction_percent = 1;
     kill_child_open(child, &options);

@@ -3,7 +3,7 @@
 /* Does compaction.c keep its header's word? A log from a text is compacted and
  * compared with another text, byte for byte. */
 
-#include "compaction.h"
+#include "compaction_run.h"
 #include "error.h"
 #include "recovery.h"
 #include "store_dir.h"
@@ -85,12 +85,11 @@ static kvstore_status run(const struct store_dir *dir,
                           const struct pair *old,
                           struct pair *new_out)
 {
-    kvstore_status status = kv_compaction_write(&dir->directory,
-                                                &old->log,
-                                                &old->keydir,
-                                                NULL,
-                                                &new_out->log,
-                                                &new_out->keydir);
+    kvstore_status status = compaction_run(&dir->directory,
+                                           &old->log,
+                                           &old->keydir,
+                                           &new_out->log,
+                                           &new_out->keydir);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -450,13 +449,10 @@ static void given_up_log_and_index_leave_no_files(void **state)
     struct pair pair = make_small_pair(dir);
     struct pair new;
     pair.keydir.directory = &dir->directory;
-    assert_int_equal(kv_compaction_write(&dir->directory,
-                                         &pair.log,
-                                         &pair.keydir,
-                                         NULL,
-                                         &new.log,
-                                         &new.keydir),
-                     KVSTORE_OK);
+    assert_int_equal(
+        compaction_run(
+            &dir->directory, &pair.log, &pair.keydir, &new.log, &new.keydir),
+        KVSTORE_OK);
     char name[sizeof new.keydir.memory.temporary_name];
     memcpy(name, new.keydir.memory.temporary_name, sizeof name);
     assert_true(store_dir_has(dir, name));

@@ -120,17 +120,6 @@ static void manual_handle_never_compacts_by_itself(void **state)
     kvstore_close(store);
 }
 
-static void background_sees_to_it_as_well(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore_options options = inline_options(line_size(), 1);
-    options.compaction = KVSTORE_COMPACT_BACKGROUND;
-    kvstore *store = open_with(dir, &options);
-
-    assert_true(sets_to_compaction(store, 100) > 0);
-    kvstore_close(store);
-}
-
 static void threshold_can_be_changed(void **state)
 {
     const struct store_dir *dir = *state;
@@ -298,7 +287,6 @@ int main(void)
         TABLE_TEST(large_store_waits_for_its_share),
         TABLE_TEST(defaults_are_a_mebibyte_and_half),
         TABLE_TEST(manual_handle_never_compacts_by_itself),
-        TABLE_TEST(background_sees_to_it_as_well),
         TABLE_TEST(threshold_can_be_changed),
         TABLE_TEST(removes_make_it_due_too),
         TABLE_TEST(failed_compaction_does_not_fail_the_set),

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "store_calls.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -159,6 +160,54 @@ static void compaction_meets_what_rotted(void **state)
     assert_int_equal(stats.damaged_records, 1);
     assert_int_equal(stats.stale_bytes, 0);
     kvstore_close(store);
+}
+
+/* Acknowledged lines that rot at the end of the log look like writes that were
+ * not finished: they leave the log, but not unsaved. */
+static void compaction_saves_what_rotted_at_the_end(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+    uint64_t rotted = checked_stats(store).log_bytes;
+    must_set(store, "b", "1");
+    must_set(store, "c", "1");
+    uint64_t size = checked_stats(store).log_bytes;
+    char garbage[256];
+    char name[64];
+    memset(garbage, '#', sizeof garbage);
+    garbage[(size - rotted) / 2] = '\n';
+    garbage[size - rotted - 1] = '\n';
+    store_dir_overwrite(dir, KV_LOG_NAME, rotted, garbage, size - rotted);
+    (void)snprintf(name, sizeof name, "store.log.cut-%" PRIu64, rotted);
+
+    must_compact(store);
+
+    store_dir_assert_file(dir, name, garbage, size - rotted);
+    assert_value(store, "a", "1");
+    assert_absent(store, "b");
+    kvstore_close(store);
+}
+
+/* Two damaged lines tell the key, with a sound one between them: the newest is
+ * damaged, before a compaction and after. */
+static void newest_damage_is_the_newest_after_a_compaction(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_damaged_set(&text, "a", "1");
+    log_text_set(&text, "a", "2");
+    size_t last = log_text_damaged_set(&text, "a", "3");
+    log_text_set(&text, "b", "1");
+    kvstore *store = open_text(dir, &text);
+    assert_corrupt(store, "a", last);
+
+    must_compact(store);
+
+    assert_corrupt(store, "a", last);
+    assert_int_equal(checked_stats(store).damaged_records, 2);
+    kvstore_close(store);
+    log_text_release(&text);
 }
 
 /* --- The end of the log --- */
@@ -472,6 +521,8 @@ int main(void)
         STORE_TEST(record_newer_than_the_damage_is_served),
         STORE_TEST(line_that_rots_under_a_handle_is_corrupt),
         STORE_TEST(compaction_meets_what_rotted),
+        STORE_TEST(compaction_saves_what_rotted_at_the_end),
+        STORE_TEST(newest_damage_is_the_newest_after_a_compaction),
         STORE_TEST(torn_line_is_cut_by_the_next_set),
         STORE_TEST(torn_lines_are_saved_by_the_next_remove),
         STORE_TEST(missing_newline_is_added_by_the_next_set),

@@ -294,6 +294,38 @@ static void list_and_verify_hold_beside_a_writer(void **state)
     kvstore_close(store);
 }
 
+static kvstore *beside;
+static int steps;
+
+/* A writer has moved the end, and not stored the slot yet. */
+static void verify_at_the_end(const char *name)
+{
+    struct seen seen = {.size = 0};
+    if (strcmp(name, "end") == 0) {
+        assert_int_equal(kvstore_verify(beside, see_damage, &seen), KVSTORE_OK);
+        assert_string_equal(seen.text, "");
+        steps++;
+    }
+}
+
+static void record_that_is_being_published_is_no_damage(void **state)
+{
+    struct kv_io_table table = *kv_io_system_table();
+    kvstore *store = open_plain(*state);
+    beside = open_plain(*state);
+    must_set(store, "a", "1");
+    table.step = verify_at_the_end;
+    steps = 0;
+    kv_io_swap_table(&table);
+
+    must_set(store, "b", "1");
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(steps, 1);
+    kvstore_close(beside);
+    kvstore_close(store);
+}
+
 /* --- Verify --- */
 
 static void assert_verified(const kvstore *store, const char *expected)
@@ -615,6 +647,7 @@ int main(void)
         STORE_TEST(visit_may_call_the_store),
         STORE_TEST(list_and_verify_work_read_only),
         STORE_TEST(list_and_verify_hold_beside_a_writer),
+        STORE_TEST(record_that_is_being_published_is_no_damage),
         STORE_TEST(each_damaged_place_is_told),
         STORE_TEST(rotten_lines_are_told_and_not_the_index),
         STORE_TEST(slot_at_an_older_record_is_told),

@@ -4,7 +4,7 @@
  * belongs to a step is noted, with the states that others saw at that moment
  * through mappings of their own. */
 
-#include "compaction.h"
+#include "compaction_run.h"
 #include "error.h"
 #include "recovery.h"
 #include "store_dir.h"
@@ -225,12 +225,11 @@ static void prepare_growth(struct scene *scene)
 
 static void prepare_compaction(struct scene *scene)
 {
-    assert_int_equal(kv_compaction_write(&scene->dir->directory,
-                                         &scene->old_log,
-                                         &scene->old_keydir,
-                                         NULL,
-                                         &scene->log,
-                                         &scene->keydir),
+    assert_int_equal(compaction_run(&scene->dir->directory,
+                                    &scene->old_log,
+                                    &scene->old_keydir,
+                                    &scene->log,
+                                    &scene->keydir),
                      KVSTORE_OK);
     scene->switchover.log = &scene->log;
     scene->switchover.is_log_new = true;
@@ -489,12 +488,11 @@ static void compaction_in_private_memory_leaves_no_index(void **state)
     struct scene *scene = make_live_scene(state);
     struct kv_keydir live = scene->old_keydir;
     live.directory = NULL; /* What is built from it is private. */
-    assert_int_equal(kv_compaction_write(&scene->dir->directory,
-                                         &scene->old_log,
-                                         &live,
-                                         NULL,
-                                         &scene->log,
-                                         &scene->keydir),
+    assert_int_equal(compaction_run(&scene->dir->directory,
+                                    &scene->old_log,
+                                    &live,
+                                    &scene->log,
+                                    &scene->keydir),
                      KVSTORE_OK);
     scene->switchover.log = &scene->log;
     scene->switchover.is_log_new = true;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Which lines of the old log go to the new one, and how. For compaction.c. */
+
+#ifndef KV_COMPACTION_COPY_H
+#define KV_COMPACTION_COPY_H
+
+#include "compaction.h"
+#include "fold.h"
+#include "kvstore.h"
+
+#define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
+
+/* Visits lines of the copy: those that are live go to the new log, and to the
+ * new keydir. The context is the compaction. */
+kvstore_status kv_compaction_copy_item(void *context,
+                                       const struct kv_fold_item *item);
+
+/* Visits lines of a round: all but blank ones go to the new log. */
+kvstore_status kv_compaction_follow_item(void *context,
+                                         const struct kv_fold_item *item);
+
+/* Writes to the file what is in the buffer. */
+kvstore_status kv_compaction_flush(struct kv_compaction *compaction);
+
+#endif
