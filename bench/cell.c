@@ -153,7 +153,7 @@ bool bench_cell_run(const struct bench_workload *workload,
     }
     (void)close(ends[1]);
     int status = 0;
-    char text[4096] = "";
+    char text[16384] = "";
     if (child > 0) {
         (void)setpgid(child, child);
         read_results(ends[0], child, text, sizeof text);

@@ -14,6 +14,10 @@ void bench_directory_remove(const char *path);
 /* Makes an empty directory, in place of what is there. */
 bool bench_directory_make(const char *path);
 
+/* Copies the files of a directory into another one and brings them to the disk;
+ * except: the name of a file that is left out, or NULL. */
+bool bench_directory_copy(const char *from, const char *to, const char *except);
+
 /* The bytes that its files take on the disk, and how long they are. */
 void bench_directory_size(const char *path,
                           uint64_t *allocated_out,

@@ -21,6 +21,13 @@ double bench_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+uint64_t bench_nanoseconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static int compare_numbers(const void *left, const void *right)
 {
     double difference = *(const double *)left - *(const double *)right;
@@ -42,6 +49,11 @@ bool bench_is_store(const struct bench_store *store)
 bool bench_has_compaction(const struct bench_store *store)
 {
     return store->compact != NULL;
+}
+
+bool bench_has_counters(const struct bench_store *store)
+{
+    return store->counters != NULL;
 }
 
 void bench_report(struct bench_run *run, const char *metric, double value)

@@ -99,6 +99,10 @@ static void add_figure(cJSON *array,
         bench_plan_cell(plan, case_number, store_number);
     cJSON *object = begin_result(plan, case_number, store_number);
     (void)cJSON_AddStringToObject(object, "metric", metric->name);
+    if (metric->row != NULL && metric->row[0] != '\0') {
+        (void)cJSON_AddStringToObject(object, "row", metric->row);
+        (void)cJSON_AddStringToObject(object, "column", metric->title);
+    }
     (void)cJSON_AddStringToObject(object, "unit", metric->unit);
     (void)cJSON_AddStringToObject(
         object, "better", metric->is_better_if_less ? "less" : "more");

@@ -51,23 +51,23 @@ static void add_stores(struct bench_plan *plan)
     }
 }
 
-/* A case, or one for each size from a hundredth of the keys to ten times as
- * many, which a quick run leaves out. */
+/* A case for each size of the workload. */
 static void add_cases(struct bench_plan *plan,
                       const struct bench_workload *workload)
 {
     uint64_t keys = plan->options.keys;
-    if (!workload->is_for_each_size) {
-        plan->cases[plan->case_count++] =
-            (struct bench_case){.workload = workload, .keys = keys};
-        return;
-    }
-    const uint64_t sizes[SIZE_COUNT] = {
-        keys / 100, keys / 10, keys, plan->options.is_quick ? 0 : keys * 10};
+    uint64_t more = plan->options.is_quick ? 0 : keys * 10;
+    const uint64_t sizes[][SIZE_COUNT] = {
+        [BENCH_AS_ASKED] = {keys},
+        [BENCH_A_FIFTH] = {keys / 5},
+        [BENCH_TEN_TIMES] = {more > 0 ? more : keys},
+        [BENCH_AND_TEN_TIMES] = {keys, more},
+        [BENCH_EACH_SIZE] = {keys / 100, keys / 10, keys, more}};
     for (size_t i = 0; i < SIZE_COUNT; i++) {
-        if (sizes[i] > 0) {
+        uint64_t size = sizes[workload->sizes][i];
+        if (size > 0) {
             plan->cases[plan->case_count++] =
-                (struct bench_case){.workload = workload, .keys = sizes[i]};
+                (struct bench_case){.workload = workload, .keys = size};
         }
     }
 }

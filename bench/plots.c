@@ -29,7 +29,7 @@ static void write_row(const struct bench_plan *plan,
                       FILE *file)
 {
     const struct bench_case *each = &plan->cases[case_number];
-    if (each->workload->is_for_each_size) {
+    if (each->workload->sizes == BENCH_EACH_SIZE) {
         (void)fprintf(file, "%llu", (unsigned long long)each->keys);
     } else {
         (void)fprintf(file, "\"%s\"", each->workload->metrics[metric].title);
@@ -89,22 +89,103 @@ static void write_rows(const struct bench_plan *plan,
     }
 }
 
+/* A new table's file; NULL if there is none to be had. */
+static FILE *create_table(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s.tsv", dir, name);
+    return length < PATH_MAX ? fopen(path, "w") : NULL;
+}
+
 static bool write_table(const struct bench_plan *plan,
                         const struct selection *selection,
                         const char *dir)
 {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s.tsv", dir, selection->file) >=
-        PATH_MAX) {
-        return false;
-    }
-    FILE *file = fopen(path, "w");
+    FILE *file = create_table(dir, selection->file);
     if (file == NULL) {
         return false;
     }
     write_heads(plan, file);
     for (size_t i = 0; i < plan->case_count; i++) {
         write_rows(plan, selection, i, file);
+    }
+    return fclose(file) == 0;
+}
+
+/* --- Tables of one workload on kvstore, a column for each of its rows --- */
+
+static const char *const workloads_with_rows[] = {"stall", "stall-paced"};
+
+/* Does the metric begin a row? */
+static bool begins_row(const struct bench_metric *metrics, size_t number)
+{
+    const char *row = metrics[number].row;
+    return row != NULL && row[0] != '\0' &&
+           (number == 0 || metrics[number - 1].row == NULL ||
+            strcmp(metrics[number - 1].row, row) != 0);
+}
+
+/* The figures of a column, from the first row that has it on. */
+static void write_column(const struct bench_plan *plan,
+                         size_t case_number,
+                         size_t store_number,
+                         size_t first,
+                         FILE *file)
+{
+    const struct bench_metric *metrics =
+        plan->cases[case_number].workload->metrics;
+    (void)fprintf(file, "\"%s\"", metrics[first].title);
+    for (size_t i = first; metrics[i].name != NULL; i++) {
+        struct bench_figure figure =
+            bench_plan_figure(plan, case_number, store_number, i);
+        if (strcmp(metrics[i].title, metrics[first].title) == 0 &&
+            figure.is_there) {
+            (void)fprintf(file, "\t%.6g", figure.median);
+        }
+    }
+    (void)fputc('\n', file);
+}
+
+static void write_columns(const struct bench_plan *plan,
+                          size_t case_number,
+                          size_t store_number,
+                          FILE *file)
+{
+    const struct bench_metric *metrics =
+        plan->cases[case_number].workload->metrics;
+    size_t first = 0;
+    while (metrics[first].name != NULL && !begins_row(metrics, first)) {
+        first++;
+    }
+    (void)fputs("\"\"", file);
+    for (size_t i = first; metrics[i].name != NULL; i++) {
+        if (begins_row(metrics, i)) {
+            (void)fprintf(file, "\t\"%s\"", metrics[i].row);
+        }
+    }
+    (void)fputc('\n', file);
+    for (size_t i = first;
+         metrics[i].name != NULL && (i == first || !begins_row(metrics, i));
+         i++) {
+        write_column(plan, case_number, store_number, i, file);
+    }
+}
+
+/* Of the first handle, which is the default one. An empty file: not measured. */
+static bool write_table_of_rows(const struct bench_plan *plan,
+                                const char *name,
+                                const char *dir)
+{
+    FILE *file = create_table(dir, name);
+    if (file == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < plan->case_count; i++) {
+        if (plan->store_count > 0 &&
+            strcmp(plan->cases[i].workload->name, name) == 0 &&
+            bench_plan_figure(plan, i, 0, 0).is_there) {
+            write_columns(plan, i, 0, file);
+        }
     }
     return fclose(file) == 0;
 }
@@ -155,6 +236,12 @@ bool bench_report_plots(const struct bench_plan *plan, const char *dir)
     bool are_drawn = true;
     for (size_t i = 0; i < sizeof selections / sizeof selections[0]; i++) {
         are_drawn = write_table(plan, &selections[i], data_dir) && are_drawn;
+    }
+    size_t count = sizeof workloads_with_rows / sizeof workloads_with_rows[0];
+    for (size_t i = 0; i < count; i++) {
+        are_drawn =
+            write_table_of_rows(plan, workloads_with_rows[i], data_dir) &&
+            are_drawn;
     }
     are_drawn = are_drawn && draw(data_dir, dir);
     bench_directory_remove(data_dir);

@@ -22,6 +22,7 @@ enum filling { NOT_FILLED, FILLED, NOT_TO_BE_FILLED };
 struct rounds {
     struct bench_plan *plan;
     char root[PATH_MAX];
+    char scratch[PATH_MAX + 100];
     enum filling *fillings; /* By store. */
     double begin;
     double deadline;
@@ -116,6 +117,7 @@ static struct bench_run make_run(const struct rounds *rounds,
 {
     const struct bench_plan *plan = rounds->plan;
     const struct bench_store *store = plan->stores[store_number];
+    const struct bench_workload *workload = plan->cases[case_number].workload;
     bool is_quick = plan->options.is_quick;
     return (struct bench_run){
         .store = store,
@@ -124,9 +126,10 @@ static struct bench_run make_run(const struct rounds *rounds,
                      .variant = store->variant},
         .seconds = is_quick ? 0.1 : 0.5,
         .fill_seconds = is_quick ? 1 : 5,
-        .prepare_seconds = is_quick ? 3 : 45,
+        .prepare_seconds = (is_quick ? 3 : 45) * (workload->is_long ? 5 : 1),
         .pairs = is_quick ? 20 : 200,
-        .seed = bench_scramble(rounds->round + 1)};
+        .seed = bench_scramble(rounds->round + 1),
+        .scratch_dir = rounds->scratch};
 }
 
 static bool make_directory(const char *dir, struct bench_cell *cell)
@@ -222,7 +225,7 @@ static void run_round(struct rounds *rounds)
 int bench_rounds_run(struct bench_plan *plan)
 {
     struct rounds rounds = {.plan = plan, .begin = bench_now()};
-    rounds.deadline = rounds.begin + (plan->options.is_quick ? 95 : 38 * 60);
+    rounds.deadline = rounds.begin + (plan->options.is_quick ? 105 : 58 * 60);
     rounds.fillings = calloc(plan->store_count + 1, sizeof *rounds.fillings);
     /* Before there is anything to clean up. */
     bench_cell_catch_signals();
@@ -239,6 +242,9 @@ int bench_rounds_run(struct bench_plan *plan)
         free(rounds.fillings);
         return 3;
     }
+    (void)snprintf(
+        rounds.scratch, sizeof rounds.scratch, "%s/scratch", rounds.root);
+    (void)bench_directory_make(rounds.scratch);
     for (rounds.round = 0; rounds.round < plan->options.rounds;
          rounds.round++) {
         run_round(&rounds);

@@ -23,6 +23,15 @@ struct bench_settings {
     int variant;            /* Of the table that opens it. */
     bool is_durable;        /* A set that returned survives a power cut. */
     bool compacts_by_order; /* Not by itself, where the store has a choice. */
+    bool is_alone;          /* Nobody else has the store open meanwhile. */
+};
+
+/* What a store knows of itself. */
+struct bench_counters {
+    uint64_t compactions; /* Ended, by anybody. */
+    uint64_t log_bytes;
+    uint64_t live_bytes; /* Of those, what a compaction copies. */
+    uint64_t index_bytes;
 };
 
 enum bench_answer { BENCH_FOUND, BENCH_MISSING, BENCH_FAILED };
@@ -66,8 +75,10 @@ struct bench_store {
     bool is_faster_in_batch; /* How a store is filled off the clock. */
     const char *survives_kill;
     const char *survives_power_cut;
-    const char *writers; /* Who may write at the same time. */
-    const char *index_file;
+    const char *writers;    /* Who may write at the same time. */
+    const char *index_file; /* Others that begin with it are for it, too. */
+    const char *log_file;
+    const char *new_log_file; /* There while a compaction runs. */
 
     bool (*open)(const struct bench_settings *settings, void **store_out);
     void (*close)(void *store);
@@ -89,6 +100,9 @@ struct bench_store {
     bool (*scan)(void *session, bench_visit visit, void *context);
     bool (*compact)(void *session);
     bool (*index_bytes)(void *session, uint64_t *bytes_out);
+    bool (*counters)(void *session, struct bench_counters *counters_out);
+    /* May it compact by itself, once that is due? As it is opened, it may. */
+    void (*let_compact)(void *session, bool may_compact);
     /* The store's own command for a task; arguments[0] is its program. */
     void (*tool)(const struct bench_task *task, struct bench_command *command);
 };

@@ -40,19 +40,21 @@ static void print_title(const struct bench_case *each,
 {
     const char *title = each->workload->metrics[metric].title;
     const char *group = each->workload->group;
-    bool says_what = strncmp(group, "Latency", 7) != 0;
-    if (each->workload->is_for_each_size) {
-        char count[32];
-        bench_report_count(each->keys, count, sizeof count);
-        (void)snprintf(text_out, TITLE_SIZE, "%s at %s keys", title, count);
-    } else {
-        (void)snprintf(text_out,
-                       TITLE_SIZE,
-                       "%s%s%s",
-                       says_what ? "" : group,
-                       says_what ? "" : ": ",
-                       title);
+    bool says_what = strncmp(group, "Latency", 7) != 0 &&
+                     strncmp(group, "Amplification", 13) != 0;
+    char keys[32] = "";
+    if (each->workload->sizes != BENCH_AS_ASKED) {
+        bench_report_count(each->keys, keys, sizeof keys);
     }
+    (void)snprintf(text_out,
+                   TITLE_SIZE,
+                   "%s%s%s%s%s%s",
+                   says_what ? "" : group,
+                   says_what ? "" : ": ",
+                   title,
+                   keys[0] != '\0' ? " at " : "",
+                   keys,
+                   keys[0] != '\0' ? " keys" : "");
 }
 
 /* --- The summary --- */
@@ -135,6 +137,9 @@ static void print_summary(const struct bench_plan *plan, FILE *file)
         for (size_t j = 0; workload->metrics[j].name != NULL; j++) {
             char text[TITLE_SIZE];
             double median;
+            if (workload->metrics[j].row != NULL) {
+                continue;
+            }
             print_title(&plan->cases[i], j, text);
             (void)fprintf(file, "| %s | %s |", text, workload->metrics[j].unit);
             print_comparison(plan, i, j, false, file);
@@ -154,9 +159,14 @@ struct column {
     size_t metric;
 };
 
+static bool has_row(const struct bench_metric *metric)
+{
+    return metric->row != NULL && metric->row[0] != '\0';
+}
+
 #define COLUMN_COUNT_MAX ((size_t)64)
 
-/* The metrics of a group's workloads. */
+/* The metrics of a group's workloads, those in rows of their own apart. */
 static size_t find_columns(const struct bench_plan *plan,
                            const char *group,
                            struct column *columns_out)
@@ -170,8 +180,11 @@ static size_t find_columns(const struct bench_plan *plan,
         for (size_t j = 0;
              workload->metrics[j].name != NULL && count < COLUMN_COUNT_MAX;
              j++) {
-            columns_out[count++] = (struct column){
+            const struct column column = {
                 .of = &plan->cases[i], .case_number = i, .metric = j};
+            if (!has_row(&workload->metrics[j])) {
+                columns_out[count++] = column;
+            }
         }
     }
     return count;
@@ -183,7 +196,7 @@ static void print_heads(const struct column *columns, size_t count, FILE *file)
     for (size_t i = 0; i < count; i++) {
         const struct bench_workload *workload = columns[i].of->workload;
         char keys[32] = "";
-        if (workload->is_for_each_size) {
+        if (workload->sizes != BENCH_AS_ASKED) {
             bench_report_count(columns[i].of->keys, keys, sizeof keys);
         }
         (void)fprintf(file,
@@ -227,6 +240,104 @@ static void print_cell(const struct bench_plan *plan,
     }
 }
 
+/* --- Tables of one workload on one store --- */
+
+static bool is_same(const char *left, const char *right)
+{
+    return left != NULL && right != NULL && strcmp(left, right) == 0;
+}
+
+/* The next metric that begins a row; where the metrics end, that place. */
+static size_t find_row(const struct bench_metric *metrics, size_t from)
+{
+    while (metrics[from].name != NULL &&
+           (!has_row(&metrics[from]) ||
+            (from > 0 && is_same(metrics[from].row, metrics[from - 1].row)))) {
+        from++;
+    }
+    return from;
+}
+
+static void print_row(const struct bench_plan *plan,
+                      size_t case_number,
+                      size_t store_number,
+                      size_t first,
+                      FILE *file)
+{
+    const struct bench_case *each = &plan->cases[case_number];
+    const struct bench_metric *metrics = each->workload->metrics;
+    (void)fprintf(file, "| %s |", metrics[first].row);
+    for (size_t i = first; is_same(metrics[i].row, metrics[first].row); i++) {
+        const struct column column = {
+            .of = each, .case_number = case_number, .metric = i};
+        print_cell(plan, &column, store_number, file);
+    }
+    (void)fputc('\n', file);
+}
+
+static void print_row_heads(const struct bench_plan *plan,
+                            size_t case_number,
+                            size_t store_number,
+                            size_t first,
+                            FILE *file)
+{
+    const struct bench_case *each = &plan->cases[case_number];
+    const struct bench_metric *metrics = each->workload->metrics;
+    char keys[32];
+    bench_report_count(each->keys, keys, sizeof keys);
+    (void)fprintf(file,
+                  "### %s, %s keys, %s\n\n| |",
+                  each->workload->name,
+                  keys,
+                  plan->stores[store_number]->name);
+    for (size_t i = first; is_same(metrics[i].row, metrics[first].row); i++) {
+        (void)fprintf(file, " %s, %s |", metrics[i].title, metrics[i].unit);
+    }
+    (void)fputs("\n| --- |", file);
+    for (size_t i = first; is_same(metrics[i].row, metrics[first].row); i++) {
+        (void)fputs(" --: |", file);
+    }
+    (void)fputc('\n', file);
+}
+
+static void print_rows(const struct bench_plan *plan,
+                       size_t case_number,
+                       size_t store_number,
+                       FILE *file)
+{
+    const struct bench_case *each = &plan->cases[case_number];
+    const struct bench_metric *metrics = each->workload->metrics;
+    size_t first = find_row(metrics, 0);
+    if (metrics[first].name == NULL ||
+        !bench_plan_figure(plan, case_number, store_number, first).is_there) {
+        return;
+    }
+    print_row_heads(plan, case_number, store_number, first, file);
+    for (size_t i = first; metrics[i].name != NULL;
+         i = find_row(metrics, i + 1)) {
+        print_row(plan, case_number, store_number, i, file);
+    }
+    (void)fputc('\n', file);
+}
+
+/* --- All groups --- */
+
+/* Does any workload of the group run on the store? */
+static bool is_in_group(const struct bench_plan *plan,
+                        const struct column *columns,
+                        size_t count,
+                        const struct bench_store *store)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct bench_workload *workload =
+            plan->cases[columns[i].case_number].workload;
+        if (bench_plan_is_possible(workload, store)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_group(const struct bench_plan *plan,
                         const char *group,
                         FILE *file)
@@ -236,6 +347,9 @@ static void print_group(const struct bench_plan *plan,
     (void)fprintf(file, "## %s\n\n", group);
     print_heads(columns, count, file);
     for (size_t i = 0; i < plan->store_count; i++) {
+        if (!is_in_group(plan, columns, count, plan->stores[i])) {
+            continue;
+        }
         (void)fprintf(file, "| %s |", plan->stores[i]->name);
         for (size_t j = 0; j < count; j++) {
             print_cell(plan, &columns[j], i, file);
@@ -243,6 +357,12 @@ static void print_group(const struct bench_plan *plan,
         (void)fputc('\n', file);
     }
     (void)fputc('\n', file);
+    for (size_t i = 0; i < plan->case_count * plan->store_count; i++) {
+        size_t each = i / plan->store_count;
+        if (strcmp(plan->cases[each].workload->group, group) == 0) {
+            print_rows(plan, each, i % plan->store_count, file);
+        }
+    }
 }
 
 static bool is_first_of_group(const struct bench_plan *plan, size_t case_number)

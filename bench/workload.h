@@ -8,7 +8,9 @@
 
 #include "store.h"
 
-#define BENCH_METRIC_COUNT_MAX 8
+#define BENCH_METRIC_COUNT_MAX 64
+
+#define BENCH_ASIDE ""
 
 /* One figure of a workload. */
 struct bench_metric {
@@ -16,6 +18,18 @@ struct bench_metric {
     const char *title;
     const char *unit;
     bool is_better_if_less;
+    const char *row; /* Of a table of the workload and store alone, with the
+                        title as column. NULL: in the table of the group, and
+                        in the summary; BENCH_ASIDE: not in the summary. */
+};
+
+/* How many keys a workload has, as a multiple of those that were asked for. */
+enum bench_sizes {
+    BENCH_AS_ASKED,
+    BENCH_A_FIFTH,
+    BENCH_TEN_TIMES,     /* But not in a quick run. */
+    BENCH_AND_TEN_TIMES, /* First as asked. */
+    BENCH_EACH_SIZE      /* A hundredth, a tenth, as asked, ten times. */
 };
 
 /* What a workload finds in the store's directory. */
@@ -33,8 +47,9 @@ struct bench_workload {
     const char *group; /* The table that it is in. */
     const char *what;  /* One line for people. */
     enum bench_beginning beginning;
-    bool is_for_each_size; /* Runs from few keys to many. */
-    bool is_run_once;      /* In the first round alone, for it takes long. */
+    enum bench_sizes sizes;
+    bool is_run_once; /* In the first round alone, for it takes long. */
+    bool is_long;     /* Ends within minutes, not seconds. */
     bool needs_threads;
     struct bench_metric metrics[BENCH_METRIC_COUNT_MAX + 1]; /* No name: end. */
     /* Does the store have what it takes? NULL: all do. */
@@ -51,6 +66,7 @@ struct bench_run {
     double prepare_seconds; /* How long filling off the clock may take. */
     unsigned pairs;         /* How many commands are run. */
     uint64_t seed;
+    const char *scratch_dir; /* Exists; kept for the workloads that follow. */
     int result_fd;
 };
 
@@ -60,12 +76,16 @@ void bench_report(struct bench_run *run, const char *metric, double value);
 /* Seconds, of a clock that never goes back. */
 double bench_now(void);
 
+/* The same clock, in nanoseconds. */
+uint64_t bench_nanoseconds(void);
+
 /* Puts the numbers in order; count is not 0. */
 double bench_median(double *numbers, size_t count);
 
 /* For is_possible. */
 bool bench_is_store(const struct bench_store *store);
 bool bench_has_compaction(const struct bench_store *store);
+bool bench_has_counters(const struct bench_store *store);
 
 /* A store that is open, with the first thread's session. */
 struct bench_opened {

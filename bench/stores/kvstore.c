@@ -23,7 +23,7 @@ static bool open_store(const struct bench_settings *settings, void **store_out)
     kvstore_options options = KVSTORE_OPTIONS_INIT;
     options.sync =
         settings->is_durable ? KVSTORE_SYNC_ALWAYS : KVSTORE_SYNC_NONE;
-    options.exclusive = settings->variant == EXCLUSIVE;
+    options.exclusive = settings->is_alone || settings->variant == EXCLUSIVE;
     options.lock_timeout_ms = 60000;
     if (settings->compacts_by_order) {
         options.compaction = KVSTORE_COMPACT_MANUAL;
@@ -80,6 +80,24 @@ static bool index_bytes(void *session, uint64_t *bytes_out)
     return true;
 }
 
+static bool counters(void *session, struct bench_counters *counters_out)
+{
+    kvstore_stats stats;
+    if (!check(kvstore_get_stats(session, &stats))) {
+        return false;
+    }
+    *counters_out = (struct bench_counters){.compactions = stats.compactions,
+                                            .log_bytes = stats.log_bytes,
+                                            .live_bytes = stats.live_bytes,
+                                            .index_bytes = stats.index_bytes};
+    return true;
+}
+
+static void let_compact(void *session, bool may_compact)
+{
+    kvstore_set_compaction_threshold(session, may_compact ? 0 : UINT64_MAX);
+}
+
 static void tool(const struct bench_task *task, struct bench_command *command)
 {
     const struct bench_command made = {
@@ -102,7 +120,9 @@ static const char *version(void)
 #define KVSTORE_COMMON \
     .family = "kvstore", .version = version, .is_ours = true, \
     .has_threads = true, .survives_kill = "every set", \
-    .index_file = "store.index", .open = open_store, .close = close_store, \
+    .index_file = "store.index", .log_file = "store.log", \
+    .new_log_file = "store.log.compact", .counters = counters, \
+    .let_compact = let_compact, .open = open_store, .close = close_store, \
     .set = set, .get = get, .remove = remove_key, .compact = compact, \
     .index_bytes = index_bytes
 

@@ -55,9 +55,9 @@ static const struct bench_workload compaction = {
             "files before, by the time it took",
     .beginning = BENCH_EMPTY,
     .is_run_once = true,
-    .metrics = {{"rate", "compaction", "GB/s", false},
-                {"before", "disk before", "B/key", true},
-                {"after", "disk after compaction", "B/key", true}},
+    .metrics = {{"rate", "compaction", "GB/s", false, NULL},
+                {"before", "disk before", "B/key", true, NULL},
+                {"after", "disk after compaction", "B/key", true, NULL}},
     .is_possible = bench_has_compaction,
     .run = run_compaction};
 

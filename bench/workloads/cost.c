@@ -53,11 +53,11 @@ static const struct bench_workload cost = {
     .what = "time of a get, of a set of a key that is there, and of the "
             "store's command for one get, by the number of keys",
     .beginning = BENCH_EMPTY,
-    .is_for_each_size = true,
+    .sizes = BENCH_EACH_SIZE,
     .is_run_once = true,
-    .metrics = {{"get", "get", "us", true},
-                {"set", "overwrite", "us", true},
-                {"one-shot", "one-shot get", "us", true}},
+    .metrics = {{"get", "get", "us", true, NULL},
+                {"set", "overwrite", "us", true, NULL},
+                {"one-shot", "one-shot get", "us", true, NULL}},
     .run = run_cost};
 
 const struct bench_workload *const cost_workloads[] = {&cost, NULL};

@@ -22,7 +22,7 @@ static const struct bench_workload disk = {
     .what = "bytes on the disk for each key, after the random fill "
             "(key and value: 116)",
     .beginning = BENCH_FILLED,
-    .metrics = {{"disk", "disk after fill", "B/key", true}},
+    .metrics = {{"disk", "disk after fill", "B/key", true, NULL}},
     .is_possible = bench_is_store,
     .run = run_disk};
 

@@ -42,7 +42,7 @@ static const struct bench_workload one = {
     .what = "sets of random keys into an empty store, each on the disk when "
             "it returns",
     .beginning = BENCH_EMPTY,
-    .metrics = {{"rate", "durable set", "k/s", false}},
+    .metrics = {{"rate", "durable set", "k/s", false, NULL}},
     .run = run_one};
 
 static const struct bench_workload sixteen = {
@@ -51,7 +51,7 @@ static const struct bench_workload sixteen = {
     .what = "the same on 16 threads of one process",
     .beginning = BENCH_EMPTY,
     .needs_threads = true,
-    .metrics = {{"rate", "durable set, 16 threads", "k/s", false}},
+    .metrics = {{"rate", "durable set, 16 threads", "k/s", false, NULL}},
     .is_possible = bench_is_store,
     .run = run_sixteen};
 

@@ -90,7 +90,7 @@ static const struct bench_workload ordered = {
     .group = "Writes",
     .what = "set every key once, in ascending order, into an empty store",
     .beginning = BENCH_EMPTY,
-    .metrics = {{"rate", "fill, sequential", "M/s", false}},
+    .metrics = {{"rate", "fill, sequential", "M/s", false, NULL}},
     .run = run_ordered};
 
 static const struct bench_workload scattered = {
@@ -98,7 +98,7 @@ static const struct bench_workload scattered = {
     .group = "Writes",
     .what = "set every key once, in no order, into an empty store",
     .beginning = BENCH_FILLS,
-    .metrics = {{"rate", "fill, random", "M/s", false}},
+    .metrics = {{"rate", "fill, random", "M/s", false, NULL}},
     .run = run_scattered};
 
 static const struct bench_workload thousand = {
@@ -106,7 +106,7 @@ static const struct bench_workload thousand = {
     .group = "Writes",
     .what = "the same in batches of 1000, each of which is there whole or not",
     .beginning = BENCH_EMPTY,
-    .metrics = {{"rate", "fill, batch of 1000", "M/s", false}},
+    .metrics = {{"rate", "fill, batch of 1000", "M/s", false, NULL}},
     .is_possible = has_batches,
     .run = run_thousand};
 

@@ -151,7 +151,7 @@ static const struct bench_workload one = {
     .group = "Reads",
     .what = "get of random keys, all there, on one thread",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "get", "M/s", false}},
+    .metrics = {{"rate", "get", "M/s", false, NULL}},
     .run = run_one};
 
 static const struct bench_workload two = {
@@ -160,7 +160,7 @@ static const struct bench_workload two = {
     .what = "the same on two threads of one process",
     .beginning = BENCH_FILLED,
     .needs_threads = true,
-    .metrics = {{"rate", "get, 2 threads", "M/s", false}},
+    .metrics = {{"rate", "get, 2 threads", "M/s", false, NULL}},
     .run = run_two};
 
 static const struct bench_workload beside_writer = {
@@ -169,7 +169,7 @@ static const struct bench_workload beside_writer = {
     .what = "the same while a third thread makes up to 10,000 sets a second",
     .beginning = BENCH_FILLED,
     .needs_threads = true,
-    .metrics = {{"rate", "get, 2 threads and a writer", "M/s", false}},
+    .metrics = {{"rate", "get, 2 threads and a writer", "M/s", false, NULL}},
     .is_possible = bench_is_store,
     .run = run_beside_writer};
 
@@ -178,7 +178,7 @@ static const struct bench_workload many = {
     .group = "Reads",
     .what = "16 random keys with one call, counted each",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "get, 16 at once", "M/s", false}},
+    .metrics = {{"rate", "get, 16 at once", "M/s", false, NULL}},
     .is_possible = has_get_many,
     .run = run_many};
 
@@ -187,7 +187,7 @@ static const struct bench_workload missing = {
     .group = "Reads",
     .what = "get of keys that were never set",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "get, missing", "M/s", false}},
+    .metrics = {{"rate", "get, missing", "M/s", false, NULL}},
     .run = run_missing};
 
 const struct bench_workload *const get_workloads[] =

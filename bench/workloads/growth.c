@@ -40,7 +40,7 @@ static const struct bench_workload growth = {
     .what = "the longest set while an empty store is filled",
     .beginning = BENCH_EMPTY,
     .is_run_once = true,
-    .metrics = {{"longest", "longest set of a fill", "ms", true}},
+    .metrics = {{"longest", "longest set of a fill", "ms", true, NULL}},
     .run = run_growth};
 
 const struct bench_workload *const growth_workloads[] = {&growth, NULL};

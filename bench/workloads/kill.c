@@ -79,8 +79,8 @@ static const struct bench_workload kill_workload = {
     .what = "up to 10,000 sets, kill -9 with the store open, open it again and "
             "look for all of them",
     .beginning = BENCH_EMPTY,
-    .metrics = {{"lost", "sets lost", "%", true},
-                {"open", "opening it again", "ms", true}},
+    .metrics = {{"lost", "sets lost", "%", true, NULL},
+                {"open", "opening it again", "ms", true, NULL}},
     .is_possible = bench_is_store,
     .run = run_kill};
 

@@ -12,13 +12,6 @@
 #include <stddef.h>
 #include <time.h>
 
-static uint64_t nanoseconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool time_sets(struct bench_run *run, const struct bench_opened *opened)
 {
     static struct bench_histogram histogram;
@@ -27,16 +20,16 @@ static bool time_sets(struct bench_run *run, const struct bench_opened *opened)
                                   .keys = run->settings.keys,
                                   .random = run->seed};
     uint64_t limit = (uint64_t)(run->seconds * 3e9);
-    uint64_t begin = nanoseconds();
+    uint64_t begin = bench_nanoseconds();
     uint64_t after = begin;
     for (uint64_t i = 0; after - begin < limit; i++) {
         bench_key(bench_random_below(&worker.random, worker.keys), worker.key);
         bench_value(worker.key, i + 1, worker.value);
-        uint64_t before = nanoseconds();
+        uint64_t before = bench_nanoseconds();
         if (!run->store->set(worker.session, worker.key, worker.value)) {
             return false;
         }
-        after = nanoseconds();
+        after = bench_nanoseconds();
         bench_histogram_add(&histogram, after - before);
     }
 
@@ -112,11 +105,12 @@ static bool run_compacting(struct bench_run *run)
 
 #define LATENCY_METRICS \
     { \
-        {"p50", "p50", "us", true}, {"p90", "p90", "us", true}, \
-            {"p99", "p99", "us", true}, {"p99.9", "p99.9", "us", true}, \
-            {"p99.99", "p99.99", "us", true}, \
+        {"p50", "p50", "us", true, NULL}, {"p90", "p90", "us", true, NULL}, \
+            {"p99", "p99", "us", true, NULL}, \
+            {"p99.9", "p99.9", "us", true, NULL}, \
+            {"p99.99", "p99.99", "us", true, NULL}, \
         { \
-            "max", "max", "us", true \
+            "max", "max", "us", true, NULL \
         } \
     }
 

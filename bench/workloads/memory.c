@@ -61,9 +61,9 @@ static const struct bench_workload memory = {
     .what = "the process's own memory after opening a full store and reading "
             "it, and the index, where the store tells it",
     .beginning = BENCH_FILLED,
-    .metrics = {{"private", "private memory", "B/key", true},
-                {"private-all", "private memory, all", "MB", true},
-                {"index", "index", "B/key", true}},
+    .metrics = {{"private", "private memory", "B/key", true, NULL},
+                {"private-all", "private memory, all", "MB", true, NULL},
+                {"index", "index", "B/key", true, NULL}},
     .is_possible = bench_is_store,
     .run = run_memory};
 

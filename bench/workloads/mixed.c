@@ -60,7 +60,7 @@ static const struct bench_workload mostly_reads = {
     .group = "Reads",
     .what = "95 gets and 5 sets of 100, keys by zipf's law (exponent 0.99)",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "95/5 zipf", "M/s", false}},
+    .metrics = {{"rate", "95/5 zipf", "M/s", false, NULL}},
     .is_possible = bench_is_store,
     .run = run_95_5};
 
@@ -69,7 +69,7 @@ static const struct bench_workload half_reads = {
     .group = "Reads",
     .what = "50 gets and 50 sets of 100, keys by zipf's law",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "50/50 zipf", "M/s", false}},
+    .metrics = {{"rate", "50/50 zipf", "M/s", false, NULL}},
     .is_possible = bench_is_store,
     .run = run_50_50};
 

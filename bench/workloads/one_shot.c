@@ -40,10 +40,10 @@ static const struct bench_workload one_shot = {
     .what = "the store's command for one get and for one unsynced set, in "
             "turn with /bin/true",
     .beginning = BENCH_FILLED,
-    .metrics = {{"get", "one-shot get", "us", true},
-                {"set", "one-shot set", "us", true},
-                {"get-ratio", "get / true", "x", true},
-                {"set-ratio", "set / true", "x", true}},
+    .metrics = {{"get", "one-shot get", "us", true, NULL},
+                {"set", "one-shot set", "us", true, NULL},
+                {"get-ratio", "get / true", "x", true, NULL},
+                {"set-ratio", "set / true", "x", true, NULL}},
     .is_possible = has_tool,
     .run = run_one_shot};
 

@@ -37,7 +37,7 @@ static const struct bench_workload opening = {
     .group = "Processes",
     .what = "open a full store and get one key, inside a process",
     .beginning = BENCH_FILLED,
-    .metrics = {{"time", "open and get", "ms", true}},
+    .metrics = {{"time", "open and get", "ms", true, NULL}},
     .is_possible = bench_is_store,
     .run = run_open};
 

@@ -23,7 +23,7 @@ static const struct bench_workload overwrite = {
     .group = "Writes",
     .what = "new values for random keys of a full store",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "overwrite", "M/s", false}},
+    .metrics = {{"rate", "overwrite", "M/s", false, NULL}},
     .is_possible = bench_is_store,
     .run = run_overwrite};
 

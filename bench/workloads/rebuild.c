@@ -51,7 +51,7 @@ static const struct bench_workload rebuild = {
     .what = "open a full store whose index was deleted: bytes of the data by "
             "the time it took",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "rebuild of the index", "GB/s", false}},
+    .metrics = {{"rate", "rebuild of the index", "GB/s", false, NULL}},
     .is_possible = has_index_file,
     .run = run_rebuild};
 

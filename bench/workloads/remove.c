@@ -34,7 +34,7 @@ static const struct bench_workload removal = {
     .group = "Writes",
     .what = "remove keys that are there, in another order than the fill's",
     .beginning = BENCH_USES_UP,
-    .metrics = {{"rate", "remove", "M/s", false}},
+    .metrics = {{"rate", "remove", "M/s", false, NULL}},
     .is_possible = has_remove,
     .run = run_remove};
 

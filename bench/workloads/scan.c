@@ -54,7 +54,7 @@ static const struct bench_workload scan = {
     .group = "Reads",
     .what = "all keys and values, in the store's own order",
     .beginning = BENCH_FILLED,
-    .metrics = {{"rate", "full scan", "M/s", false}},
+    .metrics = {{"rate", "full scan", "M/s", false, NULL}},
     .is_possible = has_scan,
     .run = run_scan};
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A thread that looks every two milliseconds at how large the directory of a
+ * store is, and what in it is what. */
+
+#ifndef BENCH_SAMPLER_H
+#define BENCH_SAMPLER_H
+
+#include "store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Bytes, as the disk has them and as the files are long. */
+struct bench_sample {
+    uint64_t allocated;
+    uint64_t length;
+    uint64_t index_allocated; /* Of the allocated ones. */
+    uint64_t log_length;
+    uint64_t log_inode;
+    uint64_t index_inode;
+    uint64_t index_length; /* Of the one in use. */
+    uint64_t beside;       /* Set since the compaction began. */
+    bool is_compacting;
+};
+
+struct bench_sampler {
+    const struct bench_store *store;
+    const char *dir;
+    uint64_t live_bytes;
+    atomic_ullong set_bytes; /* Counted by who sets. */
+    atomic_bool must_end;
+    atomic_bool is_compacting; /* For others to see. */
+    pthread_t thread;
+
+    /* What came out of it, once it has ended. */
+    struct bench_sample
+        worst;          /* Where it was nearest to, or over, the bound. */
+    double worst_share; /* Of the bound. */
+    uint64_t allocated_max;
+    uint64_t length_max;
+    uint64_t log_count;   /* How many new logs were seen, */
+    uint64_t log_bytes;   /* and how long they were then. */
+    uint64_t index_bytes; /* The same of new indexes. */
+    uint64_t samples;
+};
+
+/* How large a directory may be: 3 times the live bytes and 2 MiB, the index,
+ * and twice what was set while the compaction ran. */
+uint64_t bench_sampler_bound(const struct bench_sampler *sampler,
+                             const struct bench_sample *sample);
+
+bool bench_sampler_start(struct bench_sampler *sampler);
+void bench_sampler_end(struct bench_sampler *sampler);
+
+#endif
