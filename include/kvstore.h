@@ -392,6 +392,59 @@ kvstore_status kvstore_get_into(const kvstore *store,
                                 size_t capacity,
                                 size_t *value_size_out);
 
+/** One key of kvstore_get_many(), and what the call has to say of it. */
+typedef struct kvstore_item {
+    const void *key;       /**< Set by the caller: any bytes; borrowed until the
+                                call returns. */
+    size_t key_size;       /**< Set by the caller: 1 to KVSTORE_KEY_SIZE_MAX. */
+    void *value;           /**< Set by the call, whatever it was: a new buffer
+                                if status is KVSTORE_OK, else NULL. */
+    size_t value_size;     /**< Set by the call: bytes of the value; else 0. */
+    kvstore_status status; /**< Set by the call: what kvstore_get() would have
+                                returned for this key. */
+} kvstore_item;
+
+/**
+ * Reads the newest values of many keys, each into a new buffer.
+ *
+ * What each item then says is what kvstore_get() would have said of its key at
+ * some moment during the call: what was acknowledged before the call is seen.
+ * So where nobody writes meanwhile, all items are of one state of the store.
+ * Where somebody does, they need not be: of two values that he sets during the
+ * call, the later one may be seen and the earlier one not.
+ *
+ * Costs what as many calls of kvstore_get() cost, but that the keys, in groups,
+ * wait for memory together and not one after the other: several times less, in
+ * a store that does not fit the processor's cache.
+ *
+ * @param store  Open store.
+ * @param items  The keys, in any order; the same one may occur more than once.
+ *               The other members need no values before the call: a buffer of
+ *               the caller's is never taken. Each value that is not NULL has one
+ *               NUL behind it, and is released with kvstore_free(). May be NULL
+ *               if count is 0.
+ * @param count  Any number of items; 0 does nothing.
+ *
+ * @retval KVSTORE_OK         All keys were looked up: the items' statuses say
+ *                            with what result, and KVSTORE_NOT_FOUND and even
+ *                            KVSTORE_CORRUPT or KVSTORE_INVALID_KEY are results.
+ *                            If some are failures, kvstore_last_error() tells
+ *                            of one of them.
+ * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  There was no memory to follow the index.
+ * @retval KVSTORE_BUSY       As kvstore_get().
+ *
+ * On any other status than KVSTORE_OK the store could not be read, or no longer:
+ * then each item has that status and no value, and there is nothing to be
+ * released. (Where there is no memory for a value, or a line cannot be read, that
+ * is its item's status alone.) No outcome changes the log. Threads: any number at
+ * a time, beside writers.
+ */
+kvstore_status kvstore_get_many(const kvstore *store,
+                                kvstore_item *items,
+                                size_t count);
+
 /**
  * Removes a key.
  *
@@ -412,7 +465,7 @@ kvstore_status kvstore_get_into(const kvstore *store,
 kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size);
 
 /**
- * Frees a value that kvstore_get() returned.
+ * Frees a value that kvstore_get() or kvstore_get_many() returned.
  *
  * @param value  The buffer; NULL does nothing.
  */

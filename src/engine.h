@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Reads leave the handle const: what follows the log behind it is a cache. */
 static inline kvstore *kv_engine_own(const kvstore *store)
@@ -23,6 +24,29 @@ static inline kvstore *kv_engine_own(const kvstore *store)
 kvstore_status kv_engine_check_key(const kvstore *store,
                                    const void *key,
                                    size_t key_size);
+
+/* Where a value goes: into a buffer of the caller's, or a new one. */
+struct kv_engine_destination {
+    void *buffer;
+    size_t capacity;
+    bool is_allocated; /* By the engine, with one NUL behind the value. */
+    size_t value_size;
+};
+
+/* Within a read: tells what was found of a key, and releases the find. doubt_out:
+ * UINT64_MAX; or the index leads to a line there that it cannot have been built
+ * from, while the key was found nowhere else. Then the answer does not count. */
+kvstore_status kv_engine_answer(kvstore *store,
+                                struct kv_keydir_find *find,
+                                struct kv_engine_destination *destination,
+                                uint64_t *doubt_out);
+
+/* Not within a read: gets a key's value; where the index is in doubt, it is built
+ * anew first. */
+kvstore_status kv_engine_get(kvstore *store,
+                             const void *key,
+                             size_t key_size,
+                             struct kv_engine_destination *destination);
 
 /* A record that a thread wants written. It may be another thread that does
  * it. */

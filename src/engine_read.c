@@ -28,16 +28,8 @@ kvstore_status kv_engine_check_key(const kvstore *store,
     return KVSTORE_OK;
 }
 
-/* Where a value goes: into a buffer of the caller's, or a new one. */
-struct destination {
-    void *buffer;
-    size_t capacity;
-    bool is_allocated; /* Here, with one NUL behind the value. */
-    size_t value_size;
-};
-
 static kvstore_status deliver(const struct kv_text *value,
-                              struct destination *destination)
+                              struct kv_engine_destination *destination)
 {
     if (value->size > KV_VALUE_SIZE_MAX) {
         return kv_fail(KVSTORE_TOO_LARGE,
@@ -67,7 +59,7 @@ static kvstore_status deliver(const struct kv_text *value,
 /* Tells what was found of a key. */
 static kvstore_status answer(kvstore *store,
                              const struct kv_keydir_find *find,
-                             struct destination *destination)
+                             struct kv_engine_destination *destination)
 {
     bool is_flagged =
         find->flagged_offset != KV_NO_OFFSET &&
@@ -96,12 +88,22 @@ static kvstore_status answer(kvstore *store,
                : KVSTORE_NOT_FOUND;
 }
 
-/* Looks a key up once. doubt_out: where the index leads to a line that it
- * cannot have been built from, while the key was found nowhere else. */
+kvstore_status kv_engine_answer(kvstore *store,
+                                struct kv_keydir_find *find,
+                                struct kv_engine_destination *destination,
+                                uint64_t *doubt_out)
+{
+    *doubt_out = find->is_found ? KV_NO_OFFSET : find->doubt_offset;
+    kvstore_status status = answer(store, find, destination);
+    kv_keydir_find_release(find);
+    return status;
+}
+
+/* Looks a key up, with a read of its own. */
 static kvstore_status look_up(kvstore *store,
                               const void *key,
                               size_t key_size,
-                              struct destination *destination,
+                              struct kv_engine_destination *destination,
                               uint64_t *doubt_out)
 {
     struct kv_keydir_find find;
@@ -112,20 +114,16 @@ static kvstore_status look_up(kvstore *store,
     }
     status = kv_keydir_find(&store->keydir, &store->log, key, key_size, &find);
     if (status == KVSTORE_OK) {
-        if (!find.is_found) {
-            *doubt_out = find.doubt_offset;
-        }
-        status = answer(store, &find, destination);
-        kv_keydir_find_release(&find);
+        status = kv_engine_answer(store, &find, destination, doubt_out);
     }
     kv_handle_end_read(store);
     return status;
 }
 
-static kvstore_status get_value(kvstore *store,
-                                const void *key,
-                                size_t key_size,
-                                struct destination *destination)
+kvstore_status kv_engine_get(kvstore *store,
+                             const void *key,
+                             size_t key_size,
+                             struct kv_engine_destination *destination)
 {
     uint64_t doubt_offset = KV_NO_OFFSET;
     kvstore_status status =
@@ -160,8 +158,8 @@ kvstore_status kvstore_get(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct destination destination = {.is_allocated = true};
-    status = get_value(kv_engine_own(store), key, key_size, &destination);
+    struct kv_engine_destination destination = {.is_allocated = true};
+    status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
         *value_size_out = destination.value_size;
@@ -184,8 +182,9 @@ kvstore_status kvstore_get_into(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct destination destination = {.buffer = buffer, .capacity = capacity};
-    status = get_value(kv_engine_own(store), key, key_size, &destination);
+    struct kv_engine_destination destination = {.buffer = buffer,
+                                                .capacity = capacity};
+    status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;
     }

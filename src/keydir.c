@@ -127,16 +127,16 @@ bool kv_keydir_is_flagged(const struct kv_fold_item *item)
 
 /* --- Finding --- */
 
-kvstore_status kv_keydir_walk(const struct kv_index *index,
+/* Reads the lines that slots lead to, from the one on where find->place stands,
+ * which is an entry. */
+static kvstore_status walk_on(const struct kv_index *index,
                               const struct kv_log *log,
                               const struct kv_keydir_key *key,
                               bool is_flagged,
+                              struct kv_index_entry entry,
                               struct kv_keydir_find *find)
 {
-    find->is_found = false;
-    find->place = kv_index_probe_start(index, key->hash);
-    struct kv_index_entry entry;
-    while (kv_index_probe_next(index, &find->place, &entry)) {
+    do {
         if (entry.is_flagged != is_flagged) {
             continue;
         }
@@ -167,8 +167,22 @@ kvstore_status kv_keydir_walk(const struct kv_index *index,
                 .offset = entry.offset, .length = find->line.length};
             return KVSTORE_OK;
         }
-    }
+    } while (kv_index_probe_next(index, &find->place, &entry));
     return KVSTORE_OK;
+}
+
+kvstore_status kv_keydir_walk(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              bool is_flagged,
+                              struct kv_keydir_find *find)
+{
+    find->is_found = false;
+    find->place = kv_index_probe_start(index, key->hash);
+    struct kv_index_entry entry;
+    return kv_index_probe_next(index, &find->place, &entry)
+               ? walk_on(index, log, key, is_flagged, entry, find)
+               : KVSTORE_OK;
 }
 
 void kv_keydir_find_init(struct kv_keydir_find *find)
@@ -181,6 +195,26 @@ void kv_keydir_find_init(struct kv_keydir_find *find)
     find->line.allocated = NULL;
 }
 
+/* Finds the newest line that tells the key and cannot be served. Nearly always
+ * there is none at all. */
+static kvstore_status find_flagged(const struct kv_index *index,
+                                   const struct kv_log *log,
+                                   const struct kv_keydir_key *key,
+                                   struct kv_keydir_find *find)
+{
+    if (atomic_load_explicit(&index->header->has_flags, memory_order_acquire) ==
+        0) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_keydir_walk(index, log, key, true, find);
+    if (status == KVSTORE_OK && find->is_found) {
+        find->is_found = false;
+        find->flagged_offset = find->pointer.offset;
+        find->is_unknown = find->command.type == KV_COMMAND_UNKNOWN;
+    }
+    return status;
+}
+
 kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
                               const struct kv_log *log,
                               const void *key,
@@ -190,18 +224,29 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
     assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
     const struct kv_index *index = &keydir->index;
     struct kv_keydir_key plain = kv_keydir_plain_key(index, key, key_size);
-    kvstore_status status = KVSTORE_OK;
     kv_keydir_find_init(find_out);
-    if (atomic_load_explicit(&index->header->has_flags, memory_order_acquire) !=
-        0) {
-        status = kv_keydir_walk(index, log, &plain, true, find_out);
-        if (status == KVSTORE_OK && find_out->is_found) {
-            find_out->flagged_offset = find_out->pointer.offset;
-            find_out->is_unknown = find_out->command.type == KV_COMMAND_UNKNOWN;
-        }
-    }
+    kvstore_status status = find_flagged(index, log, &plain, find_out);
     if (status == KVSTORE_OK) {
         status = kv_keydir_walk(index, log, &plain, false, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_keydir_find_release(find_out);
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_go_on(const struct kv_keydir *keydir,
+                               const struct kv_log *log,
+                               const struct kv_keydir_start *start,
+                               struct kv_keydir_find *find_out)
+{
+    const struct kv_index *index = &keydir->index;
+    kv_keydir_find_init(find_out);
+    kvstore_status status = find_flagged(index, log, &start->key, find_out);
+    find_out->place = start->place;
+    if (status == KVSTORE_OK && start->has_entry) {
+        status =
+            walk_on(index, log, &start->key, false, start->entry, find_out);
     }
     if (status != KVSTORE_OK) {
         kv_keydir_find_release(find_out);

@@ -81,6 +81,40 @@ kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
                               struct kv_keydir_find *find_out);
 void kv_keydir_find_release(struct kv_keydir_find *find);
 
+/* A key as bytes, and its hash. Most keys stand in their line as they are;
+ * others are decoded into memory that the caller frees. */
+struct kv_keydir_key {
+    const void *bytes;
+    size_t size;
+    uint64_t hash;
+    void *allocated;
+};
+
+/* A find that has begun: it knows the first place that may be the key's. */
+struct kv_keydir_start {
+    struct kv_keydir_key key; /* Borrowed. */
+    bool has_entry;
+    struct kv_index_probe place;
+    struct kv_index_entry entry;
+};
+
+/* Begins as many finds as there are items, at most KV_KEYDIR_START_MAX: so few
+ * that none of the memory that they are going to look at has left the
+ * processor's cache again when they go on. Of the items nothing but the keys is
+ * read; those that are none get no start. */
+#define KV_KEYDIR_START_MAX 16u
+void kv_keydir_start_finds(const struct kv_keydir *keydir,
+                           const struct kv_log *log,
+                           const kvstore_item *items,
+                           size_t count,
+                           struct kv_keydir_start *starts_out);
+
+/* Goes on with a find in the same keydir, and is kv_keydir_find() from there. */
+kvstore_status kv_keydir_go_on(const struct kv_keydir *keydir,
+                               const struct kv_log *log,
+                               const struct kv_keydir_start *start,
+                               struct kv_keydir_find *find_out);
+
 /* Empty slots that were found for records which are about to be written
  * together. All of them are committed in the same order, or none. */
 #define KV_KEYDIR_RESERVE_MAX 64u

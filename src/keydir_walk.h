@@ -11,15 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A key as bytes, and its hash. Most keys stand in their line as they are;
- * others are decoded into memory that the caller frees. */
-struct kv_keydir_key {
-    const void *bytes;
-    size_t size;
-    uint64_t hash;
-    void *allocated;
-};
-
 kvstore_status kv_keydir_get_key(const struct kv_index *index,
                                  const struct kv_command *command,
                                  struct kv_keydir_key *key_out);

@@ -274,6 +274,15 @@ void kv_log_line_release(struct kv_log_line *line)
     line->size = 0;
 }
 
+void kv_log_prefetch(const struct kv_log *log, uint64_t offset)
+{
+    const char *bytes =
+        log->map == NULL ? NULL : kv_log_map_peek(log->map, offset);
+    if (bytes != NULL) {
+        __builtin_prefetch(bytes);
+    }
+}
+
 /* --- Lines in order --- */
 
 kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,

@@ -70,6 +70,10 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
 
+/* Asks the processor to fetch the first bytes of the line at an offset, which
+ * may be anything. Does nothing where the log is not in memory there. */
+void kv_log_prefetch(const struct kv_log *log, uint64_t offset);
+
 /* Visits lines in order with a window of the file in memory. */
 struct kv_log_cursor {
     const struct kv_log *log;

@@ -136,3 +136,14 @@ const char *kv_log_map_find(struct kv_log_map *map,
     *count_out = piece_end(number) - offset;
     return piece + (offset - piece_start(number));
 }
+
+const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset)
+{
+    if (offset > KV_OFFSET_MAX) {
+        return NULL;
+    }
+    unsigned number = piece_of(offset);
+    const char *piece =
+        atomic_load_explicit(&map->pieces[number], memory_order_acquire);
+    return piece == NULL ? NULL : piece + (offset - piece_start(number));
+}

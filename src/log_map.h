@@ -29,4 +29,8 @@ const char *kv_log_map_find(struct kv_log_map *map,
                             uint64_t offset,
                             uint64_t *count_out);
 
+/* The same for a byte whose piece has been mapped by now: maps nothing, and does
+ * not count as a read. */
+const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset);
+
 #endif

@@ -60,6 +60,32 @@ static enum bench_answer get(void *session, const char *key, char *value_out)
     return BENCH_FOUND;
 }
 
+static bool take_item(const kvstore_item *item, char *value_out)
+{
+    return check(item->status) &&
+           bench_take_value(item->value, item->value_size, value_out) ==
+               BENCH_FOUND;
+}
+
+static bool get_many(void *session,
+                     const char (*keys)[BENCH_KEY_SIZE],
+                     char (*values_out)[BENCH_VALUE_SIZE])
+{
+    kvstore_item items[BENCH_MANY];
+    for (size_t i = 0; i < BENCH_MANY; i++) {
+        items[i] = (kvstore_item){.key = keys[i], .key_size = BENCH_KEY_SIZE};
+    }
+    if (!check(kvstore_get_many(session, items, BENCH_MANY))) {
+        return false;
+    }
+    bool are_found = true;
+    for (size_t i = 0; i < BENCH_MANY; i++) {
+        are_found = are_found && take_item(&items[i], values_out[i]);
+        kvstore_free(items[i].value);
+    }
+    return are_found;
+}
+
 static bool remove_key(void *session, const char *key)
 {
     return check(kvstore_remove(session, key, BENCH_KEY_SIZE));
@@ -123,8 +149,8 @@ static const char *version(void)
     .index_file = "store.index", .log_file = "store.log", \
     .new_log_file = "store.log.compact", .counters = counters, \
     .let_compact = let_compact, .open = open_store, .close = close_store, \
-    .set = set, .get = get, .remove = remove_key, .compact = compact, \
-    .index_bytes = index_bytes
+    .set = set, .get = get, .get_many = get_many, .remove = remove_key, \
+    .compact = compact, .index_bytes = index_bytes
 
 static const struct bench_store shared = {
     .name = "kvstore",

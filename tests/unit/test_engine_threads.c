@@ -258,6 +258,37 @@ static void *read_keys(void *argument)
     return NULL;
 }
 
+/* Neighbouring keys of one writer, with one call. */
+static void *read_many_keys(void *argument)
+{
+    enum { MANY = 40 };
+    const struct worker *worker = argument;
+    unsigned seed = (unsigned)worker->number;
+    char keys[MANY][32];
+    kvstore_item items[MANY];
+    while (goes_on()) {
+        int writer = (int)(next_random(&seed) % WRITERS);
+        int first = (int)(next_random(&seed) % KEYS);
+        for (int i = 0; i < MANY; i++) {
+            name_key(keys[i], writer, (first + i) % KEYS);
+            items[i].key = keys[i];
+            items[i].key_size = strlen(keys[i]);
+        }
+        const kvstore *store = shared.stores[next_random(&seed) % HANDLES];
+        expect(kvstore_get_many(store, items, MANY) == KVSTORE_OK, "get many");
+        for (int i = 0; i < MANY; i++) {
+            expect(
+                items[i].status == KVSTORE_NOT_FOUND ||
+                    (items[i].status == KVSTORE_OK &&
+                     items[i].value_size > items[i].key_size &&
+                     memcmp(items[i].value, keys[i], items[i].key_size) == 0),
+                "one of many");
+            kvstore_free(items[i].value);
+        }
+    }
+    return NULL;
+}
+
 static void *sync_and_count(void *argument)
 {
     const struct worker *worker = argument;
@@ -359,7 +390,7 @@ static void all_calls_at_once_lose_nothing(void **state)
                                               sync_and_count,
                                               compact,
                                               open_and_close,
-                                              read_keys,
+                                              read_many_keys,
                                               delete_index,
                                               open_and_close};
     enum { COUNT = sizeof duties / sizeof *duties };
