@@ -137,15 +137,14 @@ static kvstore_status prepare(struct kv_compaction *compaction)
 {
     const struct kv_keydir *keydir = compaction->keydir;
     compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
-    if (compaction->buffer == NULL) {
+    compaction->queue = kv_compaction_queue_create();
+    if (compaction->buffer == NULL || compaction->queue == NULL) {
         return KVSTORE_NO_MEMORY;
     }
     uint64_t key_count = compaction->keeps_removes ? keydir->totals.slots_used
                                                    : keydir->totals.counts.keys;
-    return kv_keydir_create(key_count,
-                            keydir->directory,
-                            &compaction->new_log,
-                            &compaction->new_keydir);
+    return kv_keydir_create_like(
+        keydir, key_count, &compaction->new_log, &compaction->new_keydir);
 }
 
 /* Folds the old log from where the new one has it up to an end. What looks torn
@@ -163,15 +162,12 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
     struct kv_fold_result result;
     kvstore_status status =
         kv_fold(compaction->log, range, visit, compaction, &result);
-    if (status == KVSTORE_OK) {
-        compaction->copied = result.offset;
-        compaction->follows_damage = result.follows_damage;
-        status = kv_compaction_flush(compaction);
-    }
+    compaction->copied = result.offset;
+    compaction->follows_damage = result.follows_damage;
     return status;
 }
 
-static kvstore_status fail_torn(uint64_t offset)
+static kvstore_status fail_changed(uint64_t offset)
 {
     return kv_fail_at(KVSTORE_CORRUPT,
                       offset,
@@ -179,16 +175,40 @@ static kvstore_status fail_torn(uint64_t offset)
                       KV_LOG_NAME);
 }
 
+/* Has the copy met all that the index has, and no damage that it does not know
+ * of? A line that has rotted may be one that the index leads to, and in whose
+ * favour an older one was left out. */
+static kvstore_status check_copy(const struct kv_compaction *compaction)
+{
+    const struct kv_index_totals *old = &compaction->keydir->totals;
+    const struct kv_index_totals *new = &compaction->new_keydir.totals;
+    return compaction->copied == old->applied &&
+                   new->counts.damaged_records == old->counts.damaged_records
+               ? KVSTORE_OK
+               : fail_changed(compaction->copied);
+}
+
 kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
 {
-    uint64_t end = compaction->keydir->totals.applied;
     kvstore_status status = prepare(compaction);
     if (status == KVSTORE_OK) {
-        status = fold_up_to(
-            compaction, end, compaction->progress, kv_compaction_copy_item);
+        status = fold_up_to(compaction,
+                            compaction->keydir->totals.applied,
+                            compaction->progress,
+                            kv_compaction_copy_item);
     }
-    if (status == KVSTORE_OK && compaction->copied != end) {
-        status = fail_torn(compaction->copied);
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_empty_queue(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_flush(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = check_copy(compaction);
+    }
+    if (status == KVSTORE_OK && compaction->last.length != 0) {
+        status = kv_keydir_note_last(
+            &compaction->new_keydir, &compaction->new_log, compaction->last);
     }
     return status;
 }
@@ -199,6 +219,9 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
     struct kv_fold_result result;
     kvstore_status status =
         fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_flush(compaction);
+    }
     if (status == KVSTORE_OK) {
         status = kv_recovery_catch_up(&compaction->new_log,
                                       compaction->written,
@@ -227,14 +250,16 @@ kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
     return compaction->copied == end &&
                    compaction->new_keydir.totals.applied == compaction->written
                ? KVSTORE_OK
-               : fail_torn(compaction->copied);
+               : fail_changed(compaction->copied);
 }
 
 void kv_compaction_release(struct kv_compaction *compaction)
 {
     kvstore_error reason = *kvstore_last_error();
     kv_io_free(compaction->buffer);
+    kv_io_free(compaction->queue);
     compaction->buffer = NULL;
+    compaction->queue = NULL;
     kv_compaction_discard(compaction->directory, &compaction->new_log);
     kv_keydir_release(&compaction->new_keydir);
     kv_fail_again(&reason);

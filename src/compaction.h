@@ -39,12 +39,14 @@ struct kv_compaction {
     struct kv_keydir new_keydir;
 
     /* How far it is: */
-    uint64_t copied;     /* The old log up to here is in the new one. */
-    bool follows_damage; /* What ends there is a damaged line. */
-    bool keeps_removes;  /* There is damage. */
-    uint64_t written;    /* Bytes of the new log that are in the file, */
-    uint64_t synced;     /* and on the disk. */
-    char *buffer;        /* Bytes of it that are not in the file yet. */
+    uint64_t copied;            /* The old log up to here is in the new one. */
+    bool follows_damage;        /* What ends there is a damaged line. */
+    bool keeps_removes;         /* There is damage. */
+    uint64_t written;           /* Bytes of the new log that are in the file, */
+    uint64_t synced;            /* and on the disk. */
+    struct kv_log_pointer last; /* The last line that was copied. */
+    struct kv_compaction_queue *queue;
+    char *buffer; /* Bytes of it that are not in the file yet. */
     size_t buffered;
 };
 

@@ -189,7 +189,19 @@ static kvstore_status keep_item(struct kv_compaction *compaction,
     }
     assert(compaction->written + compaction->buffered ==
            moved.pointer.offset + moved.pointer.length);
+    compaction->last = moved.pointer;
     return apply_moved(compaction, &moved);
+}
+
+static bool is_record(const struct kv_fold_item *item)
+{
+    return item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE;
+}
+
+static bool is_kept_if_newest(const struct kv_compaction *compaction,
+                              enum kv_command_type type)
+{
+    return type == KV_COMMAND_SET || compaction->keeps_removes;
 }
 
 static kvstore_status is_kept(const struct kv_compaction *compaction,
@@ -197,18 +209,191 @@ static kvstore_status is_kept(const struct kv_compaction *compaction,
                               bool *is_kept_out)
 {
     *is_kept_out = item->type != KV_COMMAND_BLANK;
-    bool is_record =
-        item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE;
-    if (!is_record || !kv_keydir_is_reachable(item)) {
+    if (!is_record(item) || !kv_keydir_is_reachable(item)) {
         return KVSTORE_OK;
     }
     uint64_t newest = 0;
     kvstore_status status =
         kv_keydir_newest(compaction->keydir, compaction->log, item, &newest);
     *is_kept_out = newest == item->pointer.offset &&
-                   (item->type == KV_COMMAND_SET || compaction->keeps_removes);
+                   is_kept_if_newest(compaction, item->type);
     return status;
 }
+
+static kvstore_status copy_now(struct kv_compaction *compaction,
+                               const struct kv_fold_item *item)
+{
+    bool is_live = false;
+    kvstore_status status = is_kept(compaction, item, &is_live);
+    return status == KVSTORE_OK && is_live
+               ? visit_alone(compaction, item, keep_item)
+               : status;
+}
+
+/* --- The queue --- */
+
+/* Most records are short, and tell their key as it is. They wait here until the
+ * memory that tells whether they are the newest has been fetched: at first for
+ * the slot of their key, then, if that leads on, for the line there. */
+#define QUEUE_SIZE 32u
+#define SLOT_WAIT 12u
+#define QUEUED_LINE_SIZE_MAX 512u
+
+struct queued {
+    struct kv_keydir_seek seek;
+    struct kv_log_pointer pointer;
+    enum kv_command_type type;
+    size_t size; /* Of the line, without its newline. */
+    size_t key_size;
+    size_t key_at; /* In the line. */
+    char line[QUEUED_LINE_SIZE_MAX];
+};
+
+struct kv_compaction_queue {
+    uint64_t entered; /* Records so far: the last ones are in the queue. */
+    uint64_t sought;  /* As many have been looked up in the index, */
+    uint64_t left;    /* and as many have been copied, or not. */
+    struct queued queued[QUEUE_SIZE];
+};
+
+struct kv_compaction_queue *kv_compaction_queue_create(void)
+{
+    struct kv_compaction_queue *queue = kv_io_allocate(sizeof *queue);
+    if (queue != NULL) {
+        queue->entered = 0;
+        queue->sought = 0;
+        queue->left = 0;
+    }
+    return queue;
+}
+
+static bool can_wait(const struct kv_fold_item *item)
+{
+    if (!is_record(item) || item->size > QUEUED_LINE_SIZE_MAX ||
+        item->pointer.length != item->size + 1 || is_of_batch(item)) {
+        return false;
+    }
+    /* A line in a form of its own is decoded elsewhere. */
+    const struct kv_text *key = &item->command->key;
+    return item->command->owned == NULL && key->form == KV_TEXT_PLAIN &&
+           kv_keydir_is_reachable(item);
+}
+
+static void enter(struct kv_compaction *compaction,
+                  const struct kv_fold_item *item)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    struct queued *queued = &queue->queued[queue->entered++ % QUEUE_SIZE];
+    const struct kv_text *key = &item->command->key;
+    queued->pointer = item->pointer;
+    queued->type = item->type;
+    queued->size = item->size;
+    queued->key_size = key->size;
+    queued->key_at = (size_t)((const char *)key->raw - item->bytes);
+    memcpy(queued->line, item->bytes, item->size);
+    kv_keydir_seek_begin(compaction->keydir,
+                         key->raw,
+                         key->size,
+                         item->pointer.offset,
+                         &queued->seek);
+}
+
+static void look_up_next(struct kv_compaction *compaction)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    struct kv_keydir_seek *seek =
+        &queue->queued[queue->sought++ % QUEUE_SIZE].seek;
+    kv_keydir_seek_slot(compaction->keydir, compaction->log, seek);
+    if (seek->leads_here) {
+        kv_index_prefetch(&compaction->new_keydir.index, seek->hash);
+    }
+}
+
+/* The queued record as an item again. */
+static struct kv_fold_item make_item(const struct queued *queued,
+                                     struct kv_command *command)
+{
+    *command = (struct kv_command){
+        .type = queued->type,
+        .has_key = true,
+        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
+    return (struct kv_fold_item){.pointer = queued->pointer,
+                                 .bytes = queued->line,
+                                 .size = queued->size,
+                                 .type = queued->type,
+                                 .command = command};
+}
+
+/* Copies a record that is the newest, and gives it its slot. */
+static kvstore_status keep_queued(struct kv_compaction *compaction,
+                                  const struct queued *queued)
+{
+    struct kv_command command;
+    struct kv_fold_item item = make_item(queued, &command);
+    struct kv_fold_item moved = item;
+    moved.pointer.offset = compaction->written + compaction->buffered;
+    moved.bytes = NULL; /* What the last line is, is noted at the end. */
+    kvstore_status status = put_line(compaction, &item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    compaction->last = moved.pointer;
+    return kv_keydir_apply_new_hash(
+        &compaction->new_keydir, &moved, queued->seek.hash);
+}
+
+static kvstore_status leave_next(struct kv_compaction *compaction)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    const struct queued *queued = &queue->queued[queue->left++ % QUEUE_SIZE];
+    if (queued->seek.leads_here) {
+        return is_kept_if_newest(compaction, queued->type)
+                   ? keep_queued(compaction, queued)
+                   : KVSTORE_OK;
+    }
+    if (kv_keydir_seek_leads_on(compaction->keydir,
+                                compaction->log,
+                                &queued->seek,
+                                queued->line + queued->key_at,
+                                queued->key_size)) {
+        return KVSTORE_OK;
+    }
+    struct kv_command command;
+    struct kv_fold_item item = make_item(queued, &command);
+    return copy_now(compaction, &item);
+}
+
+kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    kvstore_status status = KVSTORE_OK;
+    while (queue->sought < queue->entered) {
+        look_up_next(compaction);
+    }
+    while (status == KVSTORE_OK && queue->left < queue->entered) {
+        status = leave_next(compaction);
+    }
+    return status;
+}
+
+static kvstore_status copy_later(struct kv_compaction *compaction,
+                                 const struct kv_fold_item *item)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    kvstore_status status = KVSTORE_OK;
+    if (queue->entered - queue->left == QUEUE_SIZE) {
+        status = leave_next(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        enter(compaction, item);
+    }
+    if (queue->entered - queue->sought > SLOT_WAIT) {
+        look_up_next(compaction);
+    }
+    return status;
+}
+
+/* --- The visits --- */
 
 /* A short rest is finished for who cannot wait for a long one. */
 #define SHORT_REST ((uint64_t)64 << 20)
@@ -228,16 +413,18 @@ kvstore_status kv_compaction_copy_item(void *context,
                                        const struct kv_fold_item *item)
 {
     struct kv_compaction *compaction = context;
-    bool is_live = false;
     kvstore_status status = check_given_up(compaction, item->pointer.offset);
+    if (status == KVSTORE_OK && can_wait(item)) {
+        return copy_later(compaction, item);
+    }
     if (status == KVSTORE_OK) {
-        status = is_kept(compaction, item, &is_live);
+        status = kv_compaction_empty_queue(compaction);
     }
-    compaction->keeps_removes |= item->type == KV_COMMAND_DAMAGED;
-    if (status != KVSTORE_OK || !is_live) {
-        return status;
+    if (status == KVSTORE_OK) {
+        compaction->keeps_removes |= item->type == KV_COMMAND_DAMAGED;
+        status = copy_now(compaction, item);
     }
-    return visit_alone(compaction, item, keep_item);
+    return status;
 }
 
 kvstore_status kv_compaction_follow_item(void *context,

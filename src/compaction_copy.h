@@ -11,8 +11,14 @@
 
 #define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
 
+/* What the copy has looked at and not decided yet. NULL, with the error set,
+ * where there is no memory; freed by kv_io_free(). */
+struct kv_compaction_queue *kv_compaction_queue_create(void);
+
 /* Visits lines of the copy: those that are live go to the new log, and to the
- * new keydir. The context is the compaction. */
+ * new keydir; some of them later, or when the queue is emptied behind the last.
+ * The context is the compaction. */
+kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction);
 kvstore_status kv_compaction_copy_item(void *context,
                                        const struct kv_fold_item *item);
 

@@ -66,6 +66,7 @@ kvstore_status kv_handle_look_within(struct kvstore *store,
         kv_handle_close_look(look_out);
         return status;
     }
+    kv_log_map(&look_out->log);
     look_out->keydir.directory = &store->directory;
     look_out->keydir.totals = store->keydir.totals;
     return KVSTORE_OK;

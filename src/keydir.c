@@ -61,6 +61,18 @@ kvstore_status kv_keydir_create(uint64_t key_count,
         kv_index_level_for(key_count), seed, directory, log, keydir_out);
 }
 
+kvstore_status kv_keydir_create_like(const struct kv_keydir *model,
+                                     uint64_t key_count,
+                                     const struct kv_log *log,
+                                     struct kv_keydir *keydir_out)
+{
+    return kv_keydir_create_at(kv_index_level_for(key_count),
+                               model->index.seed,
+                               model->directory,
+                               log,
+                               keydir_out);
+}
+
 void kv_keydir_release(struct kv_keydir *keydir)
 {
     kv_index_file_release(keydir->directory, &keydir->memory);

@@ -464,24 +464,32 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
     return status;
 }
 
-kvstore_status kv_keydir_apply_new(struct kv_keydir *keydir,
-                                   const struct kv_fold_item *item)
+kvstore_status kv_keydir_apply_new_hash(struct kv_keydir *keydir,
+                                        const struct kv_fold_item *item,
+                                        uint64_t hash)
 {
-    if (kv_keydir_is_indexed(item)) {
-        struct kv_keydir_key key;
-        kvstore_status status =
-            kv_keydir_get_key(&keydir->index, item->command, &key);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        announce(keydir, item);
-        bool fits = put_new(
-            keydir, key.hash, item->pointer.offset, kv_keydir_is_flagged(item));
-        kv_io_free(key.allocated);
-        if (!fits) {
-            return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
-        }
+    announce(keydir, item);
+    if (!put_new(
+            keydir, hash, item->pointer.offset, kv_keydir_is_flagged(item))) {
+        return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
     }
     finish_item(keydir, item);
     return KVSTORE_OK;
+}
+
+kvstore_status kv_keydir_apply_new(struct kv_keydir *keydir,
+                                   const struct kv_fold_item *item)
+{
+    if (!kv_keydir_is_indexed(item)) {
+        finish_item(keydir, item);
+        return KVSTORE_OK;
+    }
+    struct kv_keydir_key key;
+    kvstore_status status =
+        kv_keydir_get_key(&keydir->index, item->command, &key);
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_apply_new_hash(keydir, item, key.hash);
+        kv_io_free(key.allocated);
+    }
+    return status;
 }
