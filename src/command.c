@@ -187,19 +187,26 @@ static void reset(struct kv_command *command, enum kv_command_type type)
     command->owned = NULL;
 }
 
+/* Reads the members of a canonical line that come before its sum. Returns the
+ * place behind them, or NULL. */
+static const char *scan_members(const char *line,
+                                const char *end,
+                                struct kv_command *command)
+{
+    const char *at = scan_head(line, end, command);
+    if (at != NULL && command->type == KV_COMMAND_SET) {
+        at = scan_value(at, end, &command->value);
+    }
+    return at == NULL ? NULL : scan_batch(at, end, &command->batch);
+}
+
 /* Decodes a canonical line, also one whose sum does not fit. False for every
  * other line; what command_out holds is then without meaning. */
 static bool decode_canonical(const char *line,
                              const char *end,
                              struct kv_command *command_out)
 {
-    const char *at = scan_head(line, end, command_out);
-    if (at != NULL && command_out->type == KV_COMMAND_SET) {
-        at = scan_value(at, end, &command_out->value);
-    }
-    if (at != NULL) {
-        at = scan_batch(at, end, &command_out->batch);
-    }
+    const char *at = scan_members(line, end, command_out);
     if (at == NULL) {
         return false;
     }
@@ -218,6 +225,31 @@ static bool decode_canonical(const char *line,
         command_out->damage = KVSTORE_CORRUPT;
     }
     return true;
+}
+
+size_t kv_command_decode_ahead(const char *bytes,
+                               size_t size,
+                               struct kv_command *command_out)
+{
+    assert(bytes != NULL && command_out != NULL);
+    const char *end =
+        bytes + (size < KV_LINE_SIZE_MAX ? size : KV_LINE_SIZE_MAX);
+    reset(command_out, KV_COMMAND_BLANK);
+    const char *at = scan_members(bytes, end, command_out);
+    if (at == NULL) {
+        return 0;
+    }
+    bool has_sum = (size_t)(end - at) > SUM_TAIL_SIZE &&
+                   has_sum_tail(bytes, at + SUM_TAIL_SIZE);
+    if (has_sum) {
+        at += SUM_TAIL_SIZE;
+    } else if (!take_literal(&at, end, LITERAL(TAIL))) {
+        return 0;
+    }
+    if (at == end || *at != '\n' || (has_sum && !is_sum_fitting(bytes, at))) {
+        return 0;
+    }
+    return (size_t)(at + 1 - bytes);
 }
 
 /* A damaged line that begins like a canonical one still tells its key. */

@@ -54,6 +54,14 @@ kvstore_status kv_command_decode(const char *line,
                                  size_t size,
                                  struct kv_command *command_out);
 
+/* Decodes the line that begins with these bytes, of which more may follow, if it
+ * is a sound canonical record: then kv_command_decode() would say the
+ * same of it. Returns the line's length, its newline counted; or 0 for every
+ * other line, and command_out is without meaning. Nothing is to be released. */
+size_t kv_command_decode_ahead(const char *bytes,
+                               size_t size,
+                               struct kv_command *command_out);
+
 /* Frees what the command owns. */
 void kv_command_release(struct kv_command *command);
 

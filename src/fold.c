@@ -52,6 +52,23 @@ static kvstore_status decode(const struct kv_log_view *view,
     return kv_command_decode(view->bytes, view->size, command_out);
 }
 
+/* Goes to the next line, and decodes it. Most lines are sound and canonical: of
+ * these the decoder tells the end, so that nobody has to look for it. */
+static kvstore_status next_line(struct kv_log_cursor *cursor,
+                                struct kv_log_view *view_out,
+                                struct kv_command *command_out)
+{
+    size_t count = 0;
+    const char *bytes = kv_log_cursor_peek(cursor, &count);
+    size_t length = kv_command_decode_ahead(bytes, count, command_out);
+    if (length != 0) {
+        kv_log_cursor_take(cursor, length, view_out);
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_log_cursor_next(cursor, view_out);
+    return status == KVSTORE_OK ? decode(view_out, command_out) : status;
+}
+
 static bool is_space(char character)
 {
     return character == ' ' || character == '\t' || character == '\r';
@@ -119,10 +136,7 @@ static kvstore_status find_anchor(struct fold *fold,
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_command command;
-        status = kv_log_cursor_next(&cursor, &view);
-        if (status == KVSTORE_OK) {
-            status = decode(&view, &command);
-        }
+        status = next_line(&cursor, &view, &command);
         if (status == KVSTORE_OK) {
             *found_out = is_anchor(&view, &command, &follows_damage);
             kv_command_release(&command);
@@ -154,10 +168,7 @@ static kvstore_status measure_batch(const struct fold *fold,
     while (status == KVSTORE_OK && goes_on) {
         struct kv_log_view view;
         struct kv_command command;
-        status = kv_log_cursor_next(&cursor, &view);
-        if (status == KVSTORE_OK) {
-            status = decode(&view, &command);
-        }
+        status = next_line(&cursor, &view, &command);
         if (status != KVSTORE_OK) {
             break;
         }
@@ -288,13 +299,10 @@ kvstore_status kv_fold(const struct kv_log *log,
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;
         struct kv_command command;
-        status = kv_log_cursor_next(&cursor, &view);
+        status = next_line(&cursor, &view, &command);
         fold.end = cursor.end;
         if (cursor.offset >= next_tell) {
             next_tell = tell_progress(&range, cursor.offset);
-        }
-        if (status == KVSTORE_OK) {
-            status = decode(&view, &command);
         }
         if (status == KVSTORE_OK) {
             status = fold_line(&fold, &view, &command);

@@ -163,7 +163,7 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                                const struct kv_fold_item *item);
 
 /* Lines that have been read, and wait for their slots to be fetched. */
-#define KV_KEYDIR_QUEUE_SIZE 16u
+#define KV_KEYDIR_BATCH_SIZE 16u
 #define KV_KEYDIR_QUEUED_KEY_SIZE_MAX 64u
 
 struct kv_keydir_queued {
@@ -174,13 +174,22 @@ struct kv_keydir_queued {
     char key[KV_KEYDIR_QUEUED_KEY_SIZE_MAX];
 };
 
+struct kv_keydir_batch {
+    unsigned count;
+    struct kv_keydir_queued queued[KV_KEYDIR_BATCH_SIZE];
+};
+
+/* Two batches: the slots of one are on their way while the other is filled. */
 struct kv_keydir_queue {
     struct kv_keydir *keydir; /* Set by the caller, as is the log; */
     const struct kv_log *log; /* the rest is empty at first. */
     struct kv_log_pointer last;
-    unsigned count;
-    struct kv_keydir_queued queued[KV_KEYDIR_QUEUE_SIZE];
+    unsigned filling; /* Which batch is; the lines of the other are older. */
+    struct kv_keydir_batch batches[2];
 };
+void kv_keydir_queue_init(struct kv_keydir_queue *queue,
+                          struct kv_keydir *keydir,
+                          const struct kv_log *log);
 
 /* kv_keydir_apply() for many lines in a row: faster, and done with each of them
  * only after kv_keydir_queue_flush(). Between the two nothing else is

@@ -2,7 +2,9 @@
 
 /* Applying many lines. In an index that does not fit the processor's cache,
  * nearly every record costs a wait for memory. So records are applied some lines
- * after they were read, when the slots of their keys have been fetched. */
+ * after they were read, when the slots of their keys have been fetched.
+ *
+ * The slots of a batch are asked for all at once, so that the waits overlap. */
 
 #include "keydir.h"
 #include "keydir_walk.h"
@@ -23,15 +25,37 @@ static kvstore_status apply_queued(struct kv_keydir_queue *queue,
     return kv_keydir_apply_key(queue->keydir, queue->log, &item, &key);
 }
 
+static kvstore_status apply_batch(struct kv_keydir_queue *queue,
+                                  struct kv_keydir_batch *batch)
+{
+    kvstore_status status = KVSTORE_OK;
+    for (unsigned i = 0; i < batch->count && status == KVSTORE_OK; i++) {
+        status = apply_queued(queue, &batch->queued[i]);
+    }
+    batch->count = 0;
+    return status;
+}
+
+/* Asks for the slots of the batch that is full, applies the older one, whose
+ * slots have come meanwhile, and has that one filled next. */
+static kvstore_status turn_over(struct kv_keydir_queue *queue)
+{
+    const struct kv_index *index = &queue->keydir->index;
+    struct kv_keydir_batch *full = &queue->batches[queue->filling];
+    for (unsigned i = 0; i < full->count; i++) {
+        struct kv_keydir_queued *queued = &full->queued[i];
+        queued->hash = kv_index_hash(index, queued->key, queued->key_size);
+        kv_index_prefetch(index, queued->hash);
+    }
+    queue->filling ^= 1;
+    return apply_batch(queue, &queue->batches[queue->filling]);
+}
+
 /* Applies what is in the queue. */
 static kvstore_status apply_all(struct kv_keydir_queue *queue)
 {
-    kvstore_status status = KVSTORE_OK;
-    for (unsigned i = 0; i < queue->count && status == KVSTORE_OK; i++) {
-        status = apply_queued(queue, &queue->queued[i]);
-    }
-    queue->count = 0;
-    return status;
+    kvstore_status status = turn_over(queue);
+    return status == KVSTORE_OK ? turn_over(queue) : status;
 }
 
 static bool is_queueable(const struct kv_fold_item *item)
@@ -42,32 +66,48 @@ static bool is_queueable(const struct kv_fold_item *item)
            key->size <= KV_KEYDIR_QUEUED_KEY_SIZE_MAX;
 }
 
-kvstore_status kv_keydir_queue_apply(struct kv_keydir_queue *queue,
-                                     const struct kv_fold_item *item)
+void kv_keydir_queue_init(struct kv_keydir_queue *queue,
+                          struct kv_keydir *keydir,
+                          const struct kv_log *log)
+{
+    queue->keydir = keydir;
+    queue->log = log;
+    queue->last = (struct kv_log_pointer){0};
+    queue->filling = 0;
+    queue->batches[0].count = 0;
+    queue->batches[1].count = 0;
+}
+
+static kvstore_status enqueue(struct kv_keydir_queue *queue,
+                              const struct kv_fold_item *item)
 {
     kvstore_status status = KVSTORE_OK;
-    bool is_queued = is_queueable(item);
-    if (queue->count == KV_KEYDIR_QUEUE_SIZE || !is_queued) {
-        status = apply_all(queue);
-    }
-    if (item->bytes != NULL) {
-        queue->last = item->pointer;
-    }
-    if (status != KVSTORE_OK || !is_queued) {
-        return status == KVSTORE_OK
-                   ? kv_keydir_apply(queue->keydir, queue->log, item)
-                   : status;
+    if (queue->batches[queue->filling].count == KV_KEYDIR_BATCH_SIZE) {
+        status = turn_over(queue);
     }
     const struct kv_text *key = &item->command->key;
-    const struct kv_index *index = &queue->keydir->index;
-    struct kv_keydir_queued *queued = &queue->queued[queue->count++];
+    struct kv_keydir_batch *batch = &queue->batches[queue->filling];
+    struct kv_keydir_queued *queued = &batch->queued[batch->count++];
     queued->pointer = item->pointer;
     queued->type = item->type;
     queued->key_size = key->size;
     memcpy(queued->key, key->raw, key->size);
-    queued->hash = kv_index_hash(index, key->raw, key->size);
-    kv_index_prefetch(index, queued->hash);
-    return KVSTORE_OK;
+    return status;
+}
+
+kvstore_status kv_keydir_queue_apply(struct kv_keydir_queue *queue,
+                                     const struct kv_fold_item *item)
+{
+    if (item->bytes != NULL) {
+        queue->last = item->pointer;
+    }
+    if (is_queueable(item)) {
+        return enqueue(queue, item);
+    }
+    kvstore_status status = apply_all(queue);
+    return status == KVSTORE_OK
+               ? kv_keydir_apply(queue->keydir, queue->log, item)
+               : status;
 }
 
 kvstore_status kv_keydir_queue_flush(struct kv_keydir_queue *queue)

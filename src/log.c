@@ -458,6 +458,23 @@ static void view_line(struct kv_log_cursor *cursor,
     cursor->offset += length;
 }
 
+const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
+                               size_t *count_out)
+{
+    *count_out = bytes_ahead(cursor);
+    return cursor->window + cursor->window_size - *count_out;
+}
+
+void kv_log_cursor_take(struct kv_log_cursor *cursor,
+                        size_t length,
+                        struct kv_log_view *view_out)
+{
+    size_t ahead = bytes_ahead(cursor);
+    const char *bytes = cursor->window + cursor->window_size - ahead;
+    assert(length > 0 && length <= ahead && bytes[length - 1] == '\n');
+    view_line(cursor, bytes, length, view_out);
+}
+
 kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out)
 {

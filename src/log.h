@@ -117,6 +117,16 @@ kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
  * just behind the run belongs to it. */
 kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out);
+
+/* The bytes at the cursor that are in memory; count_out may be 0. */
+const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
+                               size_t *count_out);
+
+/* kv_log_cursor_next() for who has seen, among the bytes at the cursor, that the
+ * line there has this length: no NUL, and no newline but its last byte. */
+void kv_log_cursor_take(struct kv_log_cursor *cursor,
+                        size_t length,
+                        struct kv_log_view *view_out);
 void kv_log_cursor_release(struct kv_log_cursor *cursor);
 
 #endif

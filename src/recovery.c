@@ -51,10 +51,7 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                   .follows_damage = totals->follows_damage != 0,
                                   .progress = progress};
     struct kv_keydir_queue queue;
-    queue.keydir = keydir;
-    queue.log = log;
-    queue.last = (struct kv_log_pointer){0};
-    queue.count = 0;
+    kv_keydir_queue_init(&queue, keydir, log);
     assert(totals->applied <= size);
     kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
     return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;

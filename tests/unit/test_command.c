@@ -1123,6 +1123,80 @@ static enum kv_command_type compare_decoders(const char *bytes, size_t size)
     return type;
 }
 
+/* The length that is told of a line which begins these bytes. */
+static size_t length_ahead(const char *quoted, const char *behind)
+{
+    struct line line = line_of(quoted);
+    char text[LINE_CAPACITY];
+    struct kv_command command;
+    size_t size = (size_t)snprintf(
+        text, sizeof text, "%.*s%s", (int)line.size, line.bytes, behind);
+    free(line.bytes);
+    line = line_of_bytes(text, size);
+    size_t length = kv_command_decode_ahead(line.bytes, size, &command);
+    assert_true(length == 0 || kv_command_is_record(&command));
+    free(line.bytes);
+    return length;
+}
+
+static void canonical_line_tells_where_it_ends(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "{'Set':{'key':'a','val':'b','sum':'SUM'}}",
+        "{'Set':{'key':'a','val64':'AA==','batch':3,'sum':'SUM'}}",
+        "{'Remove':{'key':'a','sum':'SUM'}}",
+        "{'Set':{'key':'a','value':'b'}}",
+        "{'Remove':{'key64':'','batch':1}}",
+    };
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct line line = line_of(lines[i]);
+        size_t length = line.size + 1;
+        free(line.bytes);
+        assert_int_equal(length_ahead(lines[i], "\n"), length);
+        assert_int_equal(length_ahead(lines[i], "\n{\"Set"), length);
+        assert_int_equal(length_ahead(lines[i], "\n\n"), length);
+        assert_int_equal(length_ahead(lines[i], ""), 0);
+        assert_int_equal(length_ahead(lines[i], "\r\n"), 0);
+        assert_int_equal(length_ahead(lines[i], "}\n"), 0);
+    }
+}
+
+static void no_other_line_tells_where_it_ends(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "",
+        " ",
+        "{'Set':{'key':'a','val':'b','sum':'00000000'}}",
+        "{'Set':{'key':'a','val':'b','sum':'SUM'} }",
+        " {'Set':{'key':'a','val':'b'}}",
+        "{'Set':{'key':'a','val':'b'}",
+        "{'Set':{'key':'a','val':'b','batch':0}}",
+        "{'Set':{'key':'a'}}",
+        "{'Set':{'key64':'a','val':'b'}}",
+        "{'Rename':{'key':'a'}}",
+    };
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        assert_int_equal(length_ahead(lines[i], "\n"), 0);
+    }
+}
+
+/* Of a line that is cut off anywhere, and of no bytes at all. */
+static void cut_line_tells_no_end(void **state)
+{
+    (void)state;
+    struct line line =
+        line_of("{'Set':{'key':'a','val64':'AA==','sum':'SUM'}}");
+    for (size_t size = 0; size <= line.size; size++) {
+        struct line cut = line_of_bytes(line.bytes, size);
+        struct kv_command command;
+        assert_int_equal(kv_command_decode_ahead(cut.bytes, size, &command), 0);
+        free(cut.bytes);
+    }
+    free(line.bytes);
+}
+
 static void both_decoders_agree_on_generated_lines(void **state)
 {
     (void)state;
@@ -1192,6 +1266,9 @@ int main(void)
         cmocka_unit_test(release_leaves_nothing_behind),
         cmocka_unit_test(generated_records_come_back),
         cmocka_unit_test(largest_key_comes_back),
+        cmocka_unit_test(canonical_line_tells_where_it_ends),
+        cmocka_unit_test(no_other_line_tells_where_it_ends),
+        cmocka_unit_test(cut_line_tells_no_end),
         cmocka_unit_test(both_decoders_agree_on_generated_lines),
         cmocka_unit_test(both_decoders_agree_on_mutated_lines),
     };
