@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLAIM_TRIES 16
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 100000
 
@@ -74,6 +75,49 @@ static kvstore_status create_temporary(const struct kv_io_file *directory,
     return status;
 }
 
+/* Is the new file locked, and has it kept its name? Whoever sweeps may have
+ * come between its creation and its lock, and taken it for a leftover. */
+static kvstore_status claim_temporary(const struct kv_io_file *directory,
+                                      struct kv_index_file *file,
+                                      bool *is_claimed_out)
+{
+    struct kv_io_stat own;
+    struct kv_io_stat named = {0};
+    *is_claimed_out = false;
+    kvstore_status status = kv_io_try_lock(&file->file, false, is_claimed_out);
+    if (status != KVSTORE_OK || !*is_claimed_out) {
+        return status;
+    }
+    status = kv_io_stat(&file->file, &own);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat_name(directory, file->temporary_name, &named);
+    }
+    *is_claimed_out = status == KVSTORE_OK && named.inode == own.inode;
+    file->device = own.device;
+    file->inode = own.inode;
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+static kvstore_status create_claimed(const struct kv_io_file *directory,
+                                     struct kv_index_file *file)
+{
+    bool is_claimed = false;
+    for (int i = 0; i < CLAIM_TRIES; i++) {
+        kvstore_status status = create_temporary(directory, file);
+        if (status == KVSTORE_OK) {
+            status = claim_temporary(directory, file, &is_claimed);
+        }
+        if (status != KVSTORE_OK || is_claimed) {
+            return status;
+        }
+        file->temporary_name[0] = '\0';
+        kv_io_close(&file->file);
+    }
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: another program removes new files of %s",
+                   KV_INDEX_NAME);
+}
+
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
                                     const struct kv_io_stat *model,
                                     unsigned level,
@@ -85,10 +129,7 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
     struct kv_index_file file = KV_INDEX_FILE_NONE;
     file.size = kv_index_region_size(level);
     file.is_writable = true;
-    kvstore_status status = create_temporary(directory, &file);
-    if (status == KVSTORE_OK) {
-        status = kv_io_lock(&file.file, 0, NULL);
-    }
+    kvstore_status status = create_claimed(directory, &file);
     if (status == KVSTORE_OK) {
         status = kv_io_adopt(&file.file, model);
     }
@@ -102,16 +143,8 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
     if (status == KVSTORE_OK) {
         status = kv_io_populate(&file.file, file.region, file.size);
     }
-    struct kv_io_stat own = {0};
-    if (status == KVSTORE_OK) {
-        status = kv_io_stat(&file.file, &own);
-        file.device = own.device;
-        file.inode = own.inode;
-    }
     if (status != KVSTORE_OK) {
-        kvstore_error reason = *kvstore_last_error();
         kv_index_file_release(directory, &file);
-        kv_fail_again(&reason);
         return status;
     }
     *index_out = kv_index_format(file.region, level, seed);
@@ -442,7 +475,9 @@ void kv_index_file_release(const struct kv_io_file *directory,
     /* In a child of fork there is no descriptor any more. */
     if (file->file.fd >= 0 && !file->has_name &&
         file->temporary_name[0] != '\0') {
+        kvstore_error before = *kvstore_last_error();
         (void)kv_io_unlink(directory, file->temporary_name);
+        kv_fail_again(&before);
     }
     kv_io_close(&file->file);
     *file = KV_INDEX_FILE_NONE;

@@ -744,6 +744,38 @@ static void sweep_takes_what_nobody_builds(void **state)
     kv_log_close(&place.log);
 }
 
+static const struct store_dir *swept_dir;
+static int sweeps;
+
+/* Somebody sweeps just before a new file is locked. */
+static int flock_behind_a_sweep(int fd, int operation)
+{
+    if (sweeps == 0) {
+        sweeps = 1;
+        kv_io_swap_table(kv_io_system_table());
+        kv_index_file_sweep(&swept_dir->directory);
+    }
+    return kv_io_system_table()->flock(fd, operation);
+}
+
+static void file_that_is_swept_before_its_lock_is_made_again(void **state)
+{
+    struct place place = make_place(state);
+    struct kv_io_table sweeping = *kv_io_system_table();
+    sweeping.flock = flock_behind_a_sweep;
+    swept_dir = place.dir;
+    sweeps = 0;
+    kv_io_swap_table(&sweeping);
+
+    struct opened built = make_temporary(&place);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(sweeps, 1);
+    assert_true(store_dir_has(place.dir, built.file.temporary_name));
+    release(&place, &built);
+    kv_log_close(&place.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -774,6 +806,7 @@ int main(void)
         STORE_TEST(what_is_no_file_is_not_trusted),
         STORE_TEST(lost_name_is_seen),
         STORE_TEST(sweep_takes_what_nobody_builds),
+        STORE_TEST(file_that_is_swept_before_its_lock_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
