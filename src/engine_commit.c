@@ -163,6 +163,18 @@ static size_t prepared_bytes(const struct group *group)
     return sum;
 }
 
+/* Puts the lines where there is room for all of them. */
+static void put_lines(const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct kv_engine_write *write = group->writes[i];
+        if (write->is_prepared) {
+            kv_log_tail_put(
+                group->store->log.tail, write->line, write->plan->line_size);
+        }
+    }
+}
+
 /* One call where the lines fit a buffer; else one for each. */
 static kvstore_status write_lines(const struct group *group,
                                   uint64_t offset,
@@ -208,7 +220,17 @@ static kvstore_status append_group(const struct group *group)
         return kv_fail(
             KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
     }
-    kvstore_status status = write_lines(group, offset, size);
+    bool has_room = false;
+    kvstore_status status = kv_log_tail_make_room(
+        store->log.tail, &store->log.file, offset, size, &has_room);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (has_room) {
+        put_lines(group);
+        return KVSTORE_OK;
+    }
+    status = write_lines(group, offset, size);
     if (status == KVSTORE_OK && store->is_durable) {
         status = kv_handle_sync(store, offset + size);
     }
@@ -348,7 +370,8 @@ static void gather(struct group *group, struct kv_engine_write *own)
 /* Within a write: writes the record, and what others have brought. */
 static void write_with_others(kvstore *store, struct kv_engine_write *write)
 {
-    struct group group = {.store = store};
+    struct group group;
+    group.store = store;
     gather(&group, write);
     write_somehow(&group);
     for (unsigned i = 1; i < group.count; i++) {

@@ -268,6 +268,7 @@ void kvstore_close(kvstore *store)
          * have been in the middle of changing the view: its memory stays. */
         is_whole = !kv_gate_was_taken(&store->gate);
     } else {
+        kv_log_tail_trim(store->log.tail, &store->log.file);
         /* A child may not have come to closing its descriptor yet. */
         kv_io_unlock(&store->directory);
         destroy_locks(store);

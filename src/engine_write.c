@@ -30,6 +30,7 @@ static kvstore_status write_record(kvstore *store,
     if (line == NULL) {
         return KVSTORE_NO_MEMORY;
     }
+    kv_handle_prefetch(store, plan->key, plan->key_size);
     kv_command_encode(plan, line);
     struct kv_engine_write write;
     write.plan = plan;

@@ -32,6 +32,7 @@
 struct fold {
     const struct kv_log *log;
     uint64_t end;
+    bool may_be_padded;
     kv_fold_visit visit;
     void *context;
     struct kv_fold_result result;
@@ -255,6 +256,10 @@ static kvstore_status fold_line(struct fold *fold,
         return status;
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
+    if (is_last && fold->may_be_padded && view->bytes != NULL &&
+        kv_log_tail_is_padding(view->bytes, (size_t)view->pointer.length)) {
+        return KVSTORE_OK;
+    }
     if (is_last && !view->is_terminated) {
         item.pointer.length++;
         fold->result.is_unterminated = true;
@@ -288,6 +293,7 @@ kvstore_status kv_fold(const struct kv_log *log,
 {
     struct fold fold = {.log = log,
                         .end = range.end,
+                        .may_be_padded = range.may_be_padded,
                         .visit = visit,
                         .context = context,
                         .result = {.offset = range.offset,

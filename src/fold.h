@@ -43,7 +43,9 @@ struct kv_progress {
 struct kv_fold_range {
     uint64_t offset;
     uint64_t end;
-    bool follows_damage;                /* The line before offset is damaged. */
+    bool follows_damage; /* The line before offset is damaged. */
+    bool may_be_padded;  /* The range goes to the end of the file, where an
+                           exclusive writer has or had padding. */
     const struct kv_progress *progress; /* May be NULL. */
 };
 
@@ -56,7 +58,8 @@ struct kv_fold_result {
                              The next writer adds it. */
 };
 
-/* On KVSTORE_OK every line of the range was visited, but for a torn tail. */
+/* On KVSTORE_OK every line of the range was visited, but for a torn tail, and
+ * for padding. */
 kvstore_status kv_fold(const struct kv_log *log,
                        struct kv_fold_range range,
                        kv_fold_visit visit,

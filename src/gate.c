@@ -7,7 +7,10 @@
  *    was not taken.
  * 2. The gate is handed from who leaves to the first in the queue: nobody who
  *    comes later gets in between.
- * 3. A waiter is touched under the mutex only, and not after it was served. */
+ * 3. A waiter is touched under the mutex only, and not after it was served.
+ * 4. Where anybody is in the queue, the state is AWAITED. It becomes that, and
+ *    anything else from there, under the mutex only; so who finds the gate free,
+ *    or leaves it with nobody waiting, does without the mutex. */
 
 #include "gate.h"
 
@@ -18,6 +21,12 @@
 #include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
+
+enum gate_state {
+    GATE_FREE,
+    GATE_TAKEN,
+    GATE_AWAITED /* Taken, and there may be a queue. */
+};
 
 kvstore_status kv_gate_init(struct kv_gate *gate)
 {
@@ -126,19 +135,28 @@ static kvstore_status queue_up(struct kv_gate *gate,
 
 /* --- The gate --- */
 
+bool kv_gate_try_enter(struct kv_gate *gate)
+{
+    int free = GATE_FREE;
+    return atomic_compare_exchange_strong(&gate->state, &free, GATE_TAKEN);
+}
+
 kvstore_status kv_gate_enter(struct kv_gate *gate,
                              struct kv_gate_waiter *waiter,
                              int64_t deadline_ns)
 {
+    if (kv_gate_try_enter(gate)) {
+        return KVSTORE_OK;
+    }
     waiter->is_behind = false;
     waiter->is_taken = false;
     waiter->is_served = false;
     kvstore_status status = KVSTORE_OK;
     (void)pthread_mutex_lock(&gate->mutex);
-    if (gate->is_taken) {
-        status = queue_up(gate, waiter, deadline_ns);
+    if (atomic_exchange(&gate->state, GATE_AWAITED) == GATE_FREE) {
+        atomic_store(&gate->state, GATE_TAKEN); /* It was left just now. */
     } else {
-        gate->is_taken = true;
+        status = queue_up(gate, waiter, deadline_ns);
     }
     (void)pthread_mutex_unlock(&gate->mutex);
     return status;
@@ -146,8 +164,11 @@ kvstore_status kv_gate_enter(struct kv_gate *gate,
 
 struct kv_gate_waiter *kv_gate_take_work(struct kv_gate *gate)
 {
+    assert(atomic_load(&gate->state) != GATE_FREE);
+    if (atomic_load(&gate->state) != GATE_AWAITED) {
+        return NULL;
+    }
     (void)pthread_mutex_lock(&gate->mutex);
-    assert(gate->is_taken);
     struct kv_gate_waiter *previous = NULL;
     struct kv_gate_waiter *waiter = gate->first;
     while (waiter != NULL && !waiter->has_work) {
@@ -173,15 +194,19 @@ void kv_gate_serve(struct kv_gate *gate, struct kv_gate_waiter *waiter)
 
 void kv_gate_leave(struct kv_gate *gate)
 {
+    int taken = GATE_TAKEN;
+    if (atomic_compare_exchange_strong(&gate->state, &taken, GATE_FREE)) {
+        return;
+    }
     (void)pthread_mutex_lock(&gate->mutex);
-    assert(gate->is_taken);
+    assert(taken == GATE_AWAITED);
     struct kv_gate_waiter *next = gate->first;
     if (next != NULL) {
         take_out(gate, NULL, next);
         next->is_behind = true;
         (void)pthread_cond_signal(&next->turn);
     } else {
-        gate->is_taken = false;
+        atomic_store(&gate->state, GATE_FREE);
     }
     (void)pthread_mutex_unlock(&gate->mutex);
 }
@@ -189,5 +214,5 @@ void kv_gate_leave(struct kv_gate *gate)
 bool kv_gate_was_taken(const struct kv_gate *gate)
 {
     /* Whoever held the mutex is no more, so it is not to be had. */
-    return gate->is_taken;
+    return atomic_load(&gate->state) != GATE_FREE;
 }

@@ -10,6 +10,7 @@
 #include "kvstore.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ struct kv_gate_waiter {
 struct kv_gate {
     pthread_mutex_t mutex;
     pthread_condattr_t clock; /* Conditions go by CLOCK_MONOTONIC. */
-    bool is_taken;
+    atomic_int state;         /* An enum gate_state. */
     struct kv_gate_waiter *first;
     struct kv_gate_waiter *last;
 };
@@ -46,6 +47,9 @@ void kv_gate_destroy(struct kv_gate *gate);
 kvstore_status kv_gate_enter(struct kv_gate *gate,
                              struct kv_gate_waiter *waiter,
                              int64_t deadline_ns);
+
+/* The same without waiting: false where anybody is behind the gate. */
+bool kv_gate_try_enter(struct kv_gate *gate);
 
 /* Behind the gate: takes the work of who has waited longest with some, or
  * NULL. */

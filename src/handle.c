@@ -70,6 +70,21 @@ static kvstore_status enter_gate(struct kvstore *store,
                : status;
 }
 
+/* The same for a writer. Who has the lock already, and finds the gate open,
+ * needs no clock. */
+static kvstore_status enter_gate_to_write(struct kvstore *store,
+                                          struct kv_gate_waiter *waiter,
+                                          int32_t timeout_ms,
+                                          int64_t *deadline_ns_out)
+{
+    *deadline_ns_out = KV_GATE_NO_DEADLINE;
+    if (store->is_exclusive && kv_gate_try_enter(&store->gate)) {
+        return KVSTORE_OK;
+    }
+    *deadline_ns_out = kv_handle_deadline(timeout_ms);
+    return enter_gate(store, waiter, *deadline_ns_out);
+}
+
 /* What was switched away is unmapped and closed when the next thread is in. */
 static void leave_gate(struct kvstore *store)
 {
@@ -337,8 +352,10 @@ kvstore_status kv_handle_check_poison(struct kvstore *store)
 kvstore_status kv_handle_check_end(const struct kvstore *store)
 {
     uint64_t end = 0;
+    uint64_t expected =
+        kv_log_tail_file_size(store->log.tail, store->keydir.totals.applied);
     kvstore_status status = kv_io_end(&store->log.file, &end);
-    return status == KVSTORE_OK && end != store->keydir.totals.applied
+    return status == KVSTORE_OK && end != expected
                ? kv_fail(KVSTORE_IO,
                          "what was not written whole cannot be cut off %s",
                          KV_LOG_NAME)
@@ -486,8 +503,8 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
     if (store->is_read_only) {
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
-    int64_t deadline_ns = kv_handle_deadline(timeout_ms);
-    status = enter_gate(store, waiter, deadline_ns);
+    int64_t deadline_ns = 0;
+    status = enter_gate_to_write(store, waiter, timeout_ms, &deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -509,6 +526,17 @@ void kv_handle_end_write(struct kvstore *store)
 {
     unlock_writers(store);
     leave_gate(store);
+}
+
+void kv_handle_prefetch(struct kvstore *store, const void *key, size_t key_size)
+{
+    if (!store->is_exclusive || kv_fork_guard_is_child(&store->guard)) {
+        return;
+    }
+    kv_view_lock_read(&store->view_lock);
+    const struct kv_index *index = &store->keydir.index;
+    kv_index_prefetch(index, kv_index_hash(index, key, key_size));
+    kv_view_lock_end_read(&store->view_lock);
 }
 
 /* A live index changes under its readers; one in private memory must not. */

@@ -93,6 +93,12 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      int32_t timeout_ms);
 void kv_handle_end_write(struct kvstore *store);
 
+/* Before a write: asks the processor to fetch the place of a key, while the line
+ * is laid out. For an exclusive handle, whose writes wait for little else. */
+void kv_handle_prefetch(struct kvstore *store,
+                        const void *key,
+                        size_t key_size);
+
 /* Within a write: finds the place of a key whose record is about to be written,
  * and makes room for it, as kv_keydir_prepare() says. Only a live view takes more
  * than one record at a time. KVSTORE_CONFLICT, without an error set: the index

@@ -64,6 +64,9 @@ void kv_view_install(struct kvstore *store,
     if (keydir->is_live) {
         /* Nobody cuts the log within what a live index has of it. */
         kv_log_map(&store->log);
+        if (store->is_exclusive && !store->is_durable) {
+            kv_log_open_tail(&store->log);
+        }
     }
     if (old_log.file.fd != log->file.fd) {
         store->old_log = old_log;
@@ -127,6 +130,23 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
                : KVSTORE_OK;
 }
 
+/* Do lines stand behind what was applied of a log of this size, or what may
+ * become one? The padding of an exclusive writer is none. */
+static kvstore_status has_more(const struct kv_log *log,
+                               uint64_t applied,
+                               uint64_t size,
+                               bool *has_more_out)
+{
+    bool is_padding = false;
+    kvstore_status status = KVSTORE_OK;
+    if (applied < size) {
+        status =
+            kv_log_tail_find_padding(&log->file, applied, size, &is_padding);
+    }
+    *has_more_out = applied != size && !is_padding;
+    return status;
+}
+
 /* What a private view has folded of a log of this size is all of it. The
  * newline that the last line lacks is counted already. */
 static bool has_all(const struct kvstore *store, uint64_t size)
@@ -142,8 +162,14 @@ kvstore_status kv_view_is_up(struct kvstore *store, bool *is_up_out)
     }
     bool is_current = false;
     uint64_t size = 0;
+    uint64_t applied = store->keydir.totals.applied;
     kvstore_status status =
         kv_log_look(&store->log, &store->directory, &is_current, &size);
+    if (status == KVSTORE_OK && is_current && applied < size) {
+        bool has_lines = true;
+        status = has_more(&store->log, applied, size, &has_lines);
+        size = has_lines ? size : applied;
+    }
     *is_up_out = status == KVSTORE_OK && is_current &&
                  (has_all(store, size) || has_all(store, size + 1));
     return status;
@@ -209,7 +235,10 @@ static kvstore_status open_pair(const struct kvstore *store,
     uint64_t size = 0;
     bool is_in_step = false;
     status = check_step(pair, &size, &is_in_step);
-    *is_behind_out = pair->keydir.totals.applied != size;
+    if (status == KVSTORE_OK) {
+        status = has_more(
+            &pair->log, pair->keydir.totals.applied, size, is_behind_out);
+    }
     if (status == KVSTORE_OK && !is_in_step) {
         *trust_out = KV_INDEX_NONE;
         kv_keydir_release(&pair->keydir);
@@ -350,9 +379,13 @@ void kv_view_poison(struct kvstore *store)
 static kvstore_status catch_up_live(struct kvstore *store)
 {
     uint64_t size = 0;
+    bool has_lines = false;
+    uint64_t applied = store->keydir.totals.applied;
     kvstore_status status = kv_io_end(&store->log.file, &size);
-    if (status != KVSTORE_OK || kv_view_is_poisoned(store) ||
-        store->keydir.totals.applied >= size) {
+    if (status == KVSTORE_OK && applied < size) {
+        status = has_more(&store->log, applied, size, &has_lines);
+    }
+    if (status != KVSTORE_OK || kv_view_is_poisoned(store) || !has_lines) {
         return status;
     }
     atomic_store(&store->keydir.index.header->holder_folds, 1);
@@ -535,15 +568,25 @@ static kvstore_status follow_live_locked(struct kvstore *store,
     if (status != KVSTORE_OK || !have_names) {
         return status;
     }
+    const struct kv_index_totals *totals = &store->keydir.totals;
+    if (size == UINT64_MAX && kv_log_tail_is_padded(store->log.tail) &&
+        totals->is_in_doubt == 0) {
+        /* Nobody else has had the lock since the last write, so the totals are
+         * what they were; lines appended by hand show when names are looked
+         * at. */
+        *is_done_out = true;
+        return KVSTORE_OK;
+    }
     if (kv_keydir_refresh(&store->keydir) != KVSTORE_OK ||
-        store->keydir.totals.is_in_doubt != 0) {
+        totals->is_in_doubt != 0) {
         return KVSTORE_OK;
     }
     if (size == UINT64_MAX) {
         status = kv_io_end(&store->log.file, &size);
     }
     if (status == KVSTORE_OK) {
-        *is_done_out = store->keydir.totals.applied == size;
+        *is_done_out =
+            size == kv_log_tail_file_size(store->log.tail, totals->applied);
     }
     return status;
 }
@@ -574,7 +617,8 @@ static kvstore_status stop_at_line(void *context,
     return KVSTORE_CONFLICT;
 }
 
-/* Does anything but a torn tail stand between the view and a size of the log? */
+/* Does anything but a torn tail or padding stand between the view and a size of
+ * the log? */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
                                       bool *has_lines_out)
@@ -582,8 +626,8 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
     const struct kv_index_totals *totals = &store->keydir.totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
-                                  .follows_damage =
-                                      totals->follows_damage != 0};
+                                  .follows_damage = totals->follows_damage != 0,
+                                  .may_be_padded = true};
     struct kv_fold_result result;
     *has_lines_out = false;
     if (range.end <= range.offset) {

@@ -501,6 +501,12 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
     return KVSTORE_OK;
 }
 
+bool kv_io_takes_mapped_writes(const struct kv_io_file *file)
+{
+    long type = kv_io_table()->file_system_type(file->fd);
+    return type == 0xef53 || type == 0x01021994; /* ext4, tmpfs */
+}
+
 kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out)
 {
     off_t end = kv_io_table()->file_end(file->fd);

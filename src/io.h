@@ -238,6 +238,10 @@ kvstore_status kv_io_list(const struct kv_io_file *directory,
 kvstore_status kv_io_is_remote(const struct kv_io_file *file,
                                bool *is_remote_out);
 
+/* Is the file on a file system that is known to keep what is stored in a
+ * mapping as well as what is written? */
+bool kv_io_takes_mapped_writes(const struct kv_io_file *file);
+
 uint64_t kv_io_process_id(void);
 int64_t kv_io_clock_ns(void);
 void kv_io_sleep_ns(int64_t ns);

@@ -102,6 +102,8 @@ void kv_log_close(struct kv_log *log)
 {
     kv_log_map_free(log->map);
     log->map = NULL;
+    kv_log_tail_free(log->tail);
+    log->tail = NULL;
     kv_io_close(&log->file);
 }
 
@@ -109,6 +111,13 @@ void kv_log_map(struct kv_log *log)
 {
     if (log->map == NULL) {
         log->map = kv_log_map_create();
+    }
+}
+
+void kv_log_open_tail(struct kv_log *log)
+{
+    if (log->tail == NULL) {
+        log->tail = kv_log_tail_create();
     }
 }
 

@@ -9,6 +9,7 @@
 #include "kvstore.h"
 #include "log_map.h"
 #include "log_pointer.h"
+#include "log_tail.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ struct kv_log {
     struct kv_io_file file;
     uint64_t device;
     uint64_t inode;
-    struct kv_log_map *map; /* NULL: lines are read by system calls. */
+    struct kv_log_map *map;   /* NULL: lines are read by system calls. */
+    struct kv_log_tail *tail; /* NULL: they are written by system calls. */
 };
 #define KV_LOG_NONE ((struct kv_log){.file = KV_IO_FILE_NONE})
 
@@ -41,6 +43,10 @@ void kv_log_close(struct kv_log *log);
 /* From now on, whoever reads many single lines finds them in memory. For a log
  * that nobody cuts short before the end which kv_log_read_line() is given. */
 void kv_log_map(struct kv_log *log);
+
+/* From now on, whoever appends many lines may copy them to memory. For the
+ * writer that keeps all others out as long as the log is open. */
+void kv_log_open_tail(struct kv_log *log);
 
 /* Looks the log up by name. is_current_out: it still is this file.
  * size_out: its size, if so. KVSTORE_IO with ENOENT where there is none. */

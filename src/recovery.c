@@ -49,6 +49,7 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
                                   .follows_damage = totals->follows_damage != 0,
+                                  .may_be_padded = true,
                                   .progress = progress};
     struct kv_keydir_queue queue;
     kv_keydir_queue_init(&queue, keydir, log);
@@ -204,8 +205,14 @@ kvstore_status kv_recovery_save(const struct kv_log *log,
     return status;
 }
 
+static bool is_white(char character)
+{
+    return memchr(" \t\r\n", character, 4) != NULL;
+}
+
 /* Can the tail be one write that was not finished? That is a line without its
- * newline, or one with holes. White space behind it changes nothing. */
+ * newline, one with holes, or one without its first byte, which is stored last
+ * in log_tail.c. White space behind it changes nothing; alone it is padding. */
 static kvstore_status is_unfinished_line(const struct kv_log *log,
                                          uint64_t offset,
                                          uint64_t end,
@@ -214,17 +221,21 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
     bool is_behind_newline = false;
     bool has_holes = false;
     bool has_second_line = false;
+    bool is_blank = true;
+    bool lacks_start = false;
     char bytes[4096];
-    while (offset < end && !has_second_line) {
+    for (uint64_t begin = offset; offset < end && !has_second_line;) {
         size_t part = 0;
         kvstore_status status =
             kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
         if (status != KVSTORE_OK) {
             return status;
         }
+        lacks_start |=
+            offset == begin && part > 1 && memcmp(bytes, " \"", 2) == 0;
         for (size_t i = 0; i < part; i++) {
-            has_second_line |=
-                is_behind_newline && memchr(" \t\r\n", bytes[i], 4) == NULL;
+            has_second_line |= is_behind_newline && !is_white(bytes[i]);
+            is_blank &= is_white(bytes[i]);
             is_behind_newline |= bytes[i] == '\n';
             has_holes |= bytes[i] == '\0';
         }
@@ -233,7 +244,9 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
         }
         offset += part;
     }
-    *is_unfinished_out = !has_second_line && (has_holes || !is_behind_newline);
+    *is_unfinished_out =
+        is_blank ||
+        (!has_second_line && (has_holes || !is_behind_newline || lacks_start));
     return KVSTORE_OK;
 }
 

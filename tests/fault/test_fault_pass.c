@@ -351,6 +351,31 @@ static void exclusive(struct trial *trial)
     trial_get(trial, "b");
 }
 
+/* So many sets that lines are copied to the mapped end of the log. */
+static void exclusive_unsynced(struct trial *trial)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.exclusive = true;
+    options.sync = KVSTORE_SYNC_NONE;
+    options.compaction = KVSTORE_COMPACT_MANUAL;
+    (void)trial_open(trial, &options);
+    for (int i = 0; i < 64; i++) {
+        trial_set(trial, "a", "new");
+    }
+    trial_arm(trial);
+    trial_set(trial, "a", "newer");
+    trial_get(trial, "a");
+    trial_set(trial, "b", long_value);
+    trial_sync(trial);
+    trial_remove(trial, "b");
+    trial_get(trial, "b");
+    trial_set(trial, "a", "newest");
+    trial_close(trial);
+    (void)trial_open(trial, NULL);
+    trial_get(trial, "a");
+    trial_get(trial, "b");
+}
+
 static void grow(struct trial *trial)
 {
     (void)trial_open(trial, NULL);
@@ -417,6 +442,7 @@ static const struct trial_workload workloads[] = {
     {"exclusive", some_keys, exclusive, 0, false},
     {"exclusive, long values", some_long_values, exclusive, 0, false},
     {"exclusive, torn tail", torn_tail, exclusive, 0, false},
+    {"exclusive, unsynced", some_keys, exclusive_unsynced, SIZE_MAX, false},
     {"grow", full_index, grow, SIZE_MAX, false},
     {"open to grow", full_index, open_and_set, SIZE_MAX, false},
     {"read-only", some_keys, reopen_read_only, SIZE_MAX, false},

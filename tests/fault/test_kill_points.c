@@ -113,6 +113,17 @@ static void set_exclusively(struct kill_child *child)
     kill_child_set(child, "c", "changed");
 }
 
+/* So often that lines are copied to the mapped end of the log. */
+static void set_exclusively_and_copy(struct kill_child *child)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.exclusive = true;
+    kill_child_open(child, &options);
+    for (int i = 0; i < 67; i++) {
+        kill_child_set(child, "c", "changed");
+    }
+}
+
 static void overwrite_and_compact(struct kill_child *child)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
@@ -258,6 +269,20 @@ static const struct kill_operation writes[] = {
 static void death_in_a_write_loses_nothing(void **state)
 {
     check_operations(state, writes, COUNT(writes), true);
+}
+
+static const struct kill_operation copies[] = {
+    {.name = "overwrite, exclusively, unsynced",
+     .run = set_exclusively_and_copy,
+     .sync = KVSTORE_SYNC_NONE,
+     .key = "c",
+     .value = "changed",
+     .is_prompt = true},
+};
+
+static void death_in_a_copy_loses_nothing(void **state)
+{
+    check_operations(state, copies, COUNT(copies), false);
 }
 
 /* --- Growth --- */
@@ -701,6 +726,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KILL_TEST(death_in_a_write_loses_nothing),
+        KILL_TEST(death_in_a_copy_loses_nothing),
         KILL_TEST(death_in_growth_loses_nothing),
         KILL_TEST(death_in_a_compaction_loses_nothing),
         KILL_TEST(death_in_a_repair_loses_nothing),

@@ -251,6 +251,52 @@ static void unterminated_record_counts_its_newline(void **state)
     assert_fold(state, &text, "SS~");
 }
 
+/* Where does a fold to the end of the file stop that knows of padding? */
+static uint64_t fold_padded(const struct store_dir *dir,
+                            const struct log_text *text,
+                            const char *expected)
+{
+    struct verdicts verdicts = {.count = 0};
+    struct kv_fold_result result;
+    store_dir_write_log(dir, text);
+    struct kv_log log = open_log(dir);
+    struct kv_fold_range range = {.end = text->size, .may_be_padded = true};
+    assert_int_equal(kv_fold(&log, range, visit, &verdicts, &result),
+                     KVSTORE_OK);
+    kv_log_close(&log);
+    assert_string_equal(verdicts.letters, expected);
+    assert_false(result.is_torn || result.is_unterminated);
+    return result.offset;
+}
+
+static void padding_at_the_end_is_left_out(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_fill(&text, ' ', 1000);
+    log_text_add(&text, "\n");
+    log_text_set(&text, "b", "2");
+    size_t end = text.size;
+    log_text_fill(&text, ' ', 1000);
+
+    assert_int_equal(fold_padded(dir, &text, "S.S"), end);
+    log_text_add(&text, "\n");
+    assert_int_equal(fold_padded(dir, &text, "S.S"), end);
+    (void)assert_fold(state, &text, "S.S.");
+}
+
+static void short_blanks_at_the_end_are_no_padding(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_fill(&text, ' ', 62);
+    log_text_add(&text, "\n");
+
+    assert_int_equal(fold_padded(*state, &text, "S."), text.size);
+    log_text_release(&text);
+}
+
 static void unterminated_blanks_count_their_newline(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -700,6 +746,8 @@ int main(void)
         STORE_TEST(nesting_of_a_hundred_thousand_is_damage),
         STORE_TEST(upper_case_sum_is_damage),
         STORE_TEST(unterminated_record_counts_its_newline),
+        STORE_TEST(padding_at_the_end_is_left_out),
+        STORE_TEST(short_blanks_at_the_end_are_no_padding),
         STORE_TEST(unterminated_blanks_count_their_newline),
         STORE_TEST(every_cut_of_the_last_line_is_torn),
         STORE_TEST(unread_lines_before_white_space_are_torn),

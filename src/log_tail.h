@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The end of a log in memory, for a writer that keeps all others out: lines are
+ * copied there instead of being written by system calls. Knows bytes and the
+ * file, nothing of records.
+ *
+ * What is mapped has been written before: padding, one line of spaces. So a full
+ * disk is an error of that write, and no SIGBUS, and the file always ends in
+ * whole lines and at most white space. */
+
+#ifndef KV_LOG_TAIL_H
+#define KV_LOG_TAIL_H
+
+#include "io.h"
+#include "kvstore.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct kv_log_tail;
+
+/* Nothing is mapped or padded yet. NULL where there is no memory: then lines
+ * are written by system calls. */
+struct kv_log_tail *kv_log_tail_create(void);
+
+/* NULL is fine. Leaves the file as it is. */
+void kv_log_tail_free(struct kv_log_tail *tail);
+
+/* In all calls from here on, the tail may be NULL, and is as if it never had
+ * padding. */
+
+/* Makes room for size bytes behind the last line, which ends at an offset.
+ * has_room_out: they are to be handed to kv_log_tail_put(), which cannot fail.
+ * Else the caller writes them: the tail does not pay yet, or cannot be had, or
+ * not for so many; and there is no padding any more, unless it could not be cut
+ * off. KVSTORE_BUSY: somebody else has appended behind the padding. */
+kvstore_status kv_log_tail_make_room(struct kv_log_tail *tail,
+                                     const struct kv_io_file *file,
+                                     uint64_t end,
+                                     size_t size,
+                                     bool *has_room_out);
+
+/* Puts a line of at least two bytes there. Whoever dies on the way leaves it
+ * without its first byte, with a space there. */
+void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size);
+
+/* Is there padding behind the last line? */
+bool kv_log_tail_is_padded(const struct kv_log_tail *tail);
+
+/* The size of the file whose last line ends at an offset, if nobody else has
+ * appended. */
+uint64_t kv_log_tail_file_size(const struct kv_log_tail *tail, uint64_t end);
+
+/* Cuts the padding off, if nobody else has appended and that can be done. */
+void kv_log_tail_trim(struct kv_log_tail *tail, const struct kv_io_file *file);
+
+/* Is this last line, its newline counted where it has one, padding? Other white
+ * space is somebody else's. */
+#define KV_LOG_PADDING_MIN ((size_t)64)
+#define KV_LOG_PADDING_MAX ((size_t)192 << 10)
+bool kv_log_tail_is_padding(const char *bytes, size_t size);
+
+/* Is there nothing but padding from an offset on to the end of a file of this
+ * size, that a writer has or had who may have died? */
+kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
+                                        uint64_t offset,
+                                        uint64_t size,
+                                        bool *is_padding_out);
+
+#endif
