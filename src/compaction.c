@@ -62,6 +62,39 @@ static kvstore_status check_name(const struct kv_io_file *directory,
     return status;
 }
 
+/* Opens the file, locks it, and sees that it has kept its name. */
+static kvstore_status claim_file(const struct kv_io_file *directory,
+                                 enum kv_io_open_mode mode,
+                                 struct kv_io_file *file,
+                                 struct kv_io_stat *stat_out)
+{
+    kvstore_status status =
+        kv_io_open(directory, KV_LOG_COMPACT_NAME, mode, file);
+    if (status == KVSTORE_OK) {
+        status = kv_io_lock(file, 0, NULL);
+    }
+    return status == KVSTORE_OK ? check_name(directory, file, stat_out)
+                                : status;
+}
+
+/* The same for a file that has no other name: one that has may be the log, or
+ * that of a copy of the store by hard links. */
+static kvstore_status claim_own_file(const struct kv_io_file *directory,
+                                     struct kv_io_file *file,
+                                     struct kv_io_stat *stat_out)
+{
+    kvstore_status status =
+        claim_file(directory, KV_IO_WRITE_CREATE, file, stat_out);
+    if (status != KVSTORE_OK || stat_out->names == 1) {
+        return status;
+    }
+    status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
+    kv_io_close(file);
+    return status == KVSTORE_OK
+               ? claim_file(directory, KV_IO_CREATE_NEW, file, stat_out)
+               : status;
+}
+
 kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
                                         const struct kv_log *log,
                                         struct kv_log *new_log)
@@ -71,14 +104,7 @@ kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
     *new_log = KV_LOG_NONE;
     kvstore_status status = kv_io_stat(&log->file, &model);
     if (status == KVSTORE_OK) {
-        status = kv_io_open(
-            directory, KV_LOG_COMPACT_NAME, KV_IO_WRITE_CREATE, &new_log->file);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_lock(&new_log->file, 0, NULL);
-    }
-    if (status == KVSTORE_OK) {
-        status = check_name(directory, &new_log->file, &own);
+        status = claim_own_file(directory, &new_log->file, &own);
     }
     if (status == KVSTORE_OK) {
         new_log->device = own.device;
@@ -164,6 +190,10 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
         kv_fold(compaction->log, range, visit, compaction, &result);
     compaction->copied = result.offset;
     compaction->follows_damage = result.follows_damage;
+    if (status == KVSTORE_OK && compaction->mark.totals.last.length != 0) {
+        status = kv_keydir_note_last(
+            &compaction->mark, compaction->log, compaction->mark.totals.last);
+    }
     return status;
 }
 
@@ -213,12 +243,27 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
     return status;
 }
 
+/* Does the old log still end where it was copied up to, or go on behind? Another
+ * process may have taken a line that had rotted for torn, and have cut it off. */
+static kvstore_status check_source(const struct kv_compaction *compaction,
+                                   uint64_t end)
+{
+    bool matches = true;
+    kvstore_status status =
+        kv_keydir_matches(&compaction->mark, compaction->log, &matches);
+    return status == KVSTORE_OK && (!matches || end < compaction->copied)
+               ? fail_changed(compaction->copied)
+               : status;
+}
+
 kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                     uint64_t end)
 {
     struct kv_fold_result result;
-    kvstore_status status =
-        fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
+    kvstore_status status = check_source(compaction, end);
+    if (status == KVSTORE_OK) {
+        status = fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
+    }
     if (status == KVSTORE_OK) {
         status = kv_compaction_flush(compaction);
     }

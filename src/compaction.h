@@ -39,11 +39,13 @@ struct kv_compaction {
     struct kv_keydir new_keydir;
 
     /* How far it is: */
-    uint64_t copied;            /* The old log up to here is in the new one. */
-    bool follows_damage;        /* What ends there is a damaged line. */
-    bool keeps_removes;         /* There is damage. */
-    uint64_t written;           /* Bytes of the new log that are in the file, */
-    uint64_t synced;            /* and on the disk. */
+    uint64_t copied;       /* The old log up to here is in the new one. */
+    struct kv_keydir mark; /* No index: just the last line that was copied, to
+                              see whether it is still there. */
+    bool follows_damage;   /* What ends there is a damaged line. */
+    bool keeps_removes;    /* There is damage. */
+    uint64_t written;      /* Bytes of the new log that are in the file, */
+    uint64_t synced;       /* and on the disk. */
     struct kv_log_pointer last; /* The last line that was copied. */
     struct kv_compaction_queue *queue;
     char *buffer; /* Bytes of it that are not in the file yet. */

@@ -409,27 +409,41 @@ static kvstore_status check_given_up(const struct kv_compaction *compaction,
                : KVSTORE_OK;
 }
 
+static void note_source(struct kv_compaction *compaction,
+                        const struct kv_fold_item *item)
+{
+    if (item->bytes != NULL) {
+        compaction->mark.totals.last = item->pointer;
+    }
+}
+
 kvstore_status kv_compaction_copy_item(void *context,
                                        const struct kv_fold_item *item)
 {
     struct kv_compaction *compaction = context;
     kvstore_status status = check_given_up(compaction, item->pointer.offset);
+    note_source(compaction, item);
     if (status == KVSTORE_OK && can_wait(item)) {
         return copy_later(compaction, item);
     }
     if (status == KVSTORE_OK) {
         status = kv_compaction_empty_queue(compaction);
     }
-    if (status == KVSTORE_OK) {
-        compaction->keeps_removes |= item->type == KV_COMMAND_DAMAGED;
-        status = copy_now(compaction, item);
+    if (status == KVSTORE_OK && item->type == KV_COMMAND_DAMAGED &&
+        !compaction->keeps_removes) {
+        /* The index does not know of any damage. */
+        status = kv_fail_at(KVSTORE_CORRUPT,
+                            item->pointer.offset,
+                            "a line of %s has rotted",
+                            KV_LOG_NAME);
     }
-    return status;
+    return status == KVSTORE_OK ? copy_now(compaction, item) : status;
 }
 
 kvstore_status kv_compaction_follow_item(void *context,
                                          const struct kv_fold_item *item)
 {
+    note_source(context, item);
     return item->type == KV_COMMAND_BLANK
                ? KVSTORE_OK
                : visit_alone(context, item, put_line);

@@ -383,8 +383,10 @@ kvstore_status kv_engine_commit(kvstore *store, struct kv_engine_write *write)
 {
     write->waiter.has_work = true;
     write->is_prepared = false;
-    kvstore_status status = kv_handle_begin_write(
-        store, &write->waiter, false, store->lock_timeout_ms);
+    const struct kv_handle_intent intent = {.timeout_ms =
+                                                store->lock_timeout_ms};
+    kvstore_status status =
+        kv_handle_begin_write(store, &write->waiter, &intent);
     if (status == KVSTORE_OK) {
         uint64_t end_before = store->keydir.totals.applied;
         write_with_others(store, write);

@@ -28,16 +28,28 @@
 
 /* --- When --- */
 
+/* Has one failed when nearly as many bytes were stale? What says that more were
+ * is of no log that this one has become. */
+static bool has_just_failed(const kvstore *store,
+                            const struct kv_index_totals *totals,
+                            uint64_t threshold_bytes)
+{
+    uint64_t failed_at = atomic_load(&store->keydir.index.header->failed_at);
+    uint64_t stale_bytes = totals->counts.stale_bytes;
+    return failed_at != 0 && failed_at <= stale_bytes &&
+           stale_bytes - failed_at < threshold_bytes;
+}
+
 static bool is_compaction_due(const kvstore *store,
                               const struct kv_index_totals *totals)
 {
     const struct kv_compactor *compactor = &store->compactor;
+    uint64_t threshold_bytes = atomic_load(&compactor->threshold_bytes);
     return kv_compaction_is_due(&totals->counts,
                                 totals->applied,
-                                atomic_load(&compactor->threshold_bytes),
+                                threshold_bytes,
                                 compactor->threshold_percent) &&
-           totals->counts.stale_bytes >=
-               atomic_load(&store->keydir.index.header->compaction_retry);
+           !has_just_failed(store, totals, threshold_bytes);
 }
 
 bool kv_engine_is_compaction_due(const kvstore *store)
@@ -74,8 +86,7 @@ static void note_compaction(kvstore *store, kvstore_status status)
                      kv_io_clock_coarse_ns() + OTHERS_TURN_NS);
     } else if (status == KVSTORE_COMPACTION_FAILED || status == KVSTORE_IO ||
                status == KVSTORE_NO_MEMORY) {
-        kv_handle_put_off_compaction(
-            store, atomic_load(&store->compactor.threshold_bytes));
+        kv_handle_put_off_compaction(store);
     }
 }
 

@@ -92,8 +92,9 @@ kvstore_status kvstore_repair(kvstore *store,
     }
     struct kv_repair repair = {.count = 0};
     struct kv_gate_waiter waiter = {.has_work = false};
-    status =
-        kv_handle_begin_write(store, &waiter, true, store->lock_timeout_ms);
+    const struct kv_handle_intent intent = {
+        .takes_poisoned = true, .timeout_ms = store->lock_timeout_ms};
+    status = kv_handle_begin_write(store, &waiter, &intent);
     if (status == KVSTORE_OK) {
         status = kv_handle_repair(store, &repair);
         kv_handle_end_write(store);

@@ -458,10 +458,14 @@ static void keep_pace(const struct kvstore *store)
         return;
     }
     const struct kv_index_header *header = store->keydir.index.header;
-    int64_t until_ns = (int64_t)atomic_load_explicit(&header->slow_until,
-                                                     memory_order_relaxed);
-    int64_t left_ns = until_ns == 0 ? 0 : until_ns - kv_io_clock_coarse_ns();
-    if (left_ns > 0 && left_ns <= SLOW_NS_MAX) {
+    uint64_t until_ns =
+        atomic_load_explicit(&header->slow_until, memory_order_relaxed);
+    if (until_ns == 0) {
+        return;
+    }
+    /* A word that nobody meant is far away, or long ago. */
+    uint64_t left_ns = until_ns - (uint64_t)kv_io_clock_coarse_ns();
+    if (left_ns <= SLOW_NS_MAX) {
         kv_io_sleep_ns(PACE_NS);
     }
 }
@@ -479,22 +483,26 @@ void kv_handle_slow_writers(struct kvstore *store, int64_t ns)
     kv_view_lock_end_read(&store->view_lock);
 }
 
-void kv_handle_put_off_compaction(struct kvstore *store, uint64_t stale_bytes)
+void kv_handle_put_off_compaction(struct kvstore *store)
 {
     struct kv_index_totals totals;
     kv_view_lock_read(&store->view_lock);
     if (store->keydir.memory.is_writable &&
         kv_handle_totals(store, &totals) == KVSTORE_OK) {
-        atomic_store(&store->keydir.index.header->compaction_retry,
-                     totals.counts.stale_bytes + stale_bytes);
+        atomic_store(&store->keydir.index.header->failed_at,
+                     totals.counts.stale_bytes);
     }
     kv_view_lock_end_read(&store->view_lock);
 }
 
+const struct kv_progress *kv_handle_progress(const struct kvstore *store)
+{
+    return store->is_quiet ? NULL : &store->progress;
+}
+
 kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      struct kv_gate_waiter *waiter,
-                                     bool takes_poisoned,
-                                     int32_t timeout_ms)
+                                     const struct kv_handle_intent *intent)
 {
     kvstore_status status = kv_handle_check_process(store);
     if (status != KVSTORE_OK) {
@@ -504,14 +512,16 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
     int64_t deadline_ns = 0;
-    status = enter_gate_to_write(store, waiter, timeout_ms, &deadline_ns);
+    status =
+        enter_gate_to_write(store, waiter, intent->timeout_ms, &deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
+    store->is_quiet = intent->is_quiet;
     keep_pace(store);
     status = lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
-        status = follow_to_write(store, takes_poisoned);
+        status = follow_to_write(store, intent->takes_poisoned);
         if (status != KVSTORE_OK) {
             unlock_writers(store);
         }
@@ -608,6 +618,7 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
     if (status != KVSTORE_OK) {
         return status;
     }
+    store->is_quiet = false;
     status = bring_up(store, deadline_ns);
     if (status == KVSTORE_OK) {
         /* Read by before anybody behind the gate can change it. */
@@ -643,6 +654,7 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
     if (status != KVSTORE_OK) {
         return status;
     }
+    store->is_quiet = false;
     if (store->is_read_only) {
         status = kv_view_follow_privately(store);
     } else {

@@ -46,7 +46,8 @@ struct kvstore {
     bool is_exclusive;
     bool is_read_only;
     int32_t lock_timeout_ms;     /* As kv_io_lock() has it. */
-    struct kv_progress progress; /* Whom to tell of long folds. */
+    struct kv_progress progress; /* Whom to tell of long folds, */
+    bool is_quiet;               /* but not now. Behind the gate. */
     bool has_made_log; /* A moment ago: nobody else can have an index of it. */
     uint64_t process_id;
     uint64_t boot_id[2];
@@ -85,12 +86,15 @@ kvstore_status kv_handle_load(struct kvstore *store);
  * view up with the log, mends the log's end. From here to kv_handle_end_write()
  * the log ends at keydir.totals.applied, and nobody else writes.
  * KVSTORE_NOT_FOUND, without an error set: another thread has done the waiter's
- * work. takes_poisoned: also go on where a sync has failed. timeout_ms: as
- * store->lock_timeout_ms. */
+ * work. */
+struct kv_handle_intent {
+    bool takes_poisoned; /* Also go on where a sync has failed. */
+    bool is_quiet;       /* The program is not told of progress. */
+    int32_t timeout_ms;  /* As store->lock_timeout_ms. */
+};
 kvstore_status kv_handle_begin_write(struct kvstore *store,
                                      struct kv_gate_waiter *waiter,
-                                     bool takes_poisoned,
-                                     int32_t timeout_ms);
+                                     const struct kv_handle_intent *intent);
 void kv_handle_end_write(struct kvstore *store);
 
 /* Before a write: asks the processor to fetch the place of a key, while the line
@@ -128,8 +132,12 @@ int64_t kv_handle_deadline(int32_t timeout_ms);
 /* KVSTORE_INVALID in a child of fork(). */
 kvstore_status kv_handle_check_process(const struct kvstore *store);
 
-/* Nobody finds a compaction due before so many bytes more are stale. */
-void kv_handle_put_off_compaction(struct kvstore *store, uint64_t stale_bytes);
+/* Nobody finds a compaction due again before as many bytes more are stale as
+ * his own threshold says. */
+void kv_handle_put_off_compaction(struct kvstore *store);
+
+/* Whom to tell of a fold behind the gate; or NULL. */
+const struct kv_progress *kv_handle_progress(const struct kvstore *store);
 
 /* Asks all writers of the store to wait a millisecond before each write, for so
  * long; 0: no longer. */

@@ -40,8 +40,12 @@ static kvstore_status build_privately(const struct kvstore *store,
         *keydir_out = KV_KEYDIR_NONE;
         kvstore_status status = kv_io_end(&log->file, &size);
         if (status == KVSTORE_OK) {
-            status = kv_recovery_build(
-                log, size, &store->progress, NULL, keydir_out, result_out);
+            status = kv_recovery_build(log,
+                                       size,
+                                       kv_handle_progress(store),
+                                       NULL,
+                                       keydir_out,
+                                       result_out);
         }
         bool is_believed =
             status != KVSTORE_OK || is_locked || i == BELIEF_TRIES ||
@@ -110,8 +114,11 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
     }
     uint64_t damage_before = totals->counts.damaged_records;
     kv_view_lock_write(&store->view_lock);
-    status = kv_recovery_catch_up(
-        &store->log, size, &store->progress, &store->keydir, result_out);
+    status = kv_recovery_catch_up(&store->log,
+                                  size,
+                                  kv_handle_progress(store),
+                                  &store->keydir,
+                                  result_out);
     kv_view_lock_end_write(&store->view_lock);
     *is_whole_out =
         is_locked || totals->counts.damaged_records == damage_before;

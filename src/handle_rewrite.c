@@ -75,13 +75,37 @@ static kvstore_status failure_status(kvstore_status status)
 
 /* --- Compacting --- */
 
-/* Takes the writers' lock for a compaction, and lets go of it. */
-static kvstore_status enter_store(struct kvstore *store, int32_t timeout_ms)
+/* A compaction of the view's pair. */
+struct rewrite {
+    struct kvstore *store;
+    bool is_quiet;              /* The program is not told of progress. */
+    bool has_slowed;            /* Writers were asked to slow down. */
+    struct kv_handle_look look; /* Of the old pair, if that is shared. */
+    struct kv_compaction compaction;
+    bool is_in_place;
+};
+
+/* Takes the writers' lock for a compaction, in the time that there is for it, or
+ * gives up with it. */
+static kvstore_status enter_store(const struct rewrite *rewrite,
+                                  int32_t timeout_ms)
 {
-    struct kv_gate_waiter waiter = {.has_work = false};
+    struct kvstore *store = rewrite->store;
+    const atomic_bool *is_given_up = rewrite->compaction.is_given_up;
+    int64_t deadline_ns = kv_handle_deadline(timeout_ms);
+    kvstore_status status = KVSTORE_BUSY;
     atomic_store(&store->compactor.is_behind_gate, true);
-    kvstore_status status =
-        kv_handle_begin_write(store, &waiter, true, timeout_ms);
+    do {
+        struct kv_gate_waiter waiter = {.has_work = false};
+        const struct kv_handle_intent intent = {
+            .takes_poisoned = true,
+            .is_quiet = rewrite->is_quiet,
+            .timeout_ms =
+                timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS};
+        status = kv_handle_begin_write(store, &waiter, &intent);
+    } while (status == KVSTORE_BUSY &&
+             (is_given_up == NULL || !atomic_load(is_given_up)) &&
+             kv_io_clock_ns() < deadline_ns);
     if (status != KVSTORE_OK) {
         atomic_store(&store->compactor.is_behind_gate, false);
     }
@@ -90,17 +114,9 @@ static kvstore_status enter_store(struct kvstore *store, int32_t timeout_ms)
 
 static void leave_store(struct kvstore *store)
 {
-    atomic_store(&store->compactor.is_behind_gate, false);
     kv_handle_end_write(store);
+    atomic_store(&store->compactor.is_behind_gate, false);
 }
-
-/* A compaction of the view's pair. */
-struct rewrite {
-    struct kvstore *store;
-    struct kv_handle_look look; /* Of the old pair, if that is shared. */
-    struct kv_compaction compaction;
-    bool is_in_place;
-};
 
 /* Within a write. What stands in private memory stays as it is only for so
  * long. */
@@ -185,6 +201,7 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
         }
         if (gained > gained_before / 2) {
             kv_handle_slow_writers(rewrite->store, SLOW_NS);
+            rewrite->has_slowed = true;
         }
         gained_before = gained;
         status = kv_compaction_follow(compaction, compaction->copied + gained);
@@ -197,22 +214,13 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
 
 /* Takes the writers' lock again. Nobody wants a long copy to be lost because
  * others are writing just now. */
-static kvstore_status begin_last_write(struct rewrite *rewrite)
+static kvstore_status enter_store_again(const struct rewrite *rewrite)
 {
-    struct kvstore *store = rewrite->store;
-    const atomic_bool *is_given_up = rewrite->compaction.is_given_up;
-    int64_t wait_ms = store->lock_timeout_ms > KV_LOCK_TIMEOUT_MS_DEFAULT
-                          ? store->lock_timeout_ms
-                          : KV_LOCK_TIMEOUT_MS_DEFAULT;
-    kvstore_status status = KVSTORE_BUSY;
-    for (int64_t waited_ms = 0; status == KVSTORE_BUSY && waited_ms < wait_ms;
-         waited_ms += WAIT_SLICE_MS) {
-        status = enter_store(store, WAIT_SLICE_MS);
-        if (is_given_up != NULL && atomic_load(is_given_up)) {
-            break;
-        }
-    }
-    return status;
+    int32_t timeout_ms = rewrite->store->lock_timeout_ms;
+    return enter_store(rewrite,
+                       timeout_ms > KV_LOCK_TIMEOUT_MS_DEFAULT
+                           ? timeout_ms
+                           : KV_LOCK_TIMEOUT_MS_DEFAULT);
 }
 
 /* Follows the writers, and takes the lock when there is little left. Within a
@@ -223,14 +231,14 @@ static kvstore_status catch_writers(struct rewrite *rewrite)
     for (int tries = 1;; tries++) {
         kvstore_status status = follow_writers(rewrite);
         if (status == KVSTORE_OK) {
-            status = begin_last_write(rewrite);
+            status = enter_store_again(rewrite);
         }
         if (status != KVSTORE_OK) {
             return status;
         }
-        uint64_t left =
-            store->keydir.totals.applied - rewrite->compaction.copied;
-        if (left <= LAST_ROUND_SIZE || tries == LAST_TRIES) {
+        uint64_t end = store->keydir.totals.applied;
+        if (end <= rewrite->compaction.copied + LAST_ROUND_SIZE ||
+            tries == LAST_TRIES) {
             return KVSTORE_OK;
         }
         leave_store(store);
@@ -257,7 +265,9 @@ static kvstore_status copy_and_switch(struct rewrite *rewrite)
     if (status == KVSTORE_OK) {
         status = finish(rewrite);
     }
-    kv_handle_slow_writers(store, 0);
+    if (rewrite->has_slowed) {
+        kv_handle_slow_writers(store, 0);
+    }
     if (is_within) {
         leave_store(store);
     }
@@ -270,13 +280,14 @@ static kvstore_status compact_once(struct kvstore *store,
 {
     struct rewrite rewrite = {
         .store = store,
+        .is_quiet = progress == NULL,
         .look = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE},
         .compaction = {.directory = &store->directory,
                        .progress = progress,
                        .is_given_up = is_given_up,
                        .new_log = KV_LOG_NONE,
                        .new_keydir = KV_KEYDIR_NONE}};
-    kvstore_status status = enter_store(store, store->lock_timeout_ms);
+    kvstore_status status = enter_store(&rewrite, store->lock_timeout_ms);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -291,9 +302,14 @@ static kvstore_status compact_once(struct kvstore *store,
 /* The index is a cache that may lie; the log does not. A line that was
  * acknowledged, and has rotted so that it looks torn, leaves the log here as
  * any torn tail does: saved, if it may be more than one write. */
-static kvstore_status rebuild(struct kvstore *store)
+static kvstore_status rebuild(struct kvstore *store,
+                              const struct kv_progress *progress,
+                              const atomic_bool *is_given_up)
 {
-    kvstore_status status = enter_store(store, store->lock_timeout_ms);
+    struct rewrite rewrite = {.store = store,
+                              .is_quiet = progress == NULL,
+                              .compaction = {.is_given_up = is_given_up}};
+    kvstore_status status = enter_store(&rewrite, store->lock_timeout_ms);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -314,7 +330,7 @@ kvstore_status kv_handle_compact(struct kvstore *store,
 {
     kvstore_status status = compact_once(store, progress, is_given_up);
     if (status == KVSTORE_CORRUPT) {
-        status = rebuild(store);
+        status = rebuild(store, progress, is_given_up);
         if (status == KVSTORE_OK) {
             status = compact_once(store, progress, is_given_up);
         }

@@ -68,6 +68,10 @@ void kv_view_install(struct kvstore *store,
             kv_log_open_tail(&store->log);
         }
     }
+    if (old_log.inode != log->inode || old_log.device != log->device) {
+        /* The old one is open yet, so the number is no other file's. */
+        atomic_store(&store->poisoned_inode, 0);
+    }
     if (old_log.file.fd != log->file.fd) {
         store->old_log = old_log;
         atomic_store(&store->synced, 0);
@@ -394,8 +398,11 @@ static kvstore_status catch_up_live(struct kvstore *store)
     }
     struct kv_fold_result result;
     while (status == KVSTORE_OK) {
-        status = kv_recovery_catch_up(
-            &store->log, size, &store->progress, &store->keydir, &result);
+        status = kv_recovery_catch_up(&store->log,
+                                      size,
+                                      kv_handle_progress(store),
+                                      &store->keydir,
+                                      &result);
         if (status != KVSTORE_CONFLICT) {
             break;
         }
@@ -435,7 +442,7 @@ static kvstore_status build_shared(struct kvstore *store,
     if (status == KVSTORE_OK) {
         status = kv_recovery_build(&pair->log,
                                    size,
-                                   &store->progress,
+                                   kv_handle_progress(store),
                                    &store->directory,
                                    &pair->keydir,
                                    &result);

@@ -88,8 +88,8 @@ struct kv_index_header {
 
     _Atomic uint64_t slow_until; /* Until then, each write waits a moment for a
                                     compaction (the same clock); or 0. */
-    _Atomic uint64_t compaction_retry; /* One has failed: none is due before
-                                          so many bytes are stale. */
+    _Atomic uint64_t failed_at;  /* A compaction has failed when so many bytes
+                                   were stale; or 0. */
 
     /* The totals, twice: the chooser says which are the newest. */
     _Atomic uint64_t chooser;

@@ -221,6 +221,7 @@ static struct kv_io_stat own_stat(const struct stat *stat)
     return (struct kv_io_stat){.device = (uint64_t)stat->st_dev,
                                .inode = (uint64_t)stat->st_ino,
                                .size = (uint64_t)stat->st_size,
+                               .names = (uint64_t)stat->st_nlink,
                                .is_regular = S_ISREG(stat->st_mode),
                                .is_sticky = (stat->st_mode & STICKY_BIT) != 0,
                                .mode = stat->st_mode & 0777,

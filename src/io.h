@@ -84,6 +84,7 @@ struct kv_io_stat {
     uint64_t device;
     uint64_t inode;
     uint64_t size;
+    uint64_t names; /* Hard links. */
     bool is_regular;
     bool is_sticky;
     mode_t mode; /* Permissions only. */

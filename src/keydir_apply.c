@@ -138,8 +138,7 @@ static kvstore_status copy_to_level(const struct kv_keydir *keydir,
     struct kv_index_header *header = other_out->index.header;
     atomic_store(&header->end, atomic_load(&index->header->end));
     atomic_store(&header->has_flags, atomic_load(&index->header->has_flags));
-    atomic_store(&header->compaction_retry,
-                 atomic_load(&index->header->compaction_retry));
+    atomic_store(&header->failed_at, atomic_load(&index->header->failed_at));
     return KVSTORE_OK;
 }
 

@@ -117,8 +117,7 @@ kvstore_status kv_switchover_run(struct kv_switchover *switchover)
     if (switchover->is_log_new || switchover->old_index == NULL) {
         status = kv_io_sync(switchover->directory);
     }
-    if (is_named && switchover->old_index == NULL &&
-        !switchover->is_store_new) {
+    if (switchover->old_index == NULL && !switchover->is_store_new) {
         kv_io_sleep_ns(UNTOLD_PAUSE_NS);
     }
     if (status != KVSTORE_OK) {

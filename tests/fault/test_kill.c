@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -281,7 +282,10 @@ static unsigned drain(struct process process, uint64_t *last_out)
         }
     }
     (void)close(process.pipe_fd);
-    (void)waitpid(process.pid, NULL, 0);
+    /* A command that a worker has started is this process's child now, and may
+     * still hold the lock while it dies. */
+    while (waitpid(-process.pid, NULL, 0) > 0) {
+    }
     return failures;
 }
 
@@ -667,6 +671,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     const struct CMUnitTest tests[] = {
         KILL_TEST(acknowledged_writes_survive_kills),
         KILL_TEST(lying_writer_is_found_out),
