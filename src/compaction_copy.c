@@ -233,10 +233,12 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 /* --- The queue --- */
 
 /* Most records are short, and tell their key as it is. They wait here until the
- * memory that tells whether they are the newest has been fetched: at first for
- * the slot of their key, then, if that leads on, for the line there. */
-#define QUEUE_SIZE 32u
-#define SLOT_WAIT 12u
+ * memory that tells whether they are the newest has been fetched: while one batch
+ * is read in, the slots of the one before are on their way, and the lines that the
+ * slots of the one before that lead on to. All of a batch is asked for at once:
+ * the processor then looks up several pages at a time. */
+#define BATCH_SIZE 16u
+#define QUEUE_SIZE (3 * BATCH_SIZE)
 #define QUEUED_LINE_SIZE_MAX 512u
 
 struct queued {
@@ -251,7 +253,8 @@ struct queued {
 
 struct kv_compaction_queue {
     uint64_t entered; /* Records so far: the last ones are in the queue. */
-    uint64_t sought;  /* As many have been looked up in the index, */
+    uint64_t asked;   /* The slots of so many have been asked for; */
+    uint64_t sought;  /* as many have been looked up in the index, */
     uint64_t left;    /* and as many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
@@ -261,6 +264,7 @@ struct kv_compaction_queue *kv_compaction_queue_create(void)
     struct kv_compaction_queue *queue = kv_io_allocate(sizeof *queue);
     if (queue != NULL) {
         queue->entered = 0;
+        queue->asked = 0;
         queue->sought = 0;
         queue->left = 0;
     }
@@ -279,11 +283,16 @@ static bool can_wait(const struct kv_fold_item *item)
            kv_keydir_is_reachable(item);
 }
 
+static struct queued *queued_at(struct kv_compaction *compaction,
+                                uint64_t number)
+{
+    return &compaction->queue->queued[number % QUEUE_SIZE];
+}
+
 static void enter(struct kv_compaction *compaction,
                   const struct kv_fold_item *item)
 {
-    struct kv_compaction_queue *queue = compaction->queue;
-    struct queued *queued = &queue->queued[queue->entered++ % QUEUE_SIZE];
+    struct queued *queued = queued_at(compaction, compaction->queue->entered++);
     const struct kv_text *key = &item->command->key;
     queued->pointer = item->pointer;
     queued->type = item->type;
@@ -298,14 +307,26 @@ static void enter(struct kv_compaction *compaction,
                          &queued->seek);
 }
 
-static void look_up_next(struct kv_compaction *compaction)
+static void ask_for_slots(struct kv_compaction *compaction)
 {
     struct kv_compaction_queue *queue = compaction->queue;
-    struct kv_keydir_seek *seek =
-        &queue->queued[queue->sought++ % QUEUE_SIZE].seek;
-    kv_keydir_seek_slot(compaction->keydir, compaction->log, seek);
-    if (seek->leads_here) {
-        kv_index_prefetch(&compaction->new_keydir.index, seek->hash);
+    while (queue->asked < queue->entered) {
+        struct queued *queued = queued_at(compaction, queue->asked++);
+        kv_index_prefetch(&compaction->keydir->index, queued->seek.hash);
+    }
+}
+
+/* Looks up all before an end, and asks for what is needed next. */
+static void look_up_slots(struct kv_compaction *compaction, uint64_t end)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    while (queue->sought < end) {
+        struct kv_keydir_seek *seek =
+            &queued_at(compaction, queue->sought++)->seek;
+        kv_keydir_seek_slot(compaction->keydir, compaction->log, seek);
+        if (seek->leads_here) {
+            kv_index_prefetch(&compaction->new_keydir.index, seek->hash);
+        }
     }
 }
 
@@ -344,8 +365,8 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
 
 static kvstore_status leave_next(struct kv_compaction *compaction)
 {
-    struct kv_compaction_queue *queue = compaction->queue;
-    const struct queued *queued = &queue->queued[queue->left++ % QUEUE_SIZE];
+    const struct queued *queued =
+        queued_at(compaction, compaction->queue->left++);
     if (queued->seek.leads_here) {
         return is_kept_if_newest(compaction, queued->type)
                    ? keep_queued(compaction, queued)
@@ -363,34 +384,38 @@ static kvstore_status leave_next(struct kv_compaction *compaction)
     return copy_now(compaction, &item);
 }
 
-kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
+/* All before an end leave the queue. */
+static kvstore_status leave_up_to(struct kv_compaction *compaction,
+                                  uint64_t end)
 {
-    struct kv_compaction_queue *queue = compaction->queue;
     kvstore_status status = KVSTORE_OK;
-    while (queue->sought < queue->entered) {
-        look_up_next(compaction);
-    }
-    while (status == KVSTORE_OK && queue->left < queue->entered) {
+    while (status == KVSTORE_OK && compaction->queue->left < end) {
         status = leave_next(compaction);
     }
     return status;
+}
+
+kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
+{
+    uint64_t end = compaction->queue->entered;
+    ask_for_slots(compaction);
+    look_up_slots(compaction, end);
+    return leave_up_to(compaction, end);
 }
 
 static kvstore_status copy_later(struct kv_compaction *compaction,
                                  const struct kv_fold_item *item)
 {
     struct kv_compaction_queue *queue = compaction->queue;
-    kvstore_status status = KVSTORE_OK;
-    if (queue->entered - queue->left == QUEUE_SIZE) {
-        status = leave_next(compaction);
+    enter(compaction, item);
+    if (queue->entered - queue->asked < BATCH_SIZE) {
+        return KVSTORE_OK;
     }
-    if (status == KVSTORE_OK) {
-        enter(compaction, item);
-    }
-    if (queue->entered - queue->sought > SLOT_WAIT) {
-        look_up_next(compaction);
-    }
-    return status;
+    uint64_t asked = queue->asked;
+    uint64_t sought = queue->sought;
+    ask_for_slots(compaction);
+    look_up_slots(compaction, asked);
+    return leave_up_to(compaction, sought);
 }
 
 /* --- The visits --- */

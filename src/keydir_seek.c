@@ -17,7 +17,6 @@ void kv_keydir_seek_begin(const struct kv_keydir *keydir,
 {
     *seek_out = (struct kv_keydir_seek){
         .offset = offset, .hash = kv_index_hash(&keydir->index, key, key_size)};
-    kv_index_prefetch(&keydir->index, seek_out->hash);
 }
 
 void kv_keydir_seek_slot(const struct kv_keydir *keydir,
