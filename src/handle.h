@@ -70,6 +70,8 @@ struct kvstore {
     struct kv_log old_log;
     struct kv_keydir old_keydir;
 
+    atomic_bool is_switching; /* To a new log, behind the gate: readers need not
+                                 wait for the syncs of that. */
     _Atomic int64_t checked_ns; /* When the names were last looked at. */
     _Atomic uint64_t synced;    /* A private view's log up to here is on the
                                    disk. */

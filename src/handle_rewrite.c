@@ -43,12 +43,16 @@ static kvstore_status switch_log(struct kvstore *store,
                                        .log = log,
                                        .is_log_new = true,
                                        .keydir = keydir};
+    atomic_store(&store->is_switching, true);
     kvstore_status status = kv_switchover_run(&switchover);
     *is_in_place_out = switchover.is_log_in_place;
+    if (switchover.is_log_in_place) {
+        kv_view_install(store, log, keydir);
+    }
+    atomic_store(&store->is_switching, false);
     if (!switchover.is_log_in_place) {
         return status;
     }
-    kv_view_install(store, log, keydir);
     atomic_store(&store->synced, keydir->totals.applied);
     atomic_store(&store->poisoned_inode, 0);
     if (status != KVSTORE_OK) {
@@ -209,7 +213,10 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
             status = kv_compaction_sync(compaction);
         }
     }
-    return status;
+    /* What the file system has to write for others is written now, rather than
+     * by the syncs under the lock. */
+    return status == KVSTORE_OK ? kv_io_sync(&rewrite->store->directory)
+                                : status;
 }
 
 /* Takes the writers' lock again. Nobody wants a long copy to be lost because

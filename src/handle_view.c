@@ -127,7 +127,12 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
     if (state == KV_INDEX_LIVE) {
         return check_pair_names(store, false, is_up_out, &size);
     }
-    /* Nothing is acknowledged while a switch is under way. */
+    /* Nothing is acknowledged while a switch is under way; and not before the
+     * view has the new pair, if it is this handle's. */
+    if (atomic_load(&store->is_switching)) {
+        *is_up_out = true;
+        return KVSTORE_OK;
+    }
     return state == KV_INDEX_SWITCHING
                ? kv_index_file_is_current(
                      &store->directory, &store->keydir.memory, is_up_out)
