@@ -46,6 +46,8 @@ struct kv_compaction {
     bool keeps_removes;    /* There is damage. */
     uint64_t written;      /* Bytes of the new log that are in the file, */
     uint64_t synced;       /* and on the disk. */
+    bool is_open;          /* The last line that was copied has no newline, */
+    uint64_t open_until;   /* and ended here in the old log. */
     struct kv_log_pointer last; /* The last line that was copied. */
     struct kv_compaction_queue *queue;
     char *buffer; /* Bytes of it that are not in the file yet. */

@@ -91,6 +91,9 @@ static kvstore_status copy_stretch(struct kv_compaction *compaction,
 static kvstore_status put_line(struct kv_compaction *compaction,
                                const struct kv_fold_item *item)
 {
+    compaction->is_open =
+        item->bytes != NULL && item->pointer.length == item->size;
+    compaction->open_until = item->pointer.offset + item->pointer.length;
     if (item->bytes == NULL) {
         return copy_stretch(compaction, item->pointer);
     }
@@ -99,6 +102,15 @@ static kvstore_status put_line(struct kv_compaction *compaction,
         status = put_bytes(compaction, "\n", 1);
     }
     return status;
+}
+
+/* Did a line that was left out part this one from the last, which has no newline
+ * of its own? Damage may have none, and must not grow together with a record. */
+static bool must_part(const struct kv_compaction *compaction,
+                      const struct kv_fold_item *item)
+{
+    return compaction->is_open && item->type != KV_COMMAND_DAMAGED &&
+           compaction->open_until != item->pointer.offset;
 }
 
 /* --- Batches --- */
@@ -178,12 +190,28 @@ static kvstore_status apply_moved(struct kv_compaction *compaction,
                                 : status;
 }
 
+/* Puts a newline where it is needed before an item, which belongs to the damage
+ * before it. */
+static kvstore_status part(struct kv_compaction *compaction,
+                           const struct kv_fold_item *item)
+{
+    if (!must_part(compaction, item)) {
+        return KVSTORE_OK;
+    }
+    kv_keydir_lengthen_damage(&compaction->new_keydir, 1);
+    return put_bytes(compaction, "\n", 1);
+}
+
 static kvstore_status keep_item(struct kv_compaction *compaction,
                                 const struct kv_fold_item *item)
 {
+    kvstore_status status = part(compaction, item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
     struct kv_fold_item moved = *item;
     moved.pointer.offset = compaction->written + compaction->buffered;
-    kvstore_status status = put_line(compaction, item);
+    status = put_line(compaction, item);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -351,10 +379,14 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
 {
     struct kv_command command;
     struct kv_fold_item item = make_item(queued, &command);
+    kvstore_status status = part(compaction, &item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
     struct kv_fold_item moved = item;
     moved.pointer.offset = compaction->written + compaction->buffered;
     moved.bytes = NULL; /* What the last line is, is noted at the end. */
-    kvstore_status status = put_line(compaction, &item);
+    status = put_line(compaction, &item);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -465,11 +497,21 @@ kvstore_status kv_compaction_copy_item(void *context,
     return status == KVSTORE_OK ? copy_now(compaction, item) : status;
 }
 
+/* The fold of the new log counts what is put here. */
+static kvstore_status follow_line(struct kv_compaction *compaction,
+                                  const struct kv_fold_item *item)
+{
+    kvstore_status status = must_part(compaction, item)
+                                ? put_bytes(compaction, "\n", 1)
+                                : KVSTORE_OK;
+    return status == KVSTORE_OK ? put_line(compaction, item) : status;
+}
+
 kvstore_status kv_compaction_follow_item(void *context,
                                          const struct kv_fold_item *item)
 {
     note_source(context, item);
     return item->type == KV_COMMAND_BLANK
                ? KVSTORE_OK
-               : visit_alone(context, item, put_line);
+               : visit_alone(context, item, follow_line);
 }

@@ -38,8 +38,13 @@ static kvstore_status switch_log(struct kvstore *store,
                                  struct kv_keydir *keydir,
                                  bool *is_in_place_out)
 {
+    struct kv_index *old_index = kv_view_told_index(store);
+    struct kv_index *lost_index = old_index == NULL && store->keydir.is_live
+                                      ? &store->keydir.index
+                                      : NULL;
     struct kv_switchover switchover = {.directory = &store->directory,
-                                       .old_index = kv_view_told_index(store),
+                                       .old_index = old_index,
+                                       .lost_index = lost_index,
                                        .log = log,
                                        .is_log_new = true,
                                        .keydir = keydir};

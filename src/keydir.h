@@ -209,6 +209,9 @@ kvstore_status kv_keydir_apply_new_hash(struct kv_keydir *keydir,
                                         const struct kv_fold_item *item,
                                         uint64_t hash);
 
+/* The last line that was applied is damaged, and so many bytes longer. */
+void kv_keydir_lengthen_damage(struct kv_keydir *keydir, uint64_t bytes);
+
 /* Where the newest record of the item's key stands: at item->pointer.offset if
  * it is the item. KVSTORE_CORRUPT if the key has no slot, or an older one: the
  * index does not belong to the log. */

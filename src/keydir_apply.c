@@ -492,3 +492,13 @@ kvstore_status kv_keydir_apply_new(struct kv_keydir *keydir,
     }
     return status;
 }
+
+void kv_keydir_lengthen_damage(struct kv_keydir *keydir, uint64_t bytes)
+{
+    assert(!keydir->is_live);
+    keydir->totals.counts.damaged_bytes += bytes;
+    keydir->totals.applied += bytes;
+    atomic_store_explicit(&keydir->index.header->end,
+                          keydir->totals.applied,
+                          memory_order_release);
+}

@@ -42,6 +42,16 @@ static void set_state(const struct kv_index *index, enum kv_index_state state)
     }
 }
 
+/* Tells all who have the old index mapped, or the one that has lost its name:
+ * whoever finds it LIVE, and has looked at the names a moment ago, appends to its
+ * log. */
+static void tell_others(const struct kv_switchover *switchover,
+                        enum kv_index_state state)
+{
+    set_state(switchover->old_index, state);
+    set_state(switchover->lost_index, state);
+}
+
 /* What is known of a log stays known, unless it is another log from now on. */
 static void take_poison(const struct kv_switchover *switchover, uint64_t inode)
 {
@@ -84,7 +94,7 @@ static void unname_old_index(const struct kv_switchover *switchover)
 {
     kvstore_error before = *kvstore_last_error();
     (void)kv_io_unlink(switchover->directory, KV_INDEX_NAME);
-    set_state(switchover->old_index, KV_INDEX_SUPERSEDED);
+    tell_others(switchover, KV_INDEX_SUPERSEDED);
     kv_fail_again(&before);
 }
 
@@ -95,19 +105,19 @@ kvstore_status kv_switchover_run(struct kv_switchover *switchover)
     switchover->is_log_in_place = !switchover->is_log_new;
     switchover->is_keydir_in_place = false;
 
-    set_state(switchover->old_index, KV_INDEX_SWITCHING);
+    tell_others(switchover, KV_INDEX_SWITCHING);
     if (switchover->is_log_new) {
         kvstore_status status =
             kv_compaction_rename(switchover->directory, switchover->log);
         if (status != KVSTORE_OK) {
-            set_state(switchover->old_index, KV_INDEX_LIVE);
+            tell_others(switchover, KV_INDEX_LIVE);
             return status;
         }
         switchover->is_log_in_place = true;
     }
     bool is_named = name_index(switchover) == KVSTORE_OK;
     if (!is_named && !switchover->is_log_new) {
-        set_state(switchover->old_index, KV_INDEX_LIVE);
+        tell_others(switchover, KV_INDEX_LIVE);
         return KVSTORE_OK;
     }
     if (!is_named) {
@@ -130,7 +140,7 @@ kvstore_status kv_switchover_run(struct kv_switchover *switchover)
         keydir->is_live = true;
         switchover->is_keydir_in_place = true;
     }
-    set_state(switchover->old_index, KV_INDEX_SUPERSEDED);
+    tell_others(switchover, KV_INDEX_SUPERSEDED);
     /* A sync that another handle makes takes no lock, and may have failed behind
      * the look above. One that fails from here on finds the new index itself. */
     take_poison_along(switchover);

@@ -17,15 +17,17 @@
 
 struct kv_switchover {
     const struct kv_io_file *directory;
-    struct kv_index *old_index; /* What store.index is, if it is trusted; else
+    struct kv_index *lost_index; /* Else, with a new log: what has lost the name
+                                    and may be mapped by others yet; or NULL. */
+    struct kv_index *old_index;  /* What store.index is, if it is trusted; else
                                    NULL, and nobody can be told. */
-    bool is_store_new;          /* Nobody else can have seen the log yet. */
-    uint64_t poisoned_inode;    /* A log of which a sync has failed, or 0. */
-    struct kv_log *log;         /* The log from now on; */
-    bool is_log_new;            /* it is store.log.compact as yet. */
-    struct kv_keydir *keydir;   /* Its keydir, not live yet. */
-    bool is_log_in_place;       /* Out: store.log is this log. */
-    bool is_keydir_in_place;    /* Out: store.index is this keydir's, and it is
+    bool is_store_new;           /* Nobody else can have seen the log yet. */
+    uint64_t poisoned_inode;     /* A log of which a sync has failed, or 0. */
+    struct kv_log *log;          /* The log from now on; */
+    bool is_log_new;             /* it is store.log.compact as yet. */
+    struct kv_keydir *keydir;    /* Its keydir, not live yet. */
+    bool is_log_in_place;        /* Out: store.log is this log. */
+    bool is_keydir_in_place;     /* Out: store.index is this keydir's, and it is
                                    live. Else it serves this process alone. */
 };
 

@@ -193,8 +193,15 @@ static void failed_directory_sync_after_compaction_is_told(void **state)
 {
     struct disk *disk = *state;
     struct fault_kind kind = {
-        .name = "second fsync", .calls = FAULT_BIT(FAULT_FSYNC), .error = EIO};
-    fault_table_plan(&kind, 2, false);
+        .name = "one fsync", .calls = FAULT_BIT(FAULT_FSYNC), .error = EIO};
+    /* Of the new log, and of the directory before the switch. */
+    for (uint64_t number = 1; number <= 2; number++) {
+        fault_table_plan(&kind, number, false);
+        assert_int_equal(kvstore_compact(disk->store),
+                         KVSTORE_COMPACTION_FAILED);
+        assert_int_equal(set(disk->store, "a", "old"), KVSTORE_OK);
+    }
+    fault_table_plan(&kind, 3, false);
 
     kvstore_status status = kvstore_compact(disk->store);
 

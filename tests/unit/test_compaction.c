@@ -349,6 +349,24 @@ static void mode_of_the_log_is_kept(void **state)
 
 /* --- The new file --- */
 
+/* What stood between the damage and the line behind is left out. */
+static void damage_does_not_grow_together_with_a_record(void **state)
+{
+    static const char nul_tail[] = "abc\0";
+    static const char foreign[] = " {\"Set\":{\"key\":\"b\",\"val\":\"1\"}}\n";
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_add_bytes(&from, nul_tail, sizeof nul_tail - 1);
+    log_text_set(&from, "a", "1");
+    log_text_add(&from, foreign);
+    log_text_set(&from, "a", "2");
+    log_text_add_bytes(&to, nul_tail, sizeof nul_tail - 1);
+    log_text_add(&to, "\n");
+    log_text_add(&to, foreign);
+    log_text_set(&to, "a", "2");
+    assert_compacts(state, &from, &to);
+}
+
 static void leftover_is_never_read(void **state)
 {
     const struct store_dir *dir = *state;
@@ -579,6 +597,7 @@ int main(void)
         STORE_TEST(lines_larger_than_the_buffer_are_kept),
         STORE_TEST(compacted_log_stays_as_it_is),
         STORE_TEST(mode_of_the_log_is_kept),
+        STORE_TEST(damage_does_not_grow_together_with_a_record),
         STORE_TEST(leftover_is_never_read),
         STORE_TEST(second_compaction_is_busy),
         STORE_TEST(given_up_log_and_index_leave_no_files),

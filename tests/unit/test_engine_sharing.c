@@ -3,6 +3,7 @@
 /* Do the public calls keep kvstore.h's word? Here: threads, several handles on
  * one directory, exclusive ones, and fork. */
 
+#include "index_file.h"
 #include "io.h"
 #include "kvstore.h"
 #include "log.h"
@@ -499,9 +500,58 @@ static void living_child_does_not_keep_a_dead_parents_lock(void **state)
     (void)close(ends[1]);
 }
 
+/* --- A compactor that dies, and an index without a name --- */
+
+static int64_t standing_clock(void)
+{
+    static int64_t now_ns;
+    if (now_ns == 0) {
+        now_ns = kv_io_system_table()->clock_coarse_ns();
+    }
+    return now_ns;
+}
+
+/* Names are not looked at again meanwhile. */
+static int rename_and_die(int fd, const char *from, const char *to)
+{
+    int result = kv_io_system_table()->renameat(fd, from, to);
+    _exit(result == 0 && strcmp(to, KV_LOG_NAME) == 0 ? 0 : 1);
+}
+
+static void writer_by_a_lost_index_learns_of_a_dead_compactors_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table stopped = *kv_io_system_table();
+    stopped.clock_coarse_ns = standing_clock;
+    kv_io_swap_table(&stopped);
+    kvstore *writer = open_plain(dir);
+    must_set(writer, "a", "1");
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        kvstore *compactor = open_plain(dir);
+        (void)unlinkat(dir->directory.fd, KV_INDEX_NAME, 0);
+        stopped.renameat = rename_and_die;
+        (void)kvstore_compact(compactor);
+        _exit(2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+
+    must_set(writer, "b", "1");
+
+    kv_io_swap_table(kv_io_system_table());
+    kvstore *fresh = open_plain(dir);
+    assert_value(fresh, "a", "1");
+    assert_value(fresh, "b", "1");
+    kvstore_close(fresh);
+    kvstore_close(writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORE_TEST(writer_by_a_lost_index_learns_of_a_dead_compactors_log),
         STORE_TEST(eight_threads_share_a_handle),
         STORE_TEST(eight_threads_use_three_handles),
         STORE_TEST(last_error_is_the_threads_own),
