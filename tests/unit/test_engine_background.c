@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does a compaction let others go on, and come to a right end beside them? The
- * system calls of the compaction are where the tests step in: what they do there
- * happens while it runs, at a place that is known. */
+/* Does a compaction let others go on, and come to a right end beside them? */
 
-#include "error.h"
+#include "compaction_scene.h"
 #include "handle.h"
 #include "index_file.h"
 #include "kvstore.h"
@@ -12,161 +10,17 @@
 #include "store_calls.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define NS_PER_MS INT64_C(1000000)
-#define KEYS 300
-
-static struct {
-    const struct store_dir *dir;
-    kvstore *store;
-    struct kv_io_table table;
-    void (*beside)(void); /* At each sync of the new log. */
-    int syncs;
-    pthread_t main_thread;
-    atomic_int threads;
-    atomic_int pauses; /* Of a millisecond. */
-} scene;
-
-/* --- Stepping in --- */
-
-/* Is this the log that a compaction writes, before it has got its name? */
-static bool is_new_log(int fd)
-{
-    struct stat own;
-    struct stat named;
-    return fstat(fd, &own) == 0 &&
-           stat(store_dir_path(scene.dir, KV_LOG_COMPACT_NAME), &named) == 0 &&
-           own.st_ino == named.st_ino;
-}
-
-static int stepping_fsync(int fd)
-{
-    if (scene.beside != NULL && is_new_log(fd)) {
-        scene.syncs++;
-        scene.beside();
-    }
-    return kv_io_system_table()->fsync(fd);
-}
-
-static void counting_sleep(int64_t ns)
-{
-    if (ns == NS_PER_MS) {
-        atomic_fetch_add(&scene.pauses, 1);
-    }
-    kv_io_system_table()->sleep_ns(ns);
-}
-
-static int counting_start(pthread_t *thread,
-                          void *(*run)(void *),
-                          void *context)
-{
-    atomic_fetch_add(&scene.threads, 1);
-    return kv_io_system_table()->start_thread(thread, run, context);
-}
-
-static int set_up(void **state)
-{
-    int result = store_dir_set_up(state);
-    scene.dir = *state;
-    scene.store = NULL;
-    scene.main_thread = pthread_self();
-    scene.beside = NULL;
-    scene.syncs = 0;
-    atomic_store(&scene.threads, 0);
-    atomic_store(&scene.pauses, 0);
-    scene.table = *kv_io_system_table();
-    scene.table.fsync = stepping_fsync;
-    scene.table.sleep_ns = counting_sleep;
-    scene.table.start_thread = counting_start;
-    kv_io_swap_table(&scene.table);
-    return result;
-}
-
-static int tear_down(void **state)
-{
-    kv_io_swap_table(kv_io_system_table());
-    return store_dir_tear_down(state);
-}
-
-#define SCENE_TEST(test) \
-    cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-/* --- A store with something stale --- */
-
-static void name_key(char key[16], int number)
-{
-    (void)snprintf(key, 16, "key-%d", number);
-}
-
-static void set_all(const char *value)
-{
-    char key[16];
-    for (int i = 0; i < KEYS; i++) {
-        name_key(key, i);
-        must_set(scene.store, key, value);
-    }
-}
-
-static void open_store(int mode, uint64_t threshold)
-{
-    kvstore_options options = plain_options();
-    options.compaction = mode;
-    options.compaction_threshold = threshold;
-    options.lock_timeout_ms = -1;
-    scene.store = open_with(scene.dir, &options);
-}
-
-/* All keys are stale once. */
-static void open_half_stale(void)
-{
-    open_store(KVSTORE_COMPACT_MANUAL, 0);
-    set_all("old");
-    set_all("new");
-}
-
-static bool ignore_damage(void *context, const kvstore_damage *damage)
-{
-    (void)context;
-    (void)fprintf(
-        stderr, "damage %d at %" PRIu64 "\n", damage->kind, damage->offset);
-    return true;
-}
-
-/* The log is sound, and the index belongs to it: in this handle, and for who
- * opens the store anew, with this index and with one of its own. */
-static void close_verified(void)
-{
-    kvstore_stats before = checked_stats(scene.store);
-    assert_int_equal(kvstore_verify(scene.store, ignore_damage, NULL),
-                     KVSTORE_OK);
-    kvstore_close(scene.store);
-    for (int i = 0; i < 2; i++) {
-        open_store(KVSTORE_COMPACT_MANUAL, 0);
-        kvstore_stats after = checked_stats(scene.store);
-        assert_int_equal(after.keys, before.keys);
-        assert_int_equal(after.live_bytes, before.live_bytes);
-        assert_int_equal(after.log_bytes, before.log_bytes);
-        assert_int_equal(kvstore_verify(scene.store, ignore_damage, NULL),
-                         KVSTORE_OK);
-        kvstore_close(scene.store);
-        (void)unlink(store_dir_path(scene.dir, KV_INDEX_NAME));
-    }
-    assert_false(store_dir_has(scene.dir, KV_LOG_COMPACT_NAME));
-}
 
 static void await_compactions(uint64_t count)
 {
@@ -228,13 +82,10 @@ static void writes_beside_it_are_kept(void **state)
     close_verified();
 }
 
-/* Another process cannot be told from another handle. */
-static kvstore *other_store;
-
 static void write_by_another_handle(void)
 {
     kvstore *own = scene.store;
-    scene.store = other_store;
+    scene.store = scene.other;
     write_of_all_kinds();
     scene.store = own;
 }
@@ -243,48 +94,44 @@ static void writes_of_others_are_kept(void **state)
 {
     (void)state;
     open_half_stale();
-    other_store = open_plain(scene.dir);
+    scene.other = open_plain(scene.dir);
     scene.beside = write_by_another_handle;
 
     must_compact(scene.store);
 
     assert_of_all_kinds();
-    assert_value(other_store, "key-0", "newer");
-    assert_int_equal(checked_stats(other_store).compactions, 1);
-    must_set(other_store, "key-5", "after");
+    assert_value(scene.other, "key-0", "newer");
+    assert_int_equal(checked_stats(scene.other).compactions, 1);
+    must_set(scene.other, "key-5", "after");
     assert_value(scene.store, "key-5", "after");
-    kvstore_close(other_store);
+    kvstore_close(scene.other);
     close_verified();
 }
 
 static void grow_the_index(void)
 {
-    char key[32];
     if (scene.syncs > 1) {
         return;
     }
-    for (int i = 0; i < 5000; i++) {
-        (void)snprintf(key, sizeof key, "many-%d", i);
-        must_set(other_store, key, "1");
-    }
-    must_remove(other_store, "key-1");
+    set_many_more(scene.other);
+    must_remove(scene.other, "key-1");
 }
 
 static void index_that_grows_meanwhile_is_no_matter(void **state)
 {
     (void)state;
     open_half_stale();
-    other_store = open_plain(scene.dir);
-    uint64_t index_bytes = checked_stats(other_store).index_bytes;
+    scene.other = open_plain(scene.dir);
+    uint64_t index_bytes = checked_stats(scene.other).index_bytes;
     scene.beside = grow_the_index;
 
     must_compact(scene.store);
 
     assert_true(checked_stats(scene.store).index_bytes > index_bytes);
-    assert_int_equal(checked_stats(scene.store).keys, KEYS - 1 + 5000);
+    assert_int_equal(checked_stats(scene.store).keys, KEYS - 1 + MORE_KEYS);
     assert_value(scene.store, "many-4999", "1");
     assert_absent(scene.store, "key-1");
-    kvstore_close(other_store);
+    kvstore_close(scene.other);
     close_verified();
 }
 
@@ -316,7 +163,7 @@ static void index_that_is_built_anew_meanwhile_is_no_matter(void **state)
 
 static void read_the_old_pair(void)
 {
-    assert_value(other_store, "key-7", "new");
+    assert_value(scene.other, "key-7", "new");
     assert_value(scene.store, "key-7", "new");
 }
 
@@ -326,7 +173,7 @@ static void readers_go_on_and_see_the_new_pair(void **state)
     open_half_stale();
     kvstore_options options = plain_options();
     options.read_only = true;
-    other_store = open_with(scene.dir, &options);
+    scene.other = open_with(scene.dir, &options);
     read_the_old_pair();
     scene.beside = read_the_old_pair;
 
@@ -334,8 +181,8 @@ static void readers_go_on_and_see_the_new_pair(void **state)
 
     assert_true(scene.syncs > 0);
     must_set(scene.store, "key-7", "newest");
-    assert_value(other_store, "key-7", "newest");
-    kvstore_close(other_store);
+    assert_value(scene.other, "key-7", "newest");
+    kvstore_close(scene.other);
     close_verified();
 }
 
@@ -401,7 +248,7 @@ static void *overwrite_all_the_time(void *argument)
     const atomic_bool *must_stop = argument;
     char key[16];
     for (int i = 0; !atomic_load(must_stop); i++) {
-        name_key(key, i % KEYS);
+        name_key(key, sizeof key, i % KEYS);
         assert_int_equal(try_set(scene.store, key, key), KVSTORE_OK);
     }
     return NULL;
@@ -494,11 +341,11 @@ static void second_handle_leaves_it_to_the_first(void **state)
     kvstore_options options = plain_options();
     options.compaction = KVSTORE_COMPACT_BACKGROUND;
     options.compaction_threshold = 1;
-    other_store = open_with(scene.dir, &options);
+    scene.other = open_with(scene.dir, &options);
 
     int64_t begun_ns = kv_io_clock_ns();
     for (int i = 0; i < 1000; i++) {
-        must_set(other_store, "key-2", "new");
+        must_set(scene.other, "key-2", "new");
     }
 
     int64_t took_ns = kv_io_clock_ns() - begun_ns;
@@ -507,7 +354,7 @@ static void second_handle_leaves_it_to_the_first(void **state)
     atomic_store(&may_go_on, true);
     await_compactions(1);
     assert_value(scene.store, "key-2", "new");
-    kvstore_close(other_store);
+    kvstore_close(scene.other);
     close_verified();
 }
 
@@ -520,13 +367,13 @@ static void call_waits_for_another_compaction(void **state)
     set_all("old");
     set_all("new");
     await_sync();
-    other_store = open_plain(scene.dir);
+    scene.other = open_plain(scene.dir);
 
     atomic_store(&may_go_on, true);
-    must_compact(other_store);
+    must_compact(scene.other);
 
-    assert_true(checked_stats(other_store).compactions >= 2);
-    kvstore_close(other_store);
+    assert_true(checked_stats(scene.other).compactions >= 2);
+    kvstore_close(scene.other);
     close_verified();
 }
 
@@ -568,7 +415,7 @@ static void set_much(void)
     char key[16];
     memset(large, 'x', LARGE);
     for (int i = 0; i < 200; i++) {
-        name_key(key, i % 100);
+        name_key(key, sizeof key, i % 100);
         must_set(scene.store, key, large);
     }
 }
@@ -577,8 +424,7 @@ static atomic_int preads;
 
 static ssize_t held_pread(int fd, void *buffer, size_t size, off_t offset)
 {
-    bool is_compaction = pthread_equal(pthread_self(), scene.main_thread) == 0;
-    if (!is_compaction || size < ((size_t)1 << 20)) {
+    if (is_main_thread() || size < ((size_t)1 << 20)) {
         return kv_io_system_table()->pread(fd, buffer, size, offset);
     }
     atomic_fetch_add(&preads, 1);
@@ -684,15 +530,6 @@ static void replaced_new_log_is_given_up(void **state)
     assert_gives_up(recreate_the_new_log);
 }
 
-static ssize_t full_pwrite(int fd, const void *bytes, size_t size, off_t offset)
-{
-    if (is_new_log(fd)) {
-        errno = ENOSPC;
-        return -1;
-    }
-    return kv_io_system_table()->pwrite(fd, bytes, size, offset);
-}
-
 static void full_disk_is_no_failure_of_a_set(void **state)
 {
     (void)state;
@@ -720,22 +557,17 @@ static void failure_is_known_to_others(void **state)
 {
     (void)state;
     open_half_stale();
-    scene.table.pwrite = full_pwrite;
-    assert_int_equal(kvstore_compact(scene.store), KVSTORE_COMPACTION_FAILED);
-    scene.table.pwrite = kv_io_system_table()->pwrite;
-    kvstore_options options = plain_options();
-    options.compaction_threshold = 1;
-    options.compaction_percent = 1;
-    other_store = open_with(scene.dir, &options);
+    compact_on_full_disk();
+    scene.other = open_eager();
 
-    assert_int_equal(kvstore_compact_if_due(other_store), KVSTORE_OK);
+    assert_int_equal(kvstore_compact_if_due(scene.other), KVSTORE_OK);
 
-    assert_int_equal(checked_stats(other_store).compactions, 0);
-    must_compact(other_store);
+    assert_int_equal(checked_stats(scene.other).compactions, 0);
+    must_compact(scene.other);
     set_all("newer");
-    assert_int_equal(kvstore_compact_if_due(other_store), KVSTORE_OK);
-    assert_int_equal(checked_stats(other_store).compactions, 2);
-    kvstore_close(other_store);
+    assert_int_equal(kvstore_compact_if_due(scene.other), KVSTORE_OK);
+    assert_int_equal(checked_stats(scene.other).compactions, 2);
+    kvstore_close(scene.other);
     close_verified();
 }
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A store that is compacted while others are at it. The system calls of the
+ * compaction are where a test steps in: what it does there happens while the
+ * compaction runs, at a place that is known. */
+
+#ifndef COMPACTION_SCENE_H
+#define COMPACTION_SCENE_H
+
+#include "io.h"
+#include "known_store.h"
+#include "store_calls.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define NS_PER_MS INT64_C(1000000)
+
+struct compaction_scene {
+    const struct store_dir *dir;
+    kvstore *store;
+    kvstore *other; /* Another process cannot be told from another handle. */
+    struct kv_io_table table; /* Of all system calls; the test's to change. */
+    void (*beside)(void);     /* At each sync of the new log. */
+    int syncs;
+    pthread_t main_thread;
+    atomic_int threads;
+    atomic_int pauses; /* Of a millisecond. */
+};
+extern struct compaction_scene scene;
+
+/* A cmocka test on a scene with nothing in it but an empty directory. */
+#define SCENE_TEST(test) \
+    cmocka_unit_test_setup_teardown( \
+        test, compaction_scene_set_up, compaction_scene_tear_down)
+int compaction_scene_set_up(void **state);
+int compaction_scene_tear_down(void **state);
+
+/* --- Stepping in --- */
+
+bool is_main_thread(void);
+
+/* The disk has no room for a new log. */
+ssize_t full_pwrite(int fd, const void *bytes, size_t size, off_t offset);
+
+/* --- A store with something stale --- */
+
+/* All KEYS of known_store.h. */
+void set_all(const char *value);
+
+/* So many keys more that the index has to grow. */
+#define MORE_KEYS 5000
+void set_many_more(kvstore *store);
+
+/* The scene's store; its lock is tried once. */
+void open_store(int mode, uint64_t threshold);
+
+/* The same to be compacted by hand, and all keys stale once. */
+void open_half_stale(void);
+
+/* A handle for which a compaction is due as soon as one byte is stale. */
+kvstore *open_eager(void);
+
+/* Compacts while there is no room for it, and has it fail. */
+void compact_on_full_disk(void);
+
+/* The log is sound, and the index belongs to it: in this handle, and for who
+ * opens the store anew, with this index and with one of its own. */
+void close_verified(void);
+
+#endif
