@@ -265,7 +265,7 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
  * is read in, the slots of the one before are on their way, and the lines that the
  * slots of the one before that lead on to. All of a batch is asked for at once:
  * the processor then looks up several pages at a time. */
-#define BATCH_SIZE 16u
+#define BATCH_SIZE ((size_t)16)
 #define QUEUE_SIZE (3 * BATCH_SIZE)
 #define QUEUED_LINE_SIZE_MAX 512u
 
