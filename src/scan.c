@@ -291,11 +291,9 @@ const char *kv_scan_text(const char *at, const char *end)
             return at;
         }
         const char *next = skip_character_blocks(at, end);
+        next = next == at ? skip_characters(at, end) : next;
         if (next == at) {
-            next = skip_characters(at, end);
-            if (next == at) {
-                return at;
-            }
+            return at;
         }
         at = next;
     }
