@@ -332,6 +332,7 @@ static int set_up(void **state)
     board =
         mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (path == NULL || fd < 0 || board == MAP_FAILED) {
+        free(path);
         return -1;
     }
     (void)close(fd);

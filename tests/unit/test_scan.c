@@ -106,18 +106,23 @@ static void plain_text_is_passed_at_every_length(void **state)
     }
 }
 
+static void judge_at_every_place(char byte)
+{
+    char text[70];
+    for (size_t place = 0; place < sizeof text; place++) {
+        memset(text, '~', sizeof text);
+        text[place] = byte;
+        for (size_t size = place + 1; size <= sizeof text; size += 5) {
+            assert_stops(text, size, place % ALIGNMENTS);
+        }
+    }
+}
+
 static void every_byte_is_judged_at_every_place(void **state)
 {
     (void)state;
-    char text[70];
     for (unsigned byte = 0; byte < 256; byte++) {
-        for (size_t place = 0; place < sizeof text; place++) {
-            memset(text, '~', sizeof text);
-            text[place] = (char)byte;
-            for (size_t size = place + 1; size <= sizeof text; size += 5) {
-                assert_stops(text, size, place % ALIGNMENTS);
-            }
-        }
+        judge_at_every_place((char)byte);
     }
 }
 
