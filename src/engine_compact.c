@@ -140,9 +140,6 @@ static void *run_thread(void *context)
 static void start_thread(kvstore *store)
 {
     struct kv_compactor *compactor = &store->compactor;
-    if (atomic_load(&compactor->is_running)) {
-        return;
-    }
     (void)pthread_mutex_lock(&compactor->mutex);
     if (!atomic_load(&compactor->is_running)) {
         if (compactor->has_thread) {
@@ -163,10 +160,11 @@ static void start_thread(kvstore *store)
 void kv_engine_compact_when_due(kvstore *store)
 {
     struct kv_compactor *compactor = &store->compactor;
-    kvstore_error before = *kvstore_last_error();
-    if (kv_io_clock_coarse_ns() < atomic_load(&compactor->not_before_ns)) {
+    if (atomic_load(&compactor->is_running) ||
+        kv_io_clock_coarse_ns() < atomic_load(&compactor->not_before_ns)) {
         return;
     }
+    kvstore_error before = *kvstore_last_error();
     if (compactor->mode == KVSTORE_COMPACT_BACKGROUND) {
         start_thread(store);
     } else {

@@ -518,6 +518,9 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
         return status;
     }
     store->is_quiet = intent->is_quiet;
+    if (intent->is_compaction) {
+        atomic_store(&store->compactor.is_behind_gate, true);
+    }
     keep_pace(store);
     status = lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {

@@ -34,8 +34,8 @@ struct kv_compactor {
     bool has_thread;       /* To be joined. */
     pthread_t thread;
     atomic_bool is_running;
-    atomic_bool is_behind_gate; /* Some compaction is, or is about to be, behind
-                                   the handle's gate. */
+    atomic_bool is_behind_gate; /* Some compaction is behind the handle's gate,
+                                   or has just left it. */
     atomic_bool is_closing;
 };
 
@@ -92,6 +92,7 @@ kvstore_status kv_handle_load(struct kvstore *store);
 struct kv_handle_intent {
     bool takes_poisoned; /* Also go on where a sync has failed. */
     bool is_quiet;       /* The program is not told of progress. */
+    bool is_compaction;  /* Other threads of the handle are patient with it. */
     int32_t timeout_ms;  /* As store->lock_timeout_ms. */
 };
 kvstore_status kv_handle_begin_write(struct kvstore *store,

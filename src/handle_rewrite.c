@@ -103,21 +103,21 @@ static kvstore_status enter_store(const struct rewrite *rewrite,
     const atomic_bool *is_given_up = rewrite->compaction.is_given_up;
     int64_t deadline_ns = kv_handle_deadline(timeout_ms);
     kvstore_status status = KVSTORE_BUSY;
-    atomic_store(&store->compactor.is_behind_gate, true);
     do {
         struct kv_gate_waiter waiter = {.has_work = false};
         const struct kv_handle_intent intent = {
             .takes_poisoned = true,
             .is_quiet = rewrite->is_quiet,
+            .is_compaction = true,
             .timeout_ms =
                 timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS};
         status = kv_handle_begin_write(store, &waiter, &intent);
+        if (status != KVSTORE_OK) {
+            atomic_store(&store->compactor.is_behind_gate, false);
+        }
     } while (status == KVSTORE_BUSY &&
              (is_given_up == NULL || !atomic_load(is_given_up)) &&
              kv_io_clock_ns() < deadline_ns);
-    if (status != KVSTORE_OK) {
-        atomic_store(&store->compactor.is_behind_gate, false);
-    }
     return status;
 }
 

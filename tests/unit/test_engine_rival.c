@@ -139,6 +139,37 @@ static void try_once_is_not_busy_by_itself(void **state)
     close_verified();
 }
 
+static void *set_key(void *argument)
+{
+    kvstore_status *status_out = argument;
+    *status_out = try_set(scene.store, "key-0", "mine");
+    return NULL;
+}
+
+/* Patience is for the compaction, not the compaction's own. */
+static void try_once_compaction_is_busy_behind_a_set(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    kvstore_status was_set = KVSTORE_INVALID;
+    atomic_store(&is_leaving, false);
+    atomic_store(&may_leave, false);
+    open_half_stale();
+    scene.table.flock = held_flock;
+    assert_int_equal(pthread_create(&thread, NULL, set_key, &was_set), 0);
+    while (!atomic_load(&is_leaving)) {
+        kv_io_system_table()->sleep_ns(NS_PER_MS / 10);
+    }
+
+    kvstore_status status = kvstore_compact(scene.store);
+
+    atomic_store(&may_leave, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(status, KVSTORE_BUSY);
+    assert_int_equal(was_set, KVSTORE_OK);
+    close_verified();
+}
+
 static uint64_t slow_until(void)
 {
     return atomic_load(&scene.store->keydir.index.header->slow_until);
@@ -698,6 +729,7 @@ int main(void)
         SCENE_TEST(close_does_not_hang),
         SCENE_TEST(close_is_quick_by_default),
         SCENE_TEST(try_once_is_not_busy_by_itself),
+        SCENE_TEST(try_once_compaction_is_busy_behind_a_set),
         SCENE_TEST(loser_does_not_clear_slowness),
         SCENE_TEST(high_threshold_is_no_matter_of_others),
         SCENE_TEST(damaged_note_of_a_failure_is_no_matter),
