@@ -2,10 +2,10 @@
 
 /* Looks at how large the directory of a store is, again and again.
  *
- * A compaction is taken to run from when its new log is first seen until that
- * is gone. What is set before it is first seen is not counted as set beside it,
- * so the bound is, if anything, too strict. Files that have no name any more,
- * but are still open, are not seen. */
+ * A compaction is taken to run from the last look that saw no new log until that
+ * is gone again. What was set beside it stands in the log that it leaves, and
+ * the next one finds it there: so the bound allows for it once more. Files that
+ * have no name any more, but are still open, are not seen. */
 
 #include "sampler.h"
 
@@ -22,7 +22,7 @@ uint64_t bench_sampler_bound(const struct bench_sampler *sampler,
                              const struct bench_sample *sample)
 {
     return 3 * sampler->live_bytes + (2u << 20) + sample->index_allocated +
-           2 * sample->beside;
+           sample->beside_before + 2 * sample->beside;
 }
 
 /* Adds one file to a sample. */
@@ -103,13 +103,17 @@ static void *run_sampler(void *argument)
     struct bench_sampler *sampler = argument;
     const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
     struct bench_sample before = {0};
+    uint64_t set_before = 0;
     uint64_t begun = 0; /* What was set when the compaction began. */
     while (!atomic_load(&sampler->must_end)) {
         struct bench_sample now;
         if (take_sample(sampler, &now)) {
             uint64_t set = atomic_load(&sampler->set_bytes);
-            begun = now.is_compacting && !before.is_compacting ? set : begun;
+            bool begins = now.is_compacting && !before.is_compacting;
+            begun = begins ? set_before : begun;
+            now.beside_before = begins ? before.beside : before.beside_before;
             now.beside = now.is_compacting ? set - begun : before.beside;
+            set_before = set;
             atomic_store(&sampler->is_compacting, now.is_compacting);
             keep(sampler, &before, &now);
             before = now;

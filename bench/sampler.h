@@ -19,8 +19,9 @@ struct bench_sample {
     uint64_t log_length;
     uint64_t log_inode;
     uint64_t index_inode;
-    uint64_t index_length; /* Of the one in use. */
-    uint64_t beside;       /* Set since the compaction began. */
+    uint64_t index_length;  /* Of the one in use. */
+    uint64_t beside;        /* Set since the compaction began, */
+    uint64_t beside_before; /* and beside the one before it. */
     bool is_compacting;
 };
 
@@ -46,7 +47,8 @@ struct bench_sampler {
 };
 
 /* How large a directory may be: 3 times the live bytes and 2 MiB, the index,
- * and twice what was set while the compaction ran. */
+ * what was set while the last compaction ran, and twice what was set while this
+ * one did. */
 uint64_t bench_sampler_bound(const struct bench_sampler *sampler,
                              const struct bench_sample *sample);
 

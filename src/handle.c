@@ -35,7 +35,7 @@
 /* How long a writer waits at each write who was asked to slow down; and the
  * longest time for which anybody asks that. */
 #define PACE_NS NS_PER_MS
-#define SLOW_NS_MAX (1000 * NS_PER_MS)
+#define SLOW_NS_MAX (60000 * NS_PER_MS)
 
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
@@ -474,8 +474,9 @@ void kv_handle_slow_writers(struct kvstore *store, int64_t ns)
 {
     kv_view_lock_read(&store->view_lock);
     if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
         uint64_t until_ns =
-            ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + ns);
+            ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);
         atomic_store_explicit(&store->keydir.index.header->slow_until,
                               until_ns,
                               memory_order_relaxed);

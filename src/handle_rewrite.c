@@ -27,9 +27,10 @@
 #define LAST_TRIES 8
 #define WAIT_SLICE_MS 50
 
-/* Writers that were asked to slow down do so for as long, or until they are told
- * otherwise: the asker may die. */
-#define SLOW_NS INT64_C(500000000)
+/* Writers that were asked to slow down do so for twice as long as it took to
+ * gain what they are to wait for, and at least for so long, or until they are
+ * told otherwise: the asker may die. */
+#define SLOW_NS_MIN INT64_C(500000000)
 
 /* Puts a new log and its keydir in the place of those that the view has.
  * is_in_place_out: else both are still the caller's. */
@@ -89,6 +90,7 @@ struct rewrite {
     struct kvstore *store;
     bool is_quiet;              /* The program is not told of progress. */
     bool has_slowed;            /* Writers were asked to slow down. */
+    int64_t round_began_ns;     /* Or the copy. */
     struct kv_handle_look look; /* Of the old pair, if that is shared. */
     struct kv_compaction compaction;
     bool is_in_place;
@@ -197,6 +199,14 @@ static uint64_t gained_so_far(const struct rewrite *rewrite)
                : 0;
 }
 
+/* The next round may take as long as the last one, in which this was gained. */
+static void slow_writers(struct rewrite *rewrite)
+{
+    int64_t ns = 2 * (kv_io_clock_ns() - rewrite->round_began_ns);
+    kv_handle_slow_writers(rewrite->store, ns > SLOW_NS_MIN ? ns : SLOW_NS_MIN);
+    rewrite->has_slowed = true;
+}
+
 /* Rounds without the lock, until what is left fits the last one. */
 static kvstore_status follow_writers(struct rewrite *rewrite)
 {
@@ -209,10 +219,10 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
             break;
         }
         if (gained > gained_before / 2) {
-            kv_handle_slow_writers(rewrite->store, SLOW_NS);
-            rewrite->has_slowed = true;
+            slow_writers(rewrite);
         }
         gained_before = gained;
+        rewrite->round_began_ns = kv_io_clock_ns();
         status = kv_compaction_follow(compaction, compaction->copied + gained);
         if (status == KVSTORE_OK) {
             status = kv_compaction_sync(compaction);
@@ -268,6 +278,7 @@ static kvstore_status copy_and_switch(struct rewrite *rewrite)
         is_within = false;
     }
     if (status == KVSTORE_OK) {
+        rewrite->round_began_ns = kv_io_clock_ns();
         status = kv_compaction_copy(&rewrite->compaction);
     }
     if (status == KVSTORE_OK && !is_within) {

@@ -30,8 +30,10 @@
 /* More than this is written by system calls, which cost little beside it. */
 #define PUT_SIZE_MAX PADDING_UNIT
 
-/* What is mapped at once: so much that mapping costs nothing a line. */
-#define MAPPED_SIZE ((size_t)4 << 20)
+/* What is mapped at once: so much that mapping costs nothing a line. To map and
+ * to unmap waits for whoever in the system goes through the mappings of the log,
+ * which has been seen to take seconds on a busy machine: it is to be rare. */
+#define MAPPED_SIZE ((size_t)(sizeof(void *) < 8 ? 4 : 64) << 20)
 
 /* The tail pays for who writes many lines. */
 #define WRITES_BEFORE_MAPPING 64u

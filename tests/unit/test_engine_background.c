@@ -228,6 +228,48 @@ static void writers_are_slowed_until_it_is_ahead(void **state)
     close_verified();
 }
 
+/* The clock of a machine whose disk takes its time. */
+static _Atomic int64_t passed_ns;
+
+static int64_t late_clock_ns(void)
+{
+    return kv_io_system_table()->clock_ns() + atomic_load(&passed_ns);
+}
+
+static int64_t late_clock_coarse_ns(void)
+{
+    return kv_io_system_table()->clock_coarse_ns() + atomic_load(&passed_ns);
+}
+
+static void write_much_beside_a_slow_disk(void)
+{
+    if (scene.syncs == 1) {
+        write_much();
+        atomic_fetch_add(&passed_ns, 5000 * NS_PER_MS);
+    } else if (scene.syncs == 2) {
+        atomic_fetch_add(&passed_ns, 5000 * NS_PER_MS);
+        write_much();
+    }
+}
+
+/* A first round as long as the copy: whoever writes at its end is still slowed. */
+static void slowness_lasts_as_long_as_a_round(void **state)
+{
+    (void)state;
+    atomic_store(&passed_ns, 0);
+    scene.table.clock_ns = late_clock_ns;
+    scene.table.clock_coarse_ns = late_clock_coarse_ns;
+    open_half_stale();
+    scene.beside = write_much_beside_a_slow_disk;
+
+    must_compact(scene.store);
+
+    assert_true(scene.syncs > 2);
+    assert_true(atomic_load(&scene.pauses) >= 3);
+    scene.beside = NULL;
+    close_verified();
+}
+
 /* Without the pauses nobody could tell the writer from one as fast. */
 static void rounds_end_beside_a_writer_as_fast_as_they(void **state)
 {
@@ -597,6 +639,7 @@ int main(void)
         SCENE_TEST(index_that_is_built_anew_meanwhile_is_no_matter),
         SCENE_TEST(readers_go_on_and_see_the_new_pair),
         SCENE_TEST(writers_are_slowed_until_it_is_ahead),
+        SCENE_TEST(slowness_lasts_as_long_as_a_round),
         SCENE_TEST(rounds_end_beside_a_writer_as_fast_as_they),
         SCENE_TEST(exclusive_writer_does_not_outrun_it),
         SCENE_TEST(background_sees_to_it),
