@@ -273,19 +273,6 @@ static bool is_blank(const char *at, const char *end)
     return at == end;
 }
 
-bool kv_command_begins_with_key(const char *line,
-                                size_t size,
-                                const char *key,
-                                size_t key_size)
-{
-    const char *at = line;
-    const char *end = line + size;
-    return (take_literal(&at, end, LITERAL(SET_HEAD KEY_NAME)) ||
-            take_literal(&at, end, LITERAL(REMOVE_HEAD KEY_NAME))) &&
-           take_literal(&at, end, key, key_size) &&
-           take_literal(&at, end, LITERAL("\""));
-}
-
 kvstore_status kv_command_decode(const char *line,
                                  size_t size,
                                  struct kv_command *command_out)

@@ -65,14 +65,6 @@ size_t kv_command_decode_ahead(const char *bytes,
 /* Frees what the command owns. */
 void kv_command_release(struct kv_command *command);
 
-/* Is [line, line + size) the beginning of a canonical line with this key, which
- * stands in lines as it is? True is certain; what is behind the key is not looked
- * at. */
-bool kv_command_begins_with_key(const char *line,
-                                size_t size,
-                                const char *key,
-                                size_t key_size);
-
 /* A line to be written: bytes whose size is known before they are laid out. */
 struct kv_command_plan {
     enum kv_command_type type; /* SET or REMOVE. */

@@ -21,6 +21,7 @@
 #include "compaction.h"
 
 #include "compaction_copy.h"
+#include "compaction_marks.h"
 #include "error.h"
 #include "recovery.h"
 
@@ -164,7 +165,10 @@ static kvstore_status prepare(struct kv_compaction *compaction)
     const struct kv_keydir *keydir = compaction->keydir;
     compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
     compaction->queue = kv_compaction_queue_create();
-    if (compaction->buffer == NULL || compaction->queue == NULL) {
+    compaction->marks =
+        kv_compaction_marks_create(&keydir->index, keydir->totals.applied);
+    if (compaction->buffer == NULL || compaction->queue == NULL ||
+        compaction->marks == NULL) {
         return KVSTORE_NO_MEMORY;
     }
     uint64_t key_count = compaction->keeps_removes ? keydir->totals.slots_used
@@ -290,10 +294,12 @@ kvstore_status kv_compaction_sync(struct kv_compaction *compaction)
 }
 
 kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
-                                   uint64_t end)
+                                   const struct kv_index_totals *old)
 {
-    return compaction->copied == end &&
-                   compaction->new_keydir.totals.applied == compaction->written
+    const struct kv_index_totals *made = &compaction->new_keydir.totals;
+    return compaction->copied == old->applied &&
+                   made->applied == compaction->written &&
+                   made->counts.keys == old->counts.keys
                ? KVSTORE_OK
                : fail_changed(compaction->copied);
 }
@@ -303,8 +309,10 @@ void kv_compaction_release(struct kv_compaction *compaction)
     kvstore_error reason = *kvstore_last_error();
     kv_io_free(compaction->buffer);
     kv_io_free(compaction->queue);
+    kv_io_free(compaction->marks);
     compaction->buffer = NULL;
     compaction->queue = NULL;
+    compaction->marks = NULL;
     kv_compaction_discard(compaction->directory, &compaction->new_log);
     kv_keydir_release(&compaction->new_keydir);
     kv_fail_again(&reason);

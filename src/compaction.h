@@ -50,6 +50,7 @@ struct kv_compaction {
     uint64_t open_until;   /* and ended here in the old log. */
     struct kv_log_pointer last; /* The last line that was copied. */
     struct kv_compaction_queue *queue;
+    struct kv_compaction_marks *marks;
     char *buffer; /* Bytes of it that are not in the file yet. */
     size_t buffered;
 };
@@ -74,10 +75,11 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
 /* Brings the new log to the disk, as far as it is written. */
 kvstore_status kv_compaction_sync(struct kv_compaction *compaction);
 
-/* Is the old log copied up to an offset, all of it, and in the new keydir? Else
- * KVSTORE_CORRUPT: what was acknowledged once has rotted and looks torn. */
+/* Is all that the store's index has in the new pair? Else KVSTORE_CORRUPT: what
+ * was acknowledged once has rotted and looks torn, or the index has lost a
+ * key. */
 kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
-                                   uint64_t end);
+                                   const struct kv_index_totals *old);
 
 /* Gives up what is not in its place yet. */
 void kv_compaction_release(struct kv_compaction *compaction);

@@ -7,15 +7,17 @@
  *    batch lose that member. Damage is kept. While there is damage, so are the
  *    newest Removes behind it: the damaged line may be the one that they
  *    removed.
- * 2. The index is not believed: a record whose key has no slot, or an older
- *    one, ends the compaction.
+ * 2. The index is not believed. A record of a key of which one was copied already
+ *    ends the compaction, since that one was not the newest; and so does the end,
+ *    where there are not as many keys as the index has.
  * 3. Writers may go on. A slot only ever leads on to a later record, so what was
  *    the newest when it was looked up is copied at most once, and what was not
- *    has a newer one, copied already or to be followed. */
+ *    has a newer one, to be copied or to be followed. */
 
 #include "compaction_copy.h"
 
 #include "bounds.h"
+#include "compaction_marks.h"
 #include "error.h"
 
 #include <assert.h>
@@ -260,20 +262,21 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 
 /* --- The queue --- */
 
-/* Most records are short, and tell their key as it is. They wait here until the
- * memory that tells whether they are the newest has been fetched: while one batch
- * is read in, the slots of the one before are on their way, and the lines that the
- * slots of the one before that lead on to. All of a batch is asked for at once:
- * the processor then looks up several pages at a time. */
+/* Most records are short, and tell their key as it is. Whether they are the
+ * newest, the marks say. They wait here until the slots of the new index where
+ * their keys belong have been fetched: while one batch is read in, the slots of
+ * the one before are on their way. All of a batch is asked for at once: the
+ * processor then looks up several pages at a time. */
 #define BATCH_SIZE ((size_t)16)
-#define QUEUE_SIZE (3 * BATCH_SIZE)
+#define QUEUE_SIZE (2 * BATCH_SIZE)
 #define QUEUED_LINE_SIZE_MAX 512u
 
 struct queued {
-    struct kv_keydir_seek seek;
     struct kv_log_pointer pointer;
+    uint64_t hash; /* Of its key. */
     enum kv_command_type type;
-    size_t size; /* Of the line, without its newline. */
+    bool is_newest; /* The old index leads to it. */
+    size_t size;    /* Of the line, without its newline. */
     size_t key_size;
     size_t key_at; /* In the line. */
     char line[QUEUED_LINE_SIZE_MAX];
@@ -281,8 +284,7 @@ struct queued {
 
 struct kv_compaction_queue {
     uint64_t entered; /* Records so far: the last ones are in the queue. */
-    uint64_t asked;   /* The slots of so many have been asked for; */
-    uint64_t sought;  /* as many have been looked up in the index, */
+    uint64_t asked;   /* The slots of so many have been asked for, */
     uint64_t left;    /* and as many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
@@ -293,15 +295,17 @@ struct kv_compaction_queue *kv_compaction_queue_create(void)
     if (queue != NULL) {
         queue->entered = 0;
         queue->asked = 0;
-        queue->sought = 0;
         queue->left = 0;
     }
     return queue;
 }
 
-static bool can_wait(const struct kv_fold_item *item)
+static bool can_wait(const struct kv_compaction *compaction,
+                     const struct kv_fold_item *item)
 {
-    if (!is_record(item) || item->size > QUEUED_LINE_SIZE_MAX ||
+    if (compaction->keeps_removes || !is_record(item) ||
+        item->size < KV_COMPACTION_MARK_SPAN ||
+        item->size > QUEUED_LINE_SIZE_MAX ||
         item->pointer.length != item->size + 1 || is_of_batch(item)) {
         return false;
     }
@@ -324,15 +328,14 @@ static void enter(struct kv_compaction *compaction,
     const struct kv_text *key = &item->command->key;
     queued->pointer = item->pointer;
     queued->type = item->type;
+    queued->is_newest =
+        kv_compaction_marks_have(compaction->marks, item->pointer.offset);
     queued->size = item->size;
     queued->key_size = key->size;
     queued->key_at = (size_t)((const char *)key->raw - item->bytes);
     memcpy(queued->line, item->bytes, item->size);
-    kv_keydir_seek_begin(compaction->keydir,
-                         key->raw,
-                         key->size,
-                         item->pointer.offset,
-                         &queued->seek);
+    queued->hash =
+        kv_index_hash(&compaction->new_keydir.index, key->raw, key->size);
 }
 
 static void ask_for_slots(struct kv_compaction *compaction)
@@ -340,45 +343,49 @@ static void ask_for_slots(struct kv_compaction *compaction)
     struct kv_compaction_queue *queue = compaction->queue;
     while (queue->asked < queue->entered) {
         struct queued *queued = queued_at(compaction, queue->asked++);
-        kv_index_prefetch(&compaction->keydir->index, queued->seek.hash);
+        kv_index_prefetch(&compaction->new_keydir.index, queued->hash);
     }
 }
 
-/* Looks up all before an end, and asks for what is needed next. */
-static void look_up_slots(struct kv_compaction *compaction, uint64_t end)
+/* A record of a key of which there is one in the new log already: the index has
+ * led to one that is not the newest. */
+static kvstore_status refuse_second(struct kv_compaction *compaction,
+                                    const struct queued *queued)
 {
-    struct kv_compaction_queue *queue = compaction->queue;
-    while (queue->sought < end) {
-        struct kv_keydir_seek *seek =
-            &queued_at(compaction, queue->sought++)->seek;
-        kv_keydir_seek_slot(compaction->keydir, compaction->log, seek);
-        if (seek->leads_here) {
-            kv_index_prefetch(&compaction->new_keydir.index, seek->hash);
+    struct kv_keydir_find find;
+    kvstore_status status = kv_compaction_flush(compaction);
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_find(&compaction->new_keydir,
+                                &compaction->new_log,
+                                queued->line + queued->key_at,
+                                queued->key_size,
+                                &find);
+    }
+    if (status == KVSTORE_OK) {
+        if (find.is_found) {
+            status = kv_fail_at(KVSTORE_CORRUPT,
+                                queued->pointer.offset,
+                                "the index does not belong to %s",
+                                KV_LOG_NAME);
         }
+        kv_keydir_find_release(&find);
     }
-}
-
-/* The queued record as an item again. */
-static struct kv_fold_item make_item(const struct queued *queued,
-                                     struct kv_command *command)
-{
-    *command = (struct kv_command){
-        .type = queued->type,
-        .has_key = true,
-        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
-    return (struct kv_fold_item){.pointer = queued->pointer,
-                                 .bytes = queued->line,
-                                 .size = queued->size,
-                                 .type = queued->type,
-                                 .command = command};
+    return status;
 }
 
 /* Copies a record that is the newest, and gives it its slot. */
 static kvstore_status keep_queued(struct kv_compaction *compaction,
                                   const struct queued *queued)
 {
-    struct kv_command command;
-    struct kv_fold_item item = make_item(queued, &command);
+    struct kv_command command = {
+        .type = queued->type,
+        .has_key = true,
+        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
+    struct kv_fold_item item = {.pointer = queued->pointer,
+                                .bytes = queued->line,
+                                .size = queued->size,
+                                .type = queued->type,
+                                .command = &command};
     kvstore_status status = part(compaction, &item);
     if (status != KVSTORE_OK) {
         return status;
@@ -392,28 +399,21 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
     }
     compaction->last = moved.pointer;
     return kv_keydir_apply_new_hash(
-        &compaction->new_keydir, &moved, queued->seek.hash);
+        &compaction->new_keydir, &moved, queued->hash);
 }
 
 static kvstore_status leave_next(struct kv_compaction *compaction)
 {
     const struct queued *queued =
         queued_at(compaction, compaction->queue->left++);
-    if (queued->seek.leads_here) {
-        return is_kept_if_newest(compaction, queued->type)
-                   ? keep_queued(compaction, queued)
-                   : KVSTORE_OK;
-    }
-    if (kv_keydir_seek_leads_on(compaction->keydir,
-                                compaction->log,
-                                &queued->seek,
-                                queued->line + queued->key_at,
-                                queued->key_size)) {
-        return KVSTORE_OK;
-    }
-    struct kv_command command;
-    struct kv_fold_item item = make_item(queued, &command);
-    return copy_now(compaction, &item);
+    kvstore_status status =
+        kv_index_may_have(&compaction->new_keydir.index, queued->hash)
+            ? refuse_second(compaction, queued)
+            : KVSTORE_OK;
+    return status == KVSTORE_OK && queued->is_newest &&
+                   queued->type == KV_COMMAND_SET
+               ? keep_queued(compaction, queued)
+               : status;
 }
 
 /* All before an end leave the queue. */
@@ -429,10 +429,8 @@ static kvstore_status leave_up_to(struct kv_compaction *compaction,
 
 kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
 {
-    uint64_t end = compaction->queue->entered;
     ask_for_slots(compaction);
-    look_up_slots(compaction, end);
-    return leave_up_to(compaction, end);
+    return leave_up_to(compaction, compaction->queue->entered);
 }
 
 static kvstore_status copy_later(struct kv_compaction *compaction,
@@ -444,10 +442,8 @@ static kvstore_status copy_later(struct kv_compaction *compaction,
         return KVSTORE_OK;
     }
     uint64_t asked = queue->asked;
-    uint64_t sought = queue->sought;
     ask_for_slots(compaction);
-    look_up_slots(compaction, asked);
-    return leave_up_to(compaction, sought);
+    return leave_up_to(compaction, asked);
 }
 
 /* --- The visits --- */
@@ -480,7 +476,7 @@ kvstore_status kv_compaction_copy_item(void *context,
     struct kv_compaction *compaction = context;
     kvstore_status status = check_given_up(compaction, item->pointer.offset);
     note_source(compaction, item);
-    if (status == KVSTORE_OK && can_wait(item)) {
+    if (status == KVSTORE_OK && can_wait(compaction, item)) {
         return copy_later(compaction, item);
     }
     if (status == KVSTORE_OK) {

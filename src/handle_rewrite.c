@@ -163,7 +163,7 @@ static kvstore_status finish(struct rewrite *rewrite)
     }
     kvstore_status status = kv_compaction_follow(compaction, end);
     if (status == KVSTORE_OK) {
-        status = kv_compaction_check(compaction, end);
+        status = kv_compaction_check(compaction, &store->keydir.totals);
     }
     if (status == KVSTORE_OK) {
         status = kv_compaction_sync(compaction);

@@ -277,6 +277,13 @@ bool kv_index_probe_next(const struct kv_index *index,
     return false;
 }
 
+bool kv_index_may_have(const struct kv_index *index, uint64_t hash)
+{
+    struct kv_index_probe probe = kv_index_probe_start(index, hash);
+    struct kv_index_entry entry;
+    return kv_index_probe_next(index, &probe, &entry);
+}
+
 void kv_index_probe_skip(const struct kv_index *index,
                          struct kv_index_probe *probe)
 {

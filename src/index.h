@@ -177,6 +177,9 @@ bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out);
 
+/* May there be a slot of a key with this hash? False is certain. */
+bool kv_index_may_have(const struct kv_index *index, uint64_t hash);
+
 /* From the empty slot on which a walk has ended on to the next empty one, if
  * has_place. */
 void kv_index_probe_skip(const struct kv_index *index,

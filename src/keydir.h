@@ -235,32 +235,6 @@ kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
                               const struct kv_fold_item *item,
                               enum kv_keydir_lead *lead_out);
 
-/* A record of the log whose slot is looked up in steps. The key is one that
- * stands in its line without escapes. */
-struct kv_keydir_seek {
-    uint64_t offset; /* Of the record. */
-    uint64_t hash;   /* Of its key. */
-    bool leads_here; /* The index leads to it: it is the newest. */
-    uint64_t later; /* Else: a later record that may be one of its key, or 0. */
-};
-void kv_keydir_seek_begin(const struct kv_keydir *keydir,
-                          const char *key,
-                          size_t key_size,
-                          uint64_t offset,
-                          struct kv_keydir_seek *seek_out);
-void kv_keydir_seek_slot(const struct kv_keydir *keydir,
-                         const struct kv_log *log,
-                         struct kv_keydir_seek *seek);
-
-/* Does the index lead on to a later record of the key? False: it could not be
- * told so easily; ask kv_keydir_newest(). Whether that record is sound is not
- * looked at. */
-bool kv_keydir_seek_leads_on(const struct kv_keydir *keydir,
-                             const struct kv_log *log,
-                             const struct kv_keydir_seek *seek,
-                             const char *key,
-                             size_t key_size);
-
 /* Can the item's key be had through the library? Records of other programs may
  * have an empty or a longer one: kept, counted as live, in no slot. */
 bool kv_keydir_is_reachable(const struct kv_fold_item *item);

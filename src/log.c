@@ -283,23 +283,6 @@ void kv_log_line_release(struct kv_log_line *line)
     line->size = 0;
 }
 
-const char *kv_log_peek(const struct kv_log *log,
-                        uint64_t offset,
-                        uint64_t end,
-                        size_t *size_out)
-{
-    uint64_t count = 0;
-    const char *bytes =
-        log->map == NULL || offset >= end
-            ? NULL
-            : kv_log_map_find(log->map, &log->file, offset, &count);
-    if (bytes != NULL) {
-        uint64_t left = end - offset;
-        *size_out = (size_t)(left < count ? left : count);
-    }
-    return bytes;
-}
-
 void kv_log_prefetch(const struct kv_log *log, uint64_t offset)
 {
     const char *bytes =

@@ -76,13 +76,6 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
 
-/* The bytes of a log that stand in memory at an offset, up to an end or a little
- * before; NULL: none do, read them. */
-const char *kv_log_peek(const struct kv_log *log,
-                        uint64_t offset,
-                        uint64_t end,
-                        size_t *size_out);
-
 /* Asks the processor to fetch the first bytes of the line at an offset, which
  * may be anything. Does nothing where the log is not in memory there. */
 void kv_log_prefetch(const struct kv_log *log, uint64_t offset);

@@ -23,7 +23,7 @@ kvstore_status compaction_run(const struct kv_io_file *directory,
         status = kv_compaction_sync(&compaction);
     }
     if (status == KVSTORE_OK) {
-        status = kv_compaction_check(&compaction, keydir->totals.applied);
+        status = kv_compaction_check(&compaction, &keydir->totals);
     }
     if (status == KVSTORE_OK) {
         *log_out = compaction.new_log;

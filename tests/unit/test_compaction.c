@@ -3,6 +3,7 @@
 /* Does compaction.c keep its header's word? A log from a text is compacted and
  * compared with another text, byte for byte. */
 
+#include "bounds.h"
 #include "compaction_run.h"
 #include "error.h"
 #include "recovery.h"
@@ -567,6 +568,108 @@ static void index_with_an_older_record_ends_it(void **state)
     close_pair(&pair);
 }
 
+/* Where the slot of a key stands. */
+static uint64_t slot_of(const struct pair *pair, const char *key)
+{
+    const struct kv_index *index = &pair->keydir.index;
+    uint64_t hash = kv_index_hash(index, key, strlen(key));
+    struct kv_index_probe probe = kv_index_probe_start(index, hash);
+    struct kv_index_entry entry;
+    assert_true(kv_index_probe_next(index, &probe, &entry));
+    return probe.slot;
+}
+
+#define NOWHERE UINT64_MAX
+
+/* Has the index lead to another offset for a key; NOWHERE: to none. */
+static void mislead(const struct pair *pair, const char *key, uint64_t offset)
+{
+    _Atomic uint64_t *word = &pair->keydir.index.slots[slot_of(pair, key)];
+    uint64_t bits = atomic_load(word) & ~KV_OFFSET_MAX;
+    atomic_store(word, offset == NOWHERE ? 0 : bits | (offset + 1));
+}
+
+/* Each of four keys is set three times, and the last one removed. The array is
+ * for where their records are. */
+static struct pair make_rich_pair(const struct store_dir *dir,
+                                  uint64_t offsets[3][4])
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    struct log_text text = LOG_TEXT_EMPTY;
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 4; j++) {
+            offsets[i][j] = text.size;
+            log_text_set(&text, keys[j], "value");
+        }
+    }
+    log_text_remove(&text, "d");
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    return open_pair(dir);
+}
+
+static void one_key_that_the_index_lacks_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "b", NOWHERE);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+static void older_record_of_one_key_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "b", offsets[1][1]);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+static void removed_key_is_not_brought_back_by_the_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "d", offsets[2][3]);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+/* As many keys as there were, but other ones. */
+static void two_lies_that_balance_end_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "b", NOWHERE);
+    mislead(&pair, "d", offsets[0][3]);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+static void slot_of_another_key_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "b", offsets[0][0]);
+
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
 static void log_that_shrank_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
@@ -606,6 +709,11 @@ int main(void)
         STORE_TEST(failed_rename_leaves_the_old_log),
         STORE_TEST(index_that_lacks_a_key_ends_it),
         STORE_TEST(index_with_an_older_record_ends_it),
+        STORE_TEST(one_key_that_the_index_lacks_ends_it),
+        STORE_TEST(older_record_of_one_key_ends_it),
+        STORE_TEST(removed_key_is_not_brought_back_by_the_index),
+        STORE_TEST(two_lies_that_balance_end_it),
+        STORE_TEST(slot_of_another_key_ends_it),
         STORE_TEST(log_that_shrank_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Do the marks say what the index says, whatever it holds and however large the
+ * log is? */
+
+#include "bounds.h"
+#include "compaction_marks.h"
+#include "index.h"
+#include "io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+static struct kv_index index_of(const uint64_t *offsets,
+                                size_t count,
+                                bool is_flagged)
+{
+    void *region = calloc(1, kv_index_region_size(KV_INDEX_LEVEL_MIN));
+    assert_non_null(region);
+    struct kv_index index = kv_index_format(region, KV_INDEX_LEVEL_MIN, 42);
+    struct kv_index_totals totals = kv_index_no_totals();
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = kv_index_hash(&index, &offsets[i], sizeof offsets[i]);
+        struct kv_index_probe probe = kv_index_probe_start(&index, hash);
+        struct kv_index_entry entry;
+        while (kv_index_probe_next(&index, &probe, &entry)) {
+        }
+        assert_true(probe.has_place);
+        kv_index_put(&index, &totals, &probe, offsets[i], is_flagged);
+    }
+    return index;
+}
+
+/* Looks at each offset of the list, and at those beside it. */
+static void assert_marks(const uint64_t *offsets, size_t count)
+{
+    struct kv_index index = index_of(offsets, count, false);
+    struct kv_compaction_marks *marks =
+        kv_compaction_marks_create(&index, offsets[count - 1] + 1);
+    assert_non_null(marks);
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t span = KV_COMPACTION_MARK_SPAN;
+        uint64_t before = i == 0 ? 0 : offsets[i - 1] + span;
+        if (offsets[i] >= before + span) {
+            assert_false(kv_compaction_marks_have(marks, offsets[i] - span));
+        }
+        assert_true(kv_compaction_marks_have(marks, offsets[i]));
+        if (i + 1 == count || offsets[i] + 2 * span <= offsets[i + 1]) {
+            assert_false(kv_compaction_marks_have(marks, offsets[i] + span));
+        }
+    }
+    kv_io_free(marks);
+    free(index.header);
+}
+
+static void neighbours_are_told_apart(void **state)
+{
+    (void)state;
+    const uint64_t offsets[] = {0, 16, 33, 81, 1007, 1024, 1041};
+    assert_marks(offsets, sizeof offsets / sizeof offsets[0]);
+}
+
+static void large_log_has_several_windows(void **state)
+{
+    (void)state;
+    const uint64_t offsets[] = {5,
+                                127 * MIB,
+                                128 * MIB - 16,
+                                128 * MIB,
+                                129 * MIB + 7,
+                                300 * MIB,
+                                5000 * MIB + 1,
+                                5000 * MIB + 18,
+                                KV_OFFSET_MAX - 32};
+    assert_marks(offsets, sizeof offsets / sizeof offsets[0]);
+}
+
+static void many_are_all_marked(void **state)
+{
+    (void)state;
+    uint64_t offsets[700];
+    for (uint64_t i = 0; i < 700; i++) {
+        offsets[i] = i * MIB + i * i % 977;
+    }
+    assert_marks(offsets, 700);
+}
+
+static void flagged_lines_are_not_marked(void **state)
+{
+    (void)state;
+    const uint64_t offset = 1600;
+    struct kv_index index = index_of(&offset, 1, true);
+    struct kv_compaction_marks *marks =
+        kv_compaction_marks_create(&index, offset + 100);
+    assert_non_null(marks);
+    assert_false(kv_compaction_marks_have(marks, offset));
+    kv_io_free(marks);
+    free(index.header);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(neighbours_are_told_apart),
+        cmocka_unit_test(large_log_has_several_windows),
+        cmocka_unit_test(many_are_all_marked),
+        cmocka_unit_test(flagged_lines_are_not_marked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
