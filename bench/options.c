@@ -63,7 +63,10 @@ static void print_workloads(void)
 {
     const struct bench_workload *workload;
     for (size_t i = 0; (workload = bench_workload_at(i)) != NULL; i++) {
-        (void)printf("  %-20s %s\n", workload->name, workload->what);
+        (void)printf("  %-20s %s%s\n",
+                     workload->name,
+                     workload->what,
+                     workload->is_on_request ? " (only if it is named)" : "");
     }
 }
 

@@ -76,7 +76,11 @@ static void add_workloads(struct bench_plan *plan)
 {
     const struct bench_workload *workload;
     for (size_t i = 0; (workload = bench_workload_at(i)) != NULL; i++) {
-        if (bench_is_listed(plan->options.workloads, workload->name)) {
+        bool is_left_out = workload->is_on_request &&
+                           plan->options.workloads == NULL &&
+                           !plan->options.is_quick;
+        if (!is_left_out &&
+            bench_is_listed(plan->options.workloads, workload->name)) {
             add_cases(plan, workload);
         }
     }

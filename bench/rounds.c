@@ -225,7 +225,7 @@ static void run_round(struct rounds *rounds)
 int bench_rounds_run(struct bench_plan *plan)
 {
     struct rounds rounds = {.plan = plan, .begin = bench_now()};
-    rounds.deadline = rounds.begin + (plan->options.is_quick ? 105 : 58 * 60);
+    rounds.deadline = rounds.begin + (plan->options.is_quick ? 105 : 39 * 60);
     rounds.fillings = calloc(plan->store_count + 1, sizeof *rounds.fillings);
     /* Before there is anything to clean up. */
     bench_cell_catch_signals();

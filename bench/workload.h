@@ -48,8 +48,9 @@ struct bench_workload {
     const char *what;  /* One line for people. */
     enum bench_beginning beginning;
     enum bench_sizes sizes;
-    bool is_run_once; /* In the first round alone, for it takes long. */
-    bool is_long;     /* Ends within minutes, not seconds. */
+    bool is_run_once;   /* In the first round alone, for it takes long. */
+    bool is_long;       /* Ends within minutes, not seconds. */
+    bool is_on_request; /* Only if it is named, or in a quick run. */
     bool needs_threads;
     struct bench_metric metrics[BENCH_METRIC_COUNT_MAX + 1]; /* No name: end. */
     /* Does the store have what it takes? NULL: all do. */

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SHARED, EXCLUSIVE };
 
@@ -86,6 +87,69 @@ static bool get_many(void *session,
     return are_found;
 }
 
+/* --- A scan: all keys, and then their values, sixteen at a time --- */
+
+struct scan {
+    void *session;
+    bench_visit visit;
+    void *context;
+    char (*all)[BENCH_KEY_SIZE];
+    size_t all_count;
+    size_t all_room;
+};
+
+static bool keep_key(void *context, const void *key, size_t key_size)
+{
+    struct scan *scan = context;
+    if (scan->all_count == scan->all_room) {
+        size_t room = scan->all_room == 0 ? 1024 : 2 * scan->all_room;
+        void *all = realloc(scan->all, room * sizeof *scan->all);
+        if (all == NULL) {
+            return bench_fail("no memory for the keys");
+        }
+        scan->all = all;
+        scan->all_room = room;
+    }
+    if (key_size != BENCH_KEY_SIZE) {
+        return bench_fail("a key of %zu bytes", key_size);
+    }
+    memcpy(scan->all[scan->all_count++], key, BENCH_KEY_SIZE);
+    return true;
+}
+
+static bool visit_some(const struct scan *scan, size_t first, size_t count)
+{
+    kvstore_item items[BENCH_MANY];
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (kvstore_item){.key = scan->all[first + i],
+                                  .key_size = BENCH_KEY_SIZE};
+    }
+    if (!check(kvstore_get_many(scan->session, items, count))) {
+        return false;
+    }
+    bool are_found = true;
+    for (size_t i = 0; i < count; i++) {
+        are_found = are_found && check(items[i].status);
+        if (are_found) {
+            scan->visit(scan->context, items[i].key, items[i].value);
+        }
+        kvstore_free(items[i].value);
+    }
+    return are_found;
+}
+
+static bool scan_all(void *session, bench_visit visit, void *context)
+{
+    struct scan scan = {.session = session, .visit = visit, .context = context};
+    bool is_done = check(kvstore_list(session, NULL, 0, keep_key, &scan));
+    for (size_t i = 0; is_done && i < scan.all_count; i += BENCH_MANY) {
+        size_t left = scan.all_count - i;
+        is_done = visit_some(&scan, i, left < BENCH_MANY ? left : BENCH_MANY);
+    }
+    free(scan.all);
+    return is_done;
+}
+
 static bool remove_key(void *session, const char *key)
 {
     return check(kvstore_remove(session, key, BENCH_KEY_SIZE));
@@ -150,7 +214,7 @@ static const char *version(void)
     .new_log_file = "store.log.compact", .counters = counters, \
     .let_compact = let_compact, .open = open_store, .close = close_store, \
     .set = set, .get = get, .get_many = get_many, .remove = remove_key, \
-    .compact = compact, .index_bytes = index_bytes
+    .compact = compact, .index_bytes = index_bytes, .scan = scan_all
 
 static const struct bench_store shared = {
     .name = "kvstore",

@@ -409,6 +409,7 @@ static const struct bench_workload thread = {
             "with the same handle, and without",
     .is_possible = has_sharing_counters,
     .run = run_thread,
+    .is_on_request = true,
     STALL};
 
 static const struct bench_workload thread_paced = {
@@ -417,6 +418,7 @@ static const struct bench_workload thread_paced = {
     .what = "the same, 20,000 a second each, timed from when each was due",
     .is_possible = has_sharing_counters,
     .run = run_thread_paced,
+    .is_on_request = true,
     STALL};
 
 static const struct bench_workload process = {
@@ -426,6 +428,7 @@ static const struct bench_workload process = {
             "compacts, and without",
     .is_possible = has_sharing_counters,
     .run = run_process,
+    .is_on_request = true,
     STALL};
 
 static const struct bench_workload process_paced = {
@@ -434,6 +437,7 @@ static const struct bench_workload process_paced = {
     .what = "the same, 20,000 a second each, timed from when each was due",
     .is_possible = has_sharing_counters,
     .run = run_process_paced,
+    .is_on_request = true,
     STALL};
 
 const struct bench_workload *const stall_workloads[] =
