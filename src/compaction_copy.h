@@ -9,7 +9,10 @@
 #include "fold.h"
 #include "kvstore.h"
 
+/* Tests have a smaller one, and as many more writes. */
+#ifndef KV_COMPACTION_BUFFER_SIZE
 #define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
+#endif
 
 /* What the copy has looked at and not decided yet. NULL, with the error set,
  * where there is no memory; freed by kv_io_free(). */

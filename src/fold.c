@@ -22,8 +22,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* Large enough to make system calls rare; a look ahead is short. */
-#define WINDOW_SIZE ((size_t)1 << 20)
+/* Large enough to make system calls rare; a look ahead is short. Tests have
+ * smaller ones. */
+#ifndef KV_FOLD_WINDOW_SIZE
+#define KV_FOLD_WINDOW_SIZE ((size_t)1 << 20)
+#endif
 #define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
 
 /* How often the progress is told: in a moment of folding. */
@@ -299,8 +302,8 @@ kvstore_status kv_fold(const struct kv_log *log,
                         .result = {.offset = range.offset,
                                    .follows_damage = range.follows_damage}};
     struct kv_log_cursor cursor;
-    kvstore_status status =
-        kv_log_cursor_init(&cursor, log, range.offset, range.end, WINDOW_SIZE);
+    kvstore_status status = kv_log_cursor_init(
+        &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;

@@ -18,8 +18,11 @@
 #include <assert.h>
 
 /* What is copied under the writers' lock, at most, and how many rounds are made
- * to come down to it. If a writer is faster than all of them, he waits. */
-#define LAST_ROUND_SIZE ((uint64_t)1 << 20)
+ * to come down to it. If a writer is faster than all of them, he waits. Tests
+ * have rounds for less. */
+#ifndef KV_LAST_ROUND_SIZE
+#define KV_LAST_ROUND_SIZE ((uint64_t)1 << 20)
+#endif
 #define ROUNDS_MAX 32
 
 /* How often the lock is taken in vain, because too much is left, before all of
@@ -215,7 +218,7 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
     kvstore_status status = kv_compaction_sync(compaction);
     for (int round = 0; round < ROUNDS_MAX && status == KVSTORE_OK; round++) {
         uint64_t gained = gained_so_far(rewrite);
-        if (gained <= LAST_ROUND_SIZE) {
+        if (gained <= KV_LAST_ROUND_SIZE) {
             break;
         }
         if (gained > gained_before / 2) {
@@ -259,7 +262,7 @@ static kvstore_status catch_writers(struct rewrite *rewrite)
             return status;
         }
         uint64_t end = store->keydir.totals.applied;
-        if (end <= rewrite->compaction.copied + LAST_ROUND_SIZE ||
+        if (end <= rewrite->compaction.copied + KV_LAST_ROUND_SIZE ||
             tries == LAST_TRIES) {
             return KVSTORE_OK;
         }

@@ -34,6 +34,9 @@ static struct {
     uint64_t changes;
     uint64_t syncs;
     uint64_t writes;
+    uint64_t lies; /* And chances for one that were let pass. */
+    int locked_fd; /* Of the store's directory, or -1. */
+    bool is_beside;
 } model;
 
 static struct crash_event *record(enum crash_event_type type, int inode)
@@ -176,6 +179,22 @@ static bool is_too_late(void)
     return trace.is_dead;
 }
 
+/* --- Acting beside --- */
+
+/* Not when a descriptor is opened or closed: then their list is locked. */
+static void let_others_act(void)
+{
+    if (trace.beside == NULL || trace.is_dead || model.is_beside ||
+        model.locked_fd >= 0) {
+        return;
+    }
+    int before = errno;
+    model.is_beside = true;
+    trace.beside(trace.beside_context);
+    model.is_beside = false;
+    errno = before;
+}
+
 /* --- The calls --- */
 
 static int trace_openat(int dir_fd, const char *name, int flags, mode_t mode)
@@ -216,6 +235,7 @@ static int trace_dup_high(int fd)
 
 static ssize_t trace_pread(int fd, void *buffer, size_t size, off_t offset)
 {
+    let_others_act();
     return is_too_late() ? -1 : real->pread(fd, buffer, size, offset);
 }
 
@@ -224,6 +244,7 @@ static ssize_t trace_pwrite(int fd,
                             size_t size,
                             off_t offset)
 {
+    let_others_act();
     enum fate fate = change();
     if (fate == DOES_NOTHING) {
         return -1;
@@ -252,6 +273,7 @@ static ssize_t trace_pwrite(int fd,
 
 static int trace_ftruncate(int fd, off_t size)
 {
+    let_others_act();
     if (change() == DOES_NOTHING) {
         return -1;
     }
@@ -264,7 +286,8 @@ static int sync_file(int fd, enum crash_lie lie)
     int what = model.fds[fd];
     bool is_lost = ++model.syncs == trace.fails_sync_at;
     trace.has_failed |= is_lost;
-    if ((trace.lies & (unsigned)lie) != 0) {
+    if ((trace.lies & (unsigned)lie) != 0 &&
+        (++model.lies == trace.lies_at || trace.lies_at == 0)) {
         return 0;
     }
     if (what >= 0) {
@@ -280,11 +303,13 @@ static int sync_file(int fd, enum crash_lie lie)
 
 static int trace_fdatasync(int fd)
 {
+    let_others_act();
     return change() == DOES ? sync_file(fd, CRASH_LIE_FDATASYNC) : -1;
 }
 
 static int trace_fsync(int fd)
 {
+    let_others_act();
     return change() == DOES
                ? sync_file(fd,
                            model.fds[fd] >= 0 ? CRASH_LIE_FSYNC_FILE
@@ -294,16 +319,19 @@ static int trace_fsync(int fd)
 
 static int trace_fstat(int fd, struct stat *stat_out)
 {
+    let_others_act();
     return is_too_late() ? -1 : real->fstat(fd, stat_out);
 }
 
 static int trace_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 {
+    let_others_act();
     return is_too_late() ? -1 : real->fstatat(dir_fd, name, stat_out);
 }
 
 static int trace_mkdir(const char *path, mode_t mode)
 {
+    let_others_act();
     if (change() == DOES_NOTHING) {
         return -1;
     }
@@ -316,6 +344,7 @@ static int trace_mkdir(const char *path, mode_t mode)
 
 static int trace_renameat(int dir_fd, const char *from, const char *to)
 {
+    let_others_act();
     if (change() == DOES_NOTHING) {
         return -1;
     }
@@ -338,6 +367,7 @@ static int trace_renameat(int dir_fd, const char *from, const char *to)
 
 static int trace_unlinkat(int dir_fd, const char *name)
 {
+    let_others_act();
     if (change() == DOES_NOTHING) {
         return -1;
     }
@@ -352,19 +382,30 @@ static int trace_unlinkat(int dir_fd, const char *name)
 
 static int trace_flock(int fd, int operation)
 {
+    let_others_act();
     if ((operation & LOCK_UN) == 0 && is_too_late()) {
         return -1;
     }
-    return real->flock(fd, operation);
+    bool is_of_store = model.fds[fd] == FD_STORE;
+    if (is_of_store && !model.is_beside && (trace.lies & CRASH_LIE_LOCK) != 0) {
+        return 0;
+    }
+    int result = real->flock(fd, operation);
+    if (is_of_store && result == 0) {
+        model.locked_fd = (operation & LOCK_UN) == 0 ? fd : -1;
+    }
+    return result;
 }
 
 static int trace_allocate_blocks(int fd, off_t size)
 {
+    let_others_act();
     return change() == DOES ? real->allocate_blocks(fd, size) : -1;
 }
 
 static void *trace_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
+    let_others_act();
     return is_too_late() ? MAP_FAILED
                          : real->mmap(size, is_writable, fd, offset);
 }
@@ -405,6 +446,7 @@ struct crash_trace *crash_trace_begin(const char *log)
 {
     memset(&trace, 0, sizeof trace);
     memset(&model, 0, sizeof model);
+    model.locked_fd = -1;
     scratch_make(trace.root);
     (void)snprintf(trace.path, sizeof trace.path, "%s/store", trace.root);
     if (log != NULL) {
@@ -446,11 +488,18 @@ void crash_trace_release(struct crash_trace *released)
     released->event_count = 0;
 }
 
+void crash_trace_die_in(struct crash_trace *begun, uint64_t n)
+{
+    begun->dies_at = model.changes + n;
+}
+
 void crash_trace_revive(struct crash_trace *revived)
 {
     if (revived->is_dead) {
         restore_index();
     }
+    model.locked_fd = -1;
+    revived->beside = NULL;
     revived->is_dead = false;
     revived->dies_at = 0;
     revived->fails_sync_at = 0;

@@ -56,7 +56,8 @@ struct crash_event {
 enum crash_lie {
     CRASH_LIE_FDATASYNC = 1,
     CRASH_LIE_FSYNC_FILE = 2,
-    CRASH_LIE_FSYNC_DIRECTORY = 4
+    CRASH_LIE_FSYNC_DIRECTORY = 4,
+    CRASH_LIE_LOCK = 8 /* Of who is not beside. */
 };
 
 struct crash_trace {
@@ -73,12 +74,17 @@ struct crash_trace {
 
     /* Set by the workload, after the beginning: */
     unsigned lies;
+    uint64_t lies_at;        /* The n-th chance alone is taken. 0: each. */
     uint64_t dies_at;        /* The n-th change does half, and no later call
                                  does anything. 0: never. */
     uint64_t fails_sync_at;  /* The n-th sync fails. */
     uint64_t fails_write_at; /* The n-th write does half, the next one fails
                                  for want of space. */
-    const char *kept;        /* Bytes that must stay in some file, or NULL. */
+    /* Is called before each call that is made while nobody has the writers'
+     * lock, but not for its own. NULL: nothing. */
+    void (*beside)(void *context);
+    void *beside_context;
+    const char *kept; /* Bytes that must stay in some file, or NULL. */
     bool is_dead;
     bool has_failed;
 };
@@ -92,6 +98,9 @@ void crash_trace_end(struct crash_trace *trace);
 
 /* Frees the record and removes the root. */
 void crash_trace_release(struct crash_trace *trace);
+
+/* The process dies at the n-th change from now on. */
+void crash_trace_die_in(struct crash_trace *trace, uint64_t n);
 
 /* The process that died is gone, another one goes on. */
 void crash_trace_revive(struct crash_trace *trace);

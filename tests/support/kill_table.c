@@ -10,8 +10,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Any time but the first seconds, in which nobody has looked at anything. */
@@ -20,6 +23,7 @@
 static struct kill_board *board;
 static struct kill_plan plan;
 static uint64_t position; /* Calls so far that the plan is for. */
+static int new_log_fd;
 static const struct kv_io_table *real;
 
 /* --- The board --- */
@@ -53,9 +57,19 @@ static void die(void)
     errno = before;
 }
 
+/* Others act until they let this process go on. */
+static void let_others_act(void)
+{
+    if (board->may_pause && (board->pauses_with_lock || !board->has_lock)) {
+        int before = errno;
+        (void)kill(getpid(), SIGSTOP);
+        errno = before;
+    }
+}
+
 /* Counts a call, and dies before it if it is the one. Is it the one at which to
  * die later, in its course or behind it? */
-static bool enter(const char *call)
+static bool enter_step(const char *call)
 {
     if (plan.call != NULL && strcmp(plan.call, call) != 0) {
         return false;
@@ -72,6 +86,12 @@ static bool enter(const char *call)
         is_here = false; /* It was only stopped, and goes on. */
     }
     return is_here;
+}
+
+static bool enter(const char *call)
+{
+    let_others_act();
+    return enter_step(call);
 }
 
 static void leave(bool is_here)
@@ -92,7 +112,11 @@ static int finish(bool is_here, int result)
 static int kill_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
     bool is_here = enter("openat");
-    return finish(is_here, real->openat(dir_fd, name, flags, mode));
+    int fd = real->openat(dir_fd, name, flags, mode);
+    if (strcmp(name, "store.log.compact") == 0) {
+        new_log_fd = fd;
+    }
+    return finish(is_here, fd);
 }
 
 static int kill_close(int fd)
@@ -137,7 +161,17 @@ static DIR *kill_opendir(int dir_fd)
 static int kill_flock(int fd, int operation)
 {
     bool is_here = enter("flock");
-    return finish(is_here, real->flock(fd, operation));
+    struct stat stat;
+    bool is_of_directory = real->fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode);
+    bool is_foul = board->may_pause && board->foul == KILL_TAKES_NO_LOCK;
+    if (is_of_directory && is_foul) {
+        return finish(is_here, 0);
+    }
+    int result = real->flock(fd, operation);
+    if (is_of_directory && result == 0) {
+        board->has_lock = (operation & LOCK_UN) == 0;
+    }
+    return finish(is_here, result);
 }
 
 /* --- What files hold --- */
@@ -150,11 +184,50 @@ static ssize_t kill_pread(int fd, void *buffer, size_t size, off_t offset)
     return part;
 }
 
+/* Lines to be dropped become blank ones. */
+static void blank_lines(char *bytes, size_t size, const char *beginning)
+{
+    for (size_t i = 0; i < size;) {
+        const char *end = memchr(bytes + i, '\n', size - i);
+        size_t length = end == NULL ? size - i : (size_t)(end - bytes) - i;
+        if (length >= strlen(beginning) &&
+            memcmp(bytes + i, beginning, strlen(beginning)) == 0) {
+            memset(bytes + i, ' ', length);
+        }
+        i += length + 1;
+    }
+}
+
+/* Writes what a foul process makes of its bytes. */
+static ssize_t foul_pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    char *own = malloc(size);
+    if (own == NULL) {
+        scratch_die("foul play");
+    }
+    memcpy(own, bytes, size);
+    blank_lines(
+        own, size, board->foul == KILL_DROPS_REMOVES ? "{\"Remove\"" : "{");
+    ssize_t written = real->pwrite(fd, own, size, offset);
+    free(own);
+    return written;
+}
+
+static bool is_foul_at(int fd)
+{
+    bool is_of_round = board->has_copied || board->foul == KILL_DROPS_REMOVES;
+    return board->may_pause && board->foul != KILL_FAIR &&
+           board->foul != KILL_TAKES_NO_LOCK && fd == new_log_fd && is_of_round;
+}
+
 static ssize_t kill_pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {
     bool is_here = enter("pwrite");
     if (plan.is_write_lost) {
         return (ssize_t)size;
+    }
+    if (is_foul_at(fd)) {
+        return foul_pwrite(fd, bytes, size, offset);
     }
     size_t part = size;
     if (is_here && plan.moment == KILL_HALF_WRITTEN) {
@@ -192,6 +265,7 @@ static int kill_fdatasync(int fd)
 static int kill_fsync(int fd)
 {
     bool is_here = enter("fsync");
+    board->has_copied = board->has_copied || fd == new_log_fd;
     return finish(is_here, real->fsync(fd));
 }
 
@@ -284,7 +358,7 @@ static void kill_sleep(int64_t ns)
 
 static void kill_step(const char *name)
 {
-    bool is_here = enter(name);
+    bool is_here = enter_step(name);
     leave(is_here);
 }
 
@@ -337,6 +411,7 @@ void kill_table_install_plan(const struct kill_plan *new_plan)
     own.step = kill_step;
     plan = *new_plan;
     position = 0;
+    new_log_fd = -1;
     board->calls = 0;
     board->renames = 0;
     kv_io_swap_table(&own);

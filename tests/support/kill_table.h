@@ -34,6 +34,14 @@ struct kill_plan {
     bool is_write_lost;   /* pwrite does nothing, and tells that it did. */
 };
 
+/* What a compactor may do that must be found out. */
+enum kill_foul {
+    KILL_FAIR,
+    KILL_DROPS_REMOVES, /* What it writes to the new log has none, */
+    KILL_DROPS_ROUNDS,  /* or nothing but what it has copied first. */
+    KILL_TAKES_NO_LOCK
+};
+
 /* Seen by all processes of a test. */
 struct kill_board {
     _Atomic int64_t now_ns;
@@ -42,6 +50,12 @@ struct kill_board {
     _Atomic bool is_acknowledged;
     _Atomic bool skips_long_sleeps; /* These do not move it. */
     _Atomic int child_pid;          /* For tests that need one told. */
+    _Atomic bool may_pause;        /* The process stops before each call that it
+                                       makes while it has no lock on a directory, */
+    _Atomic bool pauses_with_lock; /* or has one. */
+    _Atomic bool has_lock;         /* It does. */
+    _Atomic bool has_copied;       /* It has synced the new log once. */
+    _Atomic int foul;              /* Enum kill_foul, of one that may pause. */
     char last_call[16];
 };
 

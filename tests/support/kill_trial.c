@@ -144,7 +144,12 @@ static void begin(struct kill_trial *trial)
     trial->is_refused = false;
     trial->longest_wait_ns = INT64_MAX;
     trial->is_completed = false;
+    trial->pauses = 0;
+    trial->beside_serial = 0;
     trial->board->is_acknowledged = false;
+    trial->board->may_pause = false;
+    trial->board->has_lock = false;
+    trial->board->has_copied = false;
     kill_table_install_clock();
     if (operation->is_absent) {
         return; /* Whoever looks, opens it first. */
@@ -202,7 +207,9 @@ static pid_t start(struct kill_trial *trial,
     if (pid == 0) {
         struct kill_child child = {.path = trial->path,
                                    .sync = trial->operation->sync,
-                                   .board = trial->board};
+                                   .board = trial->board,
+                                   .key = trial->lost_key,
+                                   .value = trial->lost_value};
         kill_table_install_plan(plan);
         run(&child);
         kvstore_close(child.store);
@@ -211,12 +218,24 @@ static pid_t start(struct kill_trial *trial,
     return pid;
 }
 
-/* Waits until a child is dead or stopped. True: it has ended well. */
-static bool await(struct kill_trial *trial, pid_t pid, int signal)
+static int await_change(pid_t pid)
 {
     int status = 0;
     if (waitpid(pid, &status, WUNTRACED) != pid) {
         scratch_die("waitpid");
+    }
+    return status;
+}
+
+/* Waits until a child is dead, or stopped for good. True: it has ended well. */
+static bool await(struct kill_trial *trial, pid_t pid, int signal)
+{
+    int status = await_change(pid);
+    while (trial->board->may_pause && WIFSTOPPED(status)) {
+        trial->pauses++;
+        trial->operation->beside(trial);
+        (void)kill(pid, SIGCONT);
+        status = await_change(pid);
     }
     bool is_met = (WIFSIGNALED(status) && WTERMSIG(status) == signal) ||
                   (WIFSTOPPED(status) && WSTOPSIG(status) == signal);
@@ -253,6 +272,36 @@ static void run_first(struct kill_trial *trial)
     trial->board->is_acknowledged = false;
 }
 
+static void set_of_lost_writer(struct kill_child *child)
+{
+    kill_child_open(child, NULL);
+    kill_child_must(kvstore_set(child->store,
+                                child->key,
+                                strlen(child->key),
+                                child->value,
+                                strlen(child->value)));
+}
+
+void kill_trial_lose_writer(struct kill_trial *trial,
+                            const struct kill_plan *plan,
+                            const char *key,
+                            const char *value)
+{
+    struct kill_board *board = trial->board;
+    uint64_t renames = board->renames;
+    trial->lost_key = key;
+    trial->lost_value = value;
+    board->may_pause = false;
+    pid_t pid = start(trial, set_of_lost_writer, plan);
+    if (await(trial, pid, SIGKILL)) {
+        kill_trial_complain(trial, "the writer did not die");
+    }
+    board->may_pause = true;
+    board->has_lock = false; /* It has died with it. */
+    board->renames = renames;
+    kill_trial_may_become(trial, key, value);
+}
+
 static void run_to_death(struct kill_trial *trial)
 {
     const struct kill_operation *operation = trial->operation;
@@ -286,6 +335,9 @@ bool kill_trial_run(struct kill_trial *trial,
     run_to_death(trial);
     if (trial->is_completed && trial->board->renames < operation->renames) {
         kill_trial_complain(trial, "the case was not met");
+    }
+    if (trial->is_completed && operation->beside != NULL) {
+        kill_witness_meet_new_pair(trial);
     }
     kill_witness_look_first(trial);
     kill_witness_close_case(trial);

@@ -38,6 +38,8 @@ struct kill_child {
     int sync;
     kvstore *store;
     struct kill_board *board;
+    const char *key; /* What a writer sets that is to die. */
+    const char *value;
 };
 
 struct kill_operation {
@@ -45,6 +47,8 @@ struct kill_operation {
     /* What happens to the store when all have it open. NULL: nothing. */
     void (*disturb)(struct kill_trial *trial);
     void (*run)(struct kill_child *child);
+    /* What others do at each of its pauses. NULL: it makes none. */
+    void (*beside)(struct kill_trial *trial);
     int sync;
     /* What the operation changes: the value of a key, and nothing where it is
      * NULL. An empty text removes it. */
@@ -85,6 +89,13 @@ struct kill_trial {
     size_t key_count;
     unsigned bulk_count; /* Keys k0, k1, ... that hold "bulk". */
     unsigned serial;
+    unsigned pauses;    /* Of the child, so far. */
+    const char *script; /* What others do at them: kill_beside.h. */
+    unsigned pause;     /* At which all of it is done; 0: at each pause
+                                the next letter. */
+    unsigned beside_serial;
+    const char *lost_key; /* What a writer sets that dies. */
+    const char *lost_value;
     bool is_refused;         /* Writes are, at the moment. */
     int64_t longest_wait_ns; /* Of a call, at the moment. */
     bool is_completed;
@@ -102,6 +113,13 @@ bool kill_trial_run(struct kill_trial *trial,
                     const struct kill_operation *operation,
                     const struct kill_plan *plan,
                     const char *order);
+
+/* While the child pauses without the lock: another one sets a key, and dies where its plan says,
+ * before it has acknowledged that. */
+void kill_trial_lose_writer(struct kill_trial *trial,
+                            const struct kill_plan *plan,
+                            const char *key,
+                            const char *value);
 
 /* For operations: what is there from now on, or may be. */
 void kill_trial_expect(struct kill_trial *trial,

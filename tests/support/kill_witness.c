@@ -212,12 +212,11 @@ static void open_and_read(struct kill_trial *trial,
 
 /* --- Writing --- */
 
-/* An empty value removes. */
-static void write_key(struct kill_trial *trial,
-                      const char *who,
-                      kvstore *store,
-                      const char *key,
-                      const char *value)
+void kill_witness_write(struct kill_trial *trial,
+                        const char *who,
+                        kvstore *store,
+                        const char *key,
+                        const char *value)
 {
     kvstore_status status =
         value[0] == '\0'
@@ -251,14 +250,14 @@ static void write_some(struct kill_trial *trial,
     }
     trial->serial++;
     (void)snprintf(value, sizeof value, "v%u", trial->serial);
-    write_key(trial, who, store, key, value);
+    kill_witness_write(trial, who, store, key, value);
     (void)snprintf(key, sizeof key, "%c-%u", letter, trial->serial);
-    write_key(trial, who, store, key, value);
+    kill_witness_write(trial, who, store, key, value);
     for (size_t i = 0; i < trial->key_count; i++) {
         const struct kill_key *old = &trial->keys[i];
         if (old->key[0] == letter && old->key[1] == '-' &&
             old->value[0] != '\0' && strcmp(old->key, key) != 0) {
-            write_key(trial, who, store, old->key, "");
+            kill_witness_write(trial, who, store, old->key, "");
         }
     }
     check_wait(trial, who, begun_ns);
@@ -322,6 +321,31 @@ void kill_witness_look_first(struct kill_trial *trial)
         trial, trial->operation->is_prompt && trial->plan.signal != SIGSTOP);
     kill_witness_go_on(trial, trial->order);
     set_longest_wait(trial, false);
+}
+
+/* --- The new pair --- */
+
+static void check_new_pair(struct kill_trial *trial,
+                           const char *who,
+                           const kvstore *store)
+{
+    kvstore_stats stats;
+    size_t size = 0;
+    free(scratch_read(trial->path, "store.log", &size));
+    if (kvstore_get_stats(store, &stats) != KVSTORE_OK ||
+        stats.log_bytes != size) {
+        kill_trial_complain(trial, "%s does not see the new pair", who);
+    }
+}
+
+void kill_witness_meet_new_pair(struct kill_trial *trial)
+{
+    if (strchr(trial->script, 'i') != NULL) {
+        /* Who has an index without a name can be told nothing. */
+        trial->board->now_ns += MOMENT_NS;
+    }
+    check_new_pair(trial, "the reader", trial->reader);
+    check_new_pair(trial, "the watcher", trial->watcher);
 }
 
 /* --- Busy --- */

@@ -24,6 +24,16 @@ void kill_witness_go_on(struct kill_trial *trial, const char *order);
 /* The same by the trial's order, right after the death. */
 void kill_witness_look_first(struct kill_trial *trial);
 
+/* One of them sets a key, or removes it where the value is an empty text. */
+void kill_witness_write(struct kill_trial *trial,
+                        const char *who,
+                        kvstore *store,
+                        const char *key,
+                        const char *value);
+
+/* Those who only read, at their first call behind a compaction. */
+void kill_witness_meet_new_pair(struct kill_trial *trial);
+
 /* While somebody is stopped. */
 void kill_witness_meet_stopped(struct kill_trial *trial, int pid);
 
