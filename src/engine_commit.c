@@ -36,27 +36,31 @@ struct group {
 
 /* --- Preparing --- */
 
-/* Is there anything to remove? A line that tells the key and cannot be served
- * is. */
-static kvstore_status find_to_remove(kvstore *store,
+/* Finds what is to be removed. KVSTORE_OK: it is a Set, and has been prepared
+ * for. KVSTORE_CONFLICT: it may be a line that tells the key and cannot be
+ * served; the place is to be prepared. KVSTORE_NOT_FOUND: there is nothing. */
+static kvstore_status find_to_remove(const kvstore *store,
                                      const struct kv_command_plan *plan,
-                                     bool *is_there_out)
+                                     struct kv_keydir_find *older_out)
 {
-    struct kv_keydir_find find;
-    kv_view_lock_read(&store->view_lock);
     kvstore_status status = kv_keydir_find(
-        &store->keydir, &store->log, plan->key, plan->key_size, &find);
-    if (status == KVSTORE_OK) {
-        bool is_flagged =
-            find.flagged_offset != KV_NO_OFFSET &&
-            (!find.is_found || find.flagged_offset > find.pointer.offset);
-        bool is_live = find.is_found && find.command.type == KV_COMMAND_SET;
-        *is_there_out =
-            is_flagged || is_live || find.doubt_offset != KV_NO_OFFSET;
-        kv_keydir_find_release(&find);
+        &store->keydir, &store->log, plan->key, plan->key_size, older_out);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    kv_view_lock_end_read(&store->view_lock);
-    return status;
+    uint64_t flagged_offset = older_out->flagged_offset;
+    bool is_flagged =
+        flagged_offset != KV_NO_OFFSET &&
+        (!older_out->is_found || flagged_offset > older_out->pointer.offset);
+    bool is_live =
+        older_out->is_found && older_out->command.type == KV_COMMAND_SET;
+    bool is_in_doubt = older_out->doubt_offset != KV_NO_OFFSET;
+    if (is_live && flagged_offset == KV_NO_OFFSET && !is_in_doubt) {
+        return KVSTORE_OK;
+    }
+    kv_keydir_find_release(older_out);
+    return is_flagged || is_live || is_in_doubt ? KVSTORE_CONFLICT
+                                                : KVSTORE_NOT_FOUND;
 }
 
 static bool has_same_key(const struct kv_command_plan *a,
@@ -86,20 +90,22 @@ static kvstore_status prepare_write(const struct group *group,
 {
     struct kv_engine_write *write = group->writes[number];
     const struct kv_command_plan *plan = write->plan;
+    bool is_remove = plan->type == KV_COMMAND_REMOVE;
     kvstore_status status = KVSTORE_OK;
-    bool is_there = true;
     write->earlier = find_earlier(group, number);
-    if (plan->type == KV_COMMAND_REMOVE && write->earlier != NULL) {
-        is_there = write->earlier->plan->type == KV_COMMAND_SET;
-    } else if (plan->type == KV_COMMAND_REMOVE) {
-        status = find_to_remove(group->store, plan, &is_there);
-    }
-    if (status == KVSTORE_OK && !is_there) {
-        status = KVSTORE_NOT_FOUND;
-    }
-    if (status == KVSTORE_OK && write->earlier == NULL) {
-        status = kv_handle_prepare(
-            group->store, plan->key, plan->key_size, reserve, &write->older);
+    if (write->earlier != NULL) {
+        bool is_there = write->earlier->plan->type == KV_COMMAND_SET;
+        status = is_remove && !is_there ? KVSTORE_NOT_FOUND : KVSTORE_OK;
+    } else {
+        status = is_remove ? find_to_remove(group->store, plan, &write->older)
+                           : KVSTORE_CONFLICT;
+        if (status == KVSTORE_CONFLICT) {
+            status = kv_handle_prepare(group->store,
+                                       plan->key,
+                                       plan->key_size,
+                                       reserve,
+                                       &write->older);
+        }
     }
     write->is_prepared = status == KVSTORE_OK;
     return status;

@@ -28,6 +28,7 @@ static struct {
     struct kv_io_table table;
     long type;
     uint64_t disk_size; /* No byte goes behind this. */
+    unsigned writes;
     bool has_addresses;
     bool can_cut;
     unsigned steps;
@@ -48,6 +49,7 @@ static ssize_t limited_pwrite(int fd,
                               off_t offset)
 {
     uint64_t start = (uint64_t)offset;
+    world.writes++;
     if (start >= world.disk_size) {
         errno = ENOSPC;
         return -1;
@@ -199,6 +201,25 @@ static void few_writes_get_no_room(void **state)
     assert_true(kv_log_tail_is_padded(lines.tail));
     assert_int_equal(kv_log_tail_file_size(lines.tail, lines.end), UNIT);
     assert_lines(&lines);
+    close_lines(&lines);
+}
+
+static void padding_is_written_with_one_call(void **state)
+{
+    struct lines lines = open_lines(*state);
+    warm_up(&lines);
+
+    for (unsigned i = 1; i <= 20; i++) {
+        world.writes = 0;
+        while (world.writes == 0) {
+            assert_true(append(&lines, i % 2 == 0 ? UNIT : 997));
+        }
+
+        assert_int_equal(world.writes, 1);
+        assert_int_equal(kv_log_tail_file_size(lines.tail, lines.end) % UNIT,
+                         0);
+        assert_lines(&lines);
+    }
     close_lines(&lines);
 }
 
@@ -508,6 +529,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TAIL_TEST(few_writes_get_no_room),
+        TAIL_TEST(padding_is_written_with_one_call),
         TAIL_TEST(lines_fill_the_padding_and_more),
         TAIL_TEST(some_padding_is_always_left),
         TAIL_TEST(first_byte_comes_last_and_second_first),
