@@ -56,9 +56,11 @@ function(kvstore_compiled_as_usual target)
     C_EXTENSIONS OFF
     C_STANDARD_REQUIRED ON
     POSITION_INDEPENDENT_CODE ON)
+  # With 32 bits, sizes of files and their times beyond 2038 need asking for.
   target_compile_definitions(${target} PRIVATE
     _POSIX_C_SOURCE=200809L
-    _FILE_OFFSET_BITS=64)
+    _FILE_OFFSET_BITS=64
+    _TIME_BITS=64)
   kvstore_warnings(${target})
   kvstore_hardening(${target})
 endfunction()

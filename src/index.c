@@ -59,6 +59,20 @@ static_assert(HASH_SHIFT + HOME_BITS + TAG_BITS == 64, "a slot is one word");
 static_assert((1u << HOME_BITS) == KV_INDEX_REACH, "the home can be told");
 static_assert(sizeof(struct kv_index_header) <= HEADER_SIZE, "header fits");
 static_assert(KV_OFFSET_MAX == (UINT64_C(1) << OFFSET_BITS) - 1, "offset fits");
+static_assert(SIZE_MAX >> KV_INDEX_LEVEL_MAX > sizeof(uint64_t) * BUCKET_SLOTS,
+              "the size of a region can be told");
+
+/* Programs of 32 and of 64 bits share an index, if their byte order is one. So
+ * its layout may not depend on how a compiler aligns words of 64 bits, nor may
+ * such a word be behind a lock, which other processes would not see. */
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2 &&
+                  sizeof(_Atomic uint64_t) == sizeof(uint64_t),
+              "words of 64 bits are atomic by themselves");
+static_assert(offsetof(struct kv_index_header, state) == 72 &&
+                  offsetof(struct kv_index_header, mount_ids) == 104 &&
+                  offsetof(struct kv_index_header, totals) == 224 &&
+                  sizeof(struct kv_index_header) == 528,
+              "the header is laid out as docs/format.md has it");
 
 static uint64_t slot_count(const struct kv_index *index)
 {

@@ -105,8 +105,10 @@ struct kv_index {
     uint32_t tag_level;
 };
 
+/* The largest region has 4 TiB; 1 GiB where addresses have 32 bits, since one
+ * that grows is there twice. A larger one of another program is foreign there. */
 #define KV_INDEX_LEVEL_MIN 7u
-#define KV_INDEX_LEVEL_MAX 36u
+#define KV_INDEX_LEVEL_MAX (SIZE_MAX > UINT32_MAX ? 36u : 24u)
 
 /* Bytes of a region at a level. */
 size_t kv_index_region_size(unsigned level);

@@ -36,29 +36,43 @@ static int system_dup_high(int fd)
 /* At its limit on file sizes a process gets SIGXFSZ, which would kill a host
  * program. The signal is aimed at the thread that writes, so it can be held
  * back and taken here. */
+struct held_signal {
+    sigset_t size_signal;
+    sigset_t old_mask;
+    bool was_pending;
+};
+
+static void hold_signal(struct held_signal *held)
+{
+    sigset_t pending;
+    sigemptyset(&held->size_signal);
+    sigaddset(&held->size_signal, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &held->size_signal, &held->old_mask);
+    sigpending(&pending);
+    held->was_pending = sigismember(&pending, SIGXFSZ) == 1;
+}
+
+/* Keeps errno. */
+static void let_go_of_signal(const struct held_signal *held, bool has_failed)
+{
+    int call_errno = errno;
+    if (has_failed && call_errno == EFBIG && !held->was_pending) {
+        static const struct timespec no_wait = {0};
+        (void)sigtimedwait(&held->size_signal, NULL, &no_wait);
+    }
+    pthread_sigmask(SIG_SETMASK, &held->old_mask, NULL);
+    errno = call_errno;
+}
+
 static ssize_t pwrite_without_signal(int fd,
                                      const void *bytes,
                                      size_t size,
                                      off_t offset)
 {
-    sigset_t size_signal;
-    sigset_t old_mask;
-    sigset_t pending;
-    sigemptyset(&size_signal);
-    sigaddset(&size_signal, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &size_signal, &old_mask);
-    sigpending(&pending);
-    bool was_pending = sigismember(&pending, SIGXFSZ) == 1;
-
+    struct held_signal held;
+    hold_signal(&held);
     ssize_t written = pwrite(fd, bytes, size, offset);
-
-    int write_errno = errno;
-    if (written < 0 && write_errno == EFBIG && !was_pending) {
-        static const struct timespec no_wait = {0};
-        (void)sigtimedwait(&size_signal, NULL, &no_wait);
-    }
-    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
-    errno = write_errno;
+    let_go_of_signal(&held, written < 0);
     return written;
 }
 
@@ -133,7 +147,11 @@ static ssize_t system_getrandom(void *buffer, size_t size)
 
 static int system_allocate_blocks(int fd, off_t size)
 {
-    return fallocate(fd, 0, 0, size);
+    struct held_signal held;
+    hold_signal(&held);
+    int result = fallocate(fd, 0, 0, size);
+    let_go_of_signal(&held, result != 0);
+    return result;
 }
 
 static void *system_mmap(size_t size, bool is_writable, int fd, off_t offset)

@@ -204,8 +204,8 @@ static unsigned die_everywhere(struct kill_trial *trial,
         plan.signal = SIGKILL;
         bool has_died = true;
         for (plan.n = 1; has_died; plan.n++) {
-            has_died =
-                die_in_orders(trial, operation, &plan, plan.n + 3 * i, count);
+            size_t first = (size_t)plan.n + 3 * i;
+            has_died = die_in_orders(trial, operation, &plan, first, count);
             deaths += has_died ? 1 : 0;
         }
     }

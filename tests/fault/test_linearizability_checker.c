@@ -24,12 +24,12 @@
 static uint64_t random_state;
 
 /* Xorshift (Marsaglia, 2003): below a bound. */
-static uint64_t random_below(uint64_t bound)
+static size_t random_below(size_t bound)
 {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
-    return (random_state >> 11) % bound;
+    return (size_t)((random_state >> 11) % bound);
 }
 
 /* --- Histories by hand: beginning, end, value --- */
@@ -348,8 +348,8 @@ static void agrees_with_all_orders_on_any_history(void **state)
  * the width says. Some of the callers die, half of them before it happened. */
 static void let_happen(struct linearizability_call *calls,
                        size_t count,
-                       uint64_t keys,
-                       uint64_t width)
+                       size_t keys,
+                       size_t width)
 {
     uint64_t values[64] = {0};
     for (size_t i = 0; i < count; i++) {

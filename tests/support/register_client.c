@@ -30,7 +30,7 @@ static size_t make_key(uint32_t key, char out[32])
 static size_t make_value(uint64_t number, char out[VALUE_MAX])
 {
     size_t size = (size_t)snprintf(out, VALUE_MAX, "%" PRIu64 ":", number);
-    size_t letters = number % 61 == 0 ? 3000 : number * 7919 % 97;
+    size_t letters = number % 61 == 0 ? 3000 : (size_t)(number * 7919 % 97);
     memset(out + size, 'a' + (int)(number % 26), letters);
     return size + letters;
 }

@@ -30,7 +30,7 @@ static void await_compactions(uint64_t count)
         }
         kv_io_system_table()->sleep_ns(NS_PER_MS);
     }
-    fail_msg("no compaction in 20 s");
+    fail_msg("%s", "no compaction in 20 s");
 }
 
 /* --- Writes beside it --- */

@@ -169,17 +169,17 @@ static void compaction_saves_what_rotted_at_the_end(void **state)
     const struct store_dir *dir = *state;
     kvstore *store = open_plain(dir);
     must_set(store, "a", "1");
-    uint64_t rotted = checked_stats(store).log_bytes;
+    size_t rotted = (size_t)checked_stats(store).log_bytes;
     must_set(store, "b", "1");
     must_set(store, "c", "1");
-    uint64_t size = checked_stats(store).log_bytes;
+    size_t size = (size_t)checked_stats(store).log_bytes;
     char garbage[256];
     char name[64];
     memset(garbage, '#', sizeof garbage);
     garbage[(size - rotted) / 2] = '\n';
     garbage[size - rotted - 1] = '\n';
     store_dir_overwrite(dir, KV_LOG_NAME, rotted, garbage, size - rotted);
-    (void)snprintf(name, sizeof name, "store.log.cut-%" PRIu64, rotted);
+    (void)snprintf(name, sizeof name, "store.log.cut-%zu", rotted);
 
     must_compact(store);
 

@@ -94,6 +94,33 @@ static void overwritten_header_is_built_anew(void **state)
     }
 }
 
+/* Sound but for its tag, and all wrong: whoever believed it would find nothing.
+ */
+static void index_of_another_byte_order_is_built_anew(void **state)
+{
+    const struct store_dir *dir = *state;
+    size_t size = 0;
+    make_known(dir);
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_index index = {.header = (void *)bytes};
+    struct kv_index_identity identity = index.header->identity;
+    char tag[sizeof index.header->magic];
+    memcpy(tag, bytes, sizeof tag);
+    for (size_t i = 0; i < sizeof tag; i++) {
+        bytes[i] = tag[sizeof tag - 1 - i];
+    }
+    kv_index_seal(&index, &identity);
+    memset(bytes + KV_INDEX_HEADER_SIZE, 0, size - KV_INDEX_HEADER_SIZE);
+
+    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
+
+    assert_heals(dir);
+    free(bytes);
+    bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    assert_memory_equal(bytes, tag, sizeof tag);
+    free(bytes);
+}
+
 static void overwritten_totals_are_built_anew(void **state)
 {
     const struct store_dir *dir = *state;
@@ -421,6 +448,7 @@ int main(void)
         STORE_TEST(other_file_in_its_place_is_not_read),
         STORE_TEST(overwritten_index_is_built_anew),
         STORE_TEST(overwritten_header_is_built_anew),
+        STORE_TEST(index_of_another_byte_order_is_built_anew),
         STORE_TEST(overwritten_totals_are_built_anew),
         STORE_TEST(emptied_slots_lose_nothing),
         STORE_TEST(wild_slots_lose_nothing),

@@ -209,9 +209,9 @@ static void work(kvstore *store, uint64_t seed)
     for (int i = 0; i < 6000; i++) {
         char key[32];
         uint64_t bits = next_random(&seed);
-        size_t size = bits >> 20 & 1023;
-        size = i % 97 == 0 ? (bits >> 20) % 65000 : size;
-        size = i % 501 == 0 ? (bits >> 20) % sizeof value : size;
+        size_t size = (size_t)(bits >> 20) & 1023;
+        size = i % 97 == 0 ? (size_t)((bits >> 20) % 65000) : size;
+        size = i % 501 == 0 ? (size_t)((bits >> 20) % sizeof value) : size;
         memset(value, 'a' + (int)(bits % 26), size);
         value[0] = i % 3 == 0 ? '\xff' : value[0];
         int key_size = snprintf(key,

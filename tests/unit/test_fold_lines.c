@@ -24,12 +24,12 @@
 static uint64_t random_state = 0;
 
 /* The same numbers in each run (splitmix64). */
-static uint64_t random_below(uint64_t bound)
+static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (mixed ^ mixed >> 31) % bound;
+    return (size_t)((mixed ^ mixed >> 31) % bound);
 }
 
 /* --- Logs of everything --- */

@@ -490,6 +490,25 @@ static void limit_on_file_sizes_is_an_error_not_a_signal(void **state)
     kv_io_close(&file);
 }
 
+static void room_beyond_the_limit_is_an_error_not_a_signal(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_file file = open_file(dir, "a");
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+        (void)signal(SIGXFSZ, SIG_DFL);
+        bool is_good = setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                       kv_io_allocate_blocks(&file, 4096) == KVSTORE_IO &&
+                       kvstore_last_error()->system_errno == EFBIG;
+        sigset_t pending;
+        (void)sigpending(&pending);
+        leave_child(is_good && sigismember(&pending, SIGXFSZ) == 0);
+    }
+    assert_child_is_good(child);
+    kv_io_close(&file);
+}
+
 /* --- Names, owners, modes --- */
 
 static void adopted_mode_has_no_execute_bits(void **state)
@@ -675,6 +694,7 @@ int main(void)
         TABLE_TEST(failed_calls_keep_their_errno),
         TABLE_TEST(failed_sync_is_not_tried_again),
         TABLE_TEST(limit_on_file_sizes_is_an_error_not_a_signal),
+        TABLE_TEST(room_beyond_the_limit_is_an_error_not_a_signal),
         TABLE_TEST(adopted_mode_has_no_execute_bits),
         TABLE_TEST(group_that_cannot_be_set_gets_nothing),
         TABLE_TEST(rename_replaces_and_unlink_removes),

@@ -387,7 +387,7 @@ static void no_addresses_no_room(void **state)
 static void other_file_systems_get_no_room(void **state)
 {
     struct lines lines = open_lines(*state);
-    world.type = 0x9123683e; /* btrfs */
+    world.type = 0x58465342; /* XFS */
     warm_up(&lines);
     warm_up(&lines);
     world.type = EXT4;

@@ -22,12 +22,12 @@
 static uint64_t random_state = 0;
 
 /* The same numbers in each run (splitmix64). */
-static uint64_t random_below(uint64_t bound)
+static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (mixed ^ mixed >> 31) % bound;
+    return (size_t)((mixed ^ mixed >> 31) % bound);
 }
 
 /* RFC 3629 by its definition: decode, then compare with the shortest form. */
@@ -251,7 +251,7 @@ static void random_pieces_are_judged_as_defined(void **state)
         size_t wanted = random_below(SIZE_MAX_TRIED);
         size_t size = 0;
         /* The first ten sequences are sound. */
-        uint64_t choices = random_below(4) == 0 ? COUNT(sequences) : 10;
+        size_t choices = random_below(4) == 0 ? COUNT(sequences) : 10;
         while (size < wanted) {
             const char *piece = sequences[random_below(choices)];
             piece = random_below(3) == 0 ? "abcdefg" : piece;

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+#
+# 32-bit x86, compiled on and run by a 64-bit one. Debian's gcc-i686-linux-gnu
+# brings the compiler and the C library; tests/portability/run fetches the other
+# libraries to build/foreign/i386. What is built runs as it is: it names the
+# loader of that C library, and where its libraries are.
+
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR i686)
+set(CMAKE_C_COMPILER i686-linux-gnu-gcc)
+set(CMAKE_LIBRARY_ARCHITECTURE i386-linux-gnu)
+
+set(CMAKE_FIND_ROOT_PATH "${CMAKE_CURRENT_LIST_DIR}/../build/foreign/i386")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+
+set(system_libraries /usr/i686-linux-gnu/lib)
+string(CONCAT CMAKE_EXE_LINKER_FLAGS_INIT
+  "-Wl,--dynamic-linker=${system_libraries}/ld-linux.so.2 "
+  "-Wl,--disable-new-dtags -Wl,-rpath,${system_libraries}")
