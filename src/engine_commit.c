@@ -232,7 +232,7 @@ static kvstore_status append_group(const struct group *group)
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (has_room) {
+    if (has_room && !store->is_durable) {
         put_lines(group);
         return KVSTORE_OK;
     }
@@ -242,8 +242,10 @@ static kvstore_status append_group(const struct group *group)
     }
     if (status != KVSTORE_OK) {
         kvstore_error reason = *kvstore_last_error();
-        (void)kv_io_truncate(&store->log.file, offset);
+        (void)kv_log_tail_cut(store->log.tail, &store->log.file, offset);
         kv_fail_again(&reason);
+    } else if (has_room) {
+        kv_log_tail_take(store->log.tail, size);
     }
     return status;
 }

@@ -78,13 +78,16 @@ static bool is_space(char character)
     return character == ' ' || character == '\t' || character == '\r';
 }
 
+/* Does a line look as if its writer came to its end? What is followed by padding
+ * may have been cut short anywhere. */
 static bool is_closed(const struct kv_log_view *view)
 {
     if (!view->is_terminated || view->bytes == NULL) {
         return false;
     }
     const char *first = view->bytes;
-    const char *end = view->bytes + view->size;
+    const char *last = view->bytes + view->size;
+    const char *end = last;
     while (first < end && is_space(*first)) {
         first++;
     }
@@ -92,6 +95,7 @@ static bool is_closed(const struct kv_log_view *view)
         end--;
     }
     return first < end && *first == '{' && end[-1] == '}' &&
+           (size_t)(last - end) + 1 < KV_LOG_PADDING_MIN &&
            memchr(first, '\0', (size_t)(end - first)) == NULL;
 }
 

@@ -64,8 +64,8 @@ void kv_view_install(struct kvstore *store,
     if (keydir->is_live) {
         /* Nobody cuts the log within what a live index has of it. */
         kv_log_map(&store->log);
-        if (store->is_exclusive && !store->is_durable) {
-            kv_log_open_tail(&store->log);
+        if (store->is_exclusive) {
+            kv_log_open_tail(&store->log, !store->is_durable);
         }
     }
     if (old_log.inode != log->inode || old_log.device != log->device) {

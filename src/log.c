@@ -114,10 +114,10 @@ void kv_log_map(struct kv_log *log)
     }
 }
 
-void kv_log_open_tail(struct kv_log *log)
+void kv_log_open_tail(struct kv_log *log, bool is_mapped)
 {
     if (log->tail == NULL) {
-        log->tail = kv_log_tail_create();
+        log->tail = kv_log_tail_create(is_mapped);
     }
 }
 

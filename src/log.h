@@ -44,9 +44,10 @@ void kv_log_close(struct kv_log *log);
  * that nobody cuts short before the end which kv_log_read_line() is given. */
 void kv_log_map(struct kv_log *log);
 
-/* From now on, whoever appends many lines may copy them to memory. For the
- * writer that keeps all others out as long as the log is open. */
-void kv_log_open_tail(struct kv_log *log);
+/* From now on, whoever appends many lines finds room for them: in memory, or in
+ * the file alone. For the writer that keeps all others out as long as the log is
+ * open. */
+void kv_log_open_tail(struct kv_log *log, bool is_mapped);
 
 /* Looks the log up by name. is_current_out: it still is this file.
  * size_out: its size, if so. KVSTORE_IO with ENOENT where there is none. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The end of a log in memory.
+/* Padding, and what takes its place.
  *
  * Invariants:
  * 1. Where there is padding, the file is the lines up to tail->end and behind
  *    them spaces up to its last byte, a newline, at tail->padded_end. There are
  *    KV_LOG_PADDING_MIN bytes at least.
- * 2. All of the padding is in the window, and was written before it is touched
- *    there.
- * 3. A line appears back to front in one respect: its second byte is stored
- *    first, and its first one last. So what a killed writer leaves begins with a
+ * 2. All of the padding is in the window, if the tail is mapped, and was written
+ *    before it is touched there.
+ * 3. In the window a line appears back to front in one respect: its second byte
+ *    is stored first, and its first one last. So what a killed writer leaves begins with a
  *    space and that second byte: no record, and no other line that kvstore
  *    would spare.
  * 4. Only the holder of the writers' lock has padding. It is cut off before the
@@ -25,10 +25,12 @@
 #include <string.h>
 
 /* What is padded at once: a multiple of any page. */
-#define PADDING_UNIT ((size_t)64 << 10)
+#ifndef KV_PADDING_UNIT
+#define KV_PADDING_UNIT ((size_t)64 << 10)
+#endif
 
 /* More than this is written by system calls, which cost little beside it. */
-#define PUT_SIZE_MAX PADDING_UNIT
+#define PUT_SIZE_MAX KV_PADDING_UNIT
 
 /* What is mapped at once: so much that mapping costs nothing a line. To map and
  * to unmap waits for whoever in the system goes through the mappings of the log,
@@ -36,12 +38,14 @@
 #define MAPPED_SIZE ((size_t)(sizeof(void *) < 8 ? 4 : 64) << 20)
 
 /* The tail pays for who writes many lines. */
-#define WRITES_BEFORE_MAPPING 64u
+#ifndef KV_WRITES_BEFORE_PADDING
+#define KV_WRITES_BEFORE_PADDING 64u
+#endif
 
-static_assert(PUT_SIZE_MAX + KV_LOG_PADDING_MIN + PADDING_UNIT <=
+static_assert(PUT_SIZE_MAX + KV_LOG_PADDING_MIN + KV_PADDING_UNIT <=
                   KV_LOG_PADDING_MAX,
               "the bound holds for all padding");
-static_assert(MAPPED_SIZE >= PADDING_UNIT + KV_LOG_PADDING_MAX,
+static_assert(MAPPED_SIZE >= KV_PADDING_UNIT + KV_LOG_PADDING_MAX,
               "a window holds the padding, wherever it begins");
 
 struct kv_log_tail {
@@ -50,17 +54,19 @@ struct kv_log_tail {
     char *window;           /* MAPPED_SIZE bytes of the file from */
     uint64_t window_offset; /* here on; or NULL. */
     unsigned writes;        /* That the tail had no room for. */
+    bool is_mapped;         /* Or else written. */
     bool is_looked_at;      /* Is it known whether */
     bool is_refused;        /* the file system is not one for this? */
     char spaces[KV_LOG_PADDING_MAX];
 };
 
-struct kv_log_tail *kv_log_tail_create(void)
+struct kv_log_tail *kv_log_tail_create(bool is_mapped)
 {
     kvstore_error before = *kvstore_last_error();
     struct kv_log_tail *tail = kv_io_allocate(sizeof *tail);
     if (tail != NULL) {
         memset(tail, 0, offsetof(struct kv_log_tail, spaces));
+        tail->is_mapped = is_mapped;
     }
     kv_fail_again(&before);
     return tail;
@@ -167,7 +173,7 @@ static kvstore_status map_window(struct kv_log_tail *tail,
     void *memory = NULL;
     kv_io_unmap(tail->window, MAPPED_SIZE);
     tail->window = NULL;
-    tail->window_offset = tail->end - tail->end % PADDING_UNIT;
+    tail->window_offset = tail->end - tail->end % KV_PADDING_UNIT;
     kvstore_status status =
         kv_io_map(file, tail->window_offset, MAPPED_SIZE, true, &memory);
     tail->window = memory;
@@ -195,12 +201,13 @@ static bool pad(struct kv_log_tail *tail,
 {
     uint64_t least = tail->end + size + KV_LOG_PADDING_MIN;
     uint64_t padded_end =
-        (least + PADDING_UNIT - 1) / PADDING_UNIT * PADDING_UNIT;
+        (least + KV_PADDING_UNIT - 1) / KV_PADDING_UNIT * KV_PADDING_UNIT;
     if (padded_end > KV_OFFSET_MAX) {
         return false;
     }
     kvstore_error before = *kvstore_last_error();
-    kvstore_status status = map_window(tail, file, padded_end);
+    kvstore_status status =
+        tail->is_mapped ? map_window(tail, file, padded_end) : KVSTORE_OK;
     if (status == KVSTORE_OK) {
         status = write_padding(tail, file, padded_end);
     }
@@ -218,7 +225,7 @@ static bool pad(struct kv_log_tail *tail,
 /* Is this a writer of many lines, on a file system whose mappings take them? */
 static bool pays(struct kv_log_tail *tail, const struct kv_io_file *file)
 {
-    if (tail->writes < WRITES_BEFORE_MAPPING) {
+    if (tail->writes < KV_WRITES_BEFORE_PADDING) {
         tail->writes++;
         return false;
     }
@@ -263,6 +270,7 @@ kvstore_status kv_log_tail_make_room(struct kv_log_tail *tail,
 
 void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size)
 {
+    assert(tail->is_mapped);
     assert(size >= 2 && tail->end + size < tail->padded_end);
     char *place = tail->window + (tail->end - tail->window_offset);
     assert(place[0] == ' ');
@@ -277,4 +285,20 @@ void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size)
     ((volatile char *)place)[0] = line[0];
     atomic_signal_fence(memory_order_seq_cst);
     tail->end += size;
+}
+
+void kv_log_tail_take(struct kv_log_tail *tail, size_t size)
+{
+    assert(!tail->is_mapped && tail->end + size < tail->padded_end);
+    tail->end += size;
+}
+
+kvstore_status kv_log_tail_cut(struct kv_log_tail *tail,
+                               const struct kv_io_file *file,
+                               uint64_t end)
+{
+    if (tail != NULL) {
+        tail->padded_end = 0;
+    }
+    return kv_io_truncate(file, end);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The end of a log in memory, for a writer that keeps all others out: lines are
- * copied there instead of being written by system calls. Knows bytes and the
- * file, nothing of records.
+/* The end of a log that a writer who keeps all others out has written before he
+ * needs it: padding, one line of spaces. Knows bytes and the file, nothing of
+ * records.
  *
- * What is mapped has been written before: padding, one line of spaces. So a full
- * disk is an error of that write, and no SIGBUS, and the file always ends in
- * whole lines and at most white space. */
+ * Who does not sync copies lines to a mapping of it. As it was written before, a
+ * full disk is an error of that write, and no SIGBUS. Who does writes his lines
+ * there, where a sync has nothing to note but their bytes: the file has its size
+ * and its blocks already. Either way the file always ends in whole lines and at
+ * most white space. */
 
 #ifndef KV_LOG_TAIL_H
 #define KV_LOG_TAIL_H
@@ -20,9 +22,10 @@
 
 struct kv_log_tail;
 
-/* Nothing is mapped or padded yet. NULL where there is no memory: then lines
- * are written by system calls. */
-struct kv_log_tail *kv_log_tail_create(void);
+/* Nothing is mapped or padded yet. is_mapped: lines are to be put into a map of
+ * the padding; else they are written to it. NULL where there is no memory: then
+ * there is no padding. */
+struct kv_log_tail *kv_log_tail_create(bool is_mapped);
 
 /* NULL is fine. Leaves the file as it is. */
 void kv_log_tail_free(struct kv_log_tail *tail);
@@ -31,10 +34,12 @@ void kv_log_tail_free(struct kv_log_tail *tail);
  * padding. */
 
 /* Makes room for size bytes behind the last line, which ends at an offset.
- * has_room_out: they are to be handed to kv_log_tail_put(), which cannot fail.
- * Else the caller writes them: the tail does not pay yet, or cannot be had, or
- * not for so many; and there is no padding any more, unless it could not be cut
- * off. KVSTORE_BUSY: somebody else has appended behind the padding. */
+ * has_room_out: there is padding for them. They are to be handed to
+ * kv_log_tail_put(), which cannot fail; or, if the tail is not mapped, to be
+ * written and then told to kv_log_tail_take(). Else the caller appends them: the
+ * tail does not pay yet, or cannot be had, or not for so many; and there is no
+ * padding any more, unless it could not be cut off. KVSTORE_BUSY: somebody else
+ * has appended behind the padding. */
 kvstore_status kv_log_tail_make_room(struct kv_log_tail *tail,
                                      const struct kv_io_file *file,
                                      uint64_t end,
@@ -44,6 +49,15 @@ kvstore_status kv_log_tail_make_room(struct kv_log_tail *tail,
 /* Puts a line of at least two bytes there. Whoever dies on the way leaves it
  * without its first byte, with a space there. */
 void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size);
+
+/* So many bytes have been written over padding that there was room for. */
+void kv_log_tail_take(struct kv_log_tail *tail, size_t size);
+
+/* Cuts the file where its last line ends, and with it what could not be written
+ * behind that, and all padding. */
+kvstore_status kv_log_tail_cut(struct kv_log_tail *tail,
+                               const struct kv_io_file *file,
+                               uint64_t end);
 
 /* Is there padding behind the last line? */
 bool kv_log_tail_is_padded(const struct kv_log_tail *tail);

@@ -211,8 +211,9 @@ static bool is_white(char character)
 }
 
 /* Can the tail be one write that was not finished? That is a line without its
- * newline, one with holes, or one without its first byte, which is stored last
- * in log_tail.c. White space behind it changes nothing; alone it is padding. */
+ * newline, or with padding before that, one with holes, or one without its first
+ * byte, which is stored last in log_tail.c. White space behind it changes
+ * nothing; alone it is padding. */
 static kvstore_status is_unfinished_line(const struct kv_log *log,
                                          uint64_t offset,
                                          uint64_t end,
@@ -223,6 +224,8 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
     bool has_second_line = false;
     bool is_blank = true;
     bool lacks_start = false;
+    bool is_padded = false;
+    size_t spaces = 0;
     char bytes[4096];
     for (uint64_t begin = offset; offset < end && !has_second_line;) {
         size_t part = 0;
@@ -236,6 +239,9 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
         for (size_t i = 0; i < part; i++) {
             has_second_line |= is_behind_newline && !is_white(bytes[i]);
             is_blank &= is_white(bytes[i]);
+            is_padded |= bytes[i] == '\n' && !is_behind_newline &&
+                         spaces + 1 >= KV_LOG_PADDING_MIN;
+            spaces = bytes[i] == ' ' ? spaces + 1 : 0;
             is_behind_newline |= bytes[i] == '\n';
             has_holes |= bytes[i] == '\0';
         }
@@ -245,8 +251,8 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
         offset += part;
     }
     *is_unfinished_out =
-        is_blank ||
-        (!has_second_line && (has_holes || !is_behind_newline || lacks_start));
+        is_blank || (!has_second_line && (has_holes || !is_behind_newline ||
+                                          lacks_start || is_padded));
     return KVSTORE_OK;
 }
 

@@ -286,6 +286,7 @@ static size_t length(void)
 /* --- Power cuts --- */
 
 static const kvstore_options defaults = KVSTORE_OPTIONS_INIT;
+static kvstore_options exclusive = KVSTORE_OPTIONS_INIT;
 
 static void acknowledged_writes_survive_power_cuts(void **state)
 {
@@ -336,14 +337,42 @@ static void repair_survives_power_cuts(void **state)
     assert_int_equal(result.violations, 0);
 }
 
+/* Is there a write of padding, and one of a line in its place? */
+static bool has_written_over_padding(const struct crash_trace *trace)
+{
+    uint64_t padded_end = 0;
+    for (size_t i = 0; i < trace->event_count; i++) {
+        const struct crash_event *event = &trace->events[i];
+        bool is_padding = event->type == CRASH_WRITE && event->size > 64 &&
+                          event->bytes[0] == ' ';
+        if (event->type == CRASH_WRITE && !is_padding &&
+            event->offset + event->size < padded_end) {
+            return true;
+        }
+        padded_end = is_padding ? event->offset + event->size : padded_end;
+    }
+    return false;
+}
+
+static void exclusive_handle_pads_the_log(void **state)
+{
+    (void)state;
+    struct crash_trace *trace = crash_trace_begin(two_keys);
+
+    run_script(trace, "sb", &exclusive);
+
+    crash_trace_end(trace);
+    assert_true(has_written_over_padding(trace));
+    crash_trace_release(trace);
+}
+
+/* Its lines are written over padding. */
 static void exclusive_handle_survives_power_cuts(void **state)
 {
     (void)state;
     struct crash_result result = {0};
-    kvstore_options options = KVSTORE_OPTIONS_INIT;
-    options.exclusive = true;
 
-    explore_all(two_keys, "slrbc", length(), &options, &result);
+    explore_all(two_keys, "slrbc", length(), &exclusive, &result);
 
     tell("exclusive", &result);
     assert_sound(&result);
@@ -390,6 +419,7 @@ struct mishap {
     uint64_t fails_sync_at;
     uint64_t fails_write_at;
     bool is_unsynced; /* What follows is synced at its end. */
+    bool is_exclusive;
 };
 
 /* What another process does after a mishap. */
@@ -418,7 +448,7 @@ static bool explore_mishap(const char *log,
     trace->fails_sync_at = mishap.fails_sync_at;
     trace->fails_write_at = mishap.fails_write_at;
     trace->kept = kept_of(log);
-    run_script(trace, script, &defaults);
+    run_script(trace, script, mishap.is_exclusive ? &exclusive : &defaults);
     bool has_happened = trace->is_dead || trace->has_failed;
     crash_trace_revive(trace);
     follow_up(trace, mishap);
@@ -442,10 +472,12 @@ static bool explore_mishap(const char *log,
 /* A death at each change that a script makes. */
 static void explore_deaths(const char *log,
                            const char *script,
+                           bool is_exclusive,
                            struct crash_result *result)
 {
     for (int i = 0; i < 2; i++) {
-        struct mishap mishap = {.dies_at = 1, .is_unsynced = i == 1};
+        struct mishap mishap = {
+            .dies_at = 1, .is_unsynced = i == 1, .is_exclusive = is_exclusive};
         while (explore_mishap(log, script, mishap, result)) {
             mishap.dies_at++;
         }
@@ -475,15 +507,31 @@ static void death_and_power_cut_lose_nothing(void **state)
     struct crash_result result = {.may_be_damaged = true};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        explore_deaths(cases[i].log, cases[i].script, &result);
+        explore_deaths(cases[i].log, cases[i].script, false, &result);
     }
     char script[STEPS_MAX];
     for (size_t i = 0; i < script_count("slrbcS", length() - 2); i++) {
         make_script("slrbcS", length() - 2, i, script);
-        explore_deaths(two_keys, script, &result);
+        explore_deaths(two_keys, script, false, &result);
     }
 
     tell("deaths", &result);
+    assert_true(result.states > 0);
+    assert_int_equal(result.violations, 0);
+}
+
+static void death_over_padding_and_power_cut_lose_nothing(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {"ssb", "lsr", "sls", "scs", "bsos"};
+    struct crash_result result = {.may_be_damaged = true};
+
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        explore_deaths(two_keys, scripts[i], true, &result);
+        explore_deaths(NULL, scripts[i], true, &result);
+    }
+
+    tell("deaths over padding", &result);
     assert_true(result.states > 0);
     assert_int_equal(result.violations, 0);
 }
@@ -497,6 +545,10 @@ static void failed_sync_and_power_cut_lose_nothing(void **state)
 
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
         struct mishap mishap = {.fails_sync_at = 1};
+        while (explore_mishap(two_keys, scripts[i], mishap, &result)) {
+            mishap.fails_sync_at++;
+        }
+        mishap = (struct mishap){.fails_sync_at = 1, .is_exclusive = true};
         while (explore_mishap(two_keys, scripts[i], mishap, &result)) {
             mishap.fails_sync_at++;
         }
@@ -515,6 +567,10 @@ static void full_disk_and_power_cut_lose_nothing(void **state)
 
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
         struct mishap mishap = {.fails_write_at = 1};
+        while (explore_mishap(two_keys, scripts[i], mishap, &result)) {
+            mishap.fails_write_at++;
+        }
+        mishap = (struct mishap){.fails_write_at = 1, .is_exclusive = true};
         while (explore_mishap(two_keys, scripts[i], mishap, &result)) {
             mishap.fails_write_at++;
         }
@@ -578,6 +634,8 @@ static int forget(void **state)
 
 int main(void)
 {
+    exclusive.exclusive = true;
+    exclusive.lock_timeout_ms = -1; /* There is no second handle beside it. */
     for (size_t i = 0; i < STEPS_MAX; i++) {
         (void)snprintf(short_values[i], sizeof short_values[i], "%zu", i + 1);
         memset(long_values[i], 'v', sizeof long_values[i] - 1);
@@ -592,10 +650,12 @@ int main(void)
         CRASH_TEST(new_store_survives_power_cuts),
         CRASH_TEST(mending_survives_power_cuts),
         CRASH_TEST(repair_survives_power_cuts),
+        CRASH_TEST(exclusive_handle_pads_the_log),
         CRASH_TEST(exclusive_handle_survives_power_cuts),
         CRASH_TEST(compaction_that_is_due_survives_power_cuts),
         CRASH_TEST(sync_is_a_barrier),
         CRASH_TEST(death_and_power_cut_lose_nothing),
+        CRASH_TEST(death_over_padding_and_power_cut_lose_nothing),
         CRASH_TEST(failed_sync_and_power_cut_lose_nothing),
         CRASH_TEST(full_disk_and_power_cut_lose_nothing),
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: an exclusive handle that does
- * not sync, and copies its lines to the mapped end of the log. */
+/* Do the public calls keep kvstore.h's word? Here: an exclusive handle, which
+ * copies its lines to the mapped end of the log, or writes them over padding if
+ * it is durable. */
 
 #include "handle.h"
 #include "io.h"
@@ -113,6 +114,13 @@ static kvstore_options exclusive_options(void)
 static kvstore *open_exclusive(const struct store_dir *dir)
 {
     kvstore_options options = exclusive_options();
+    return open_with(dir, &options);
+}
+
+static kvstore *open_durable(const struct store_dir *dir)
+{
+    kvstore_options options = exclusive_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
     return open_with(dir, &options);
 }
 
@@ -229,35 +237,48 @@ static void work(kvstore *store, uint64_t seed)
     }
 }
 
-static void both_ways_write_the_same_log(void **state)
+/* Works in a store that was empty, and leaves it so. The caller frees the
+ * log. */
+static char *log_of_work(const struct store_dir *dir,
+                         kvstore *store,
+                         bool is_padded,
+                         kvstore_stats *stats_out)
 {
-    const struct store_dir *dir = *state;
     size_t size = 0;
-    kvstore *store = open_exclusive(dir);
     work(store, 42);
-    assert_true(kv_log_tail_is_padded(store->log.tail));
-    kvstore_stats stats = checked_stats(store);
+    assert_int_equal(kv_log_tail_is_padded(store->log.tail), is_padded);
+    *stats_out = checked_stats(store);
     kvstore_close(store);
     char *bytes = store_dir_read(dir, KV_LOG_NAME, &size);
-    assert_int_equal(size, stats.log_bytes);
+    assert_int_equal(size, stats_out->log_bytes);
     store_dir_truncate(dir, KV_LOG_NAME, 0);
     assert_int_equal(kv_io_unlink(&dir->directory, "store.index"), KVSTORE_OK);
-
-    world.type = NFS + 1; /* Some file system or other. */
-    store = open_exclusive(dir);
-    work(store, 42);
-    assert_false(kv_log_tail_is_padded(store->log.tail));
-    kvstore_stats plain_stats = checked_stats(store);
-    kvstore_close(store);
-
-    store_dir_assert_file(dir, KV_LOG_NAME, bytes, size);
-    assert_int_equal(plain_stats.live_bytes, stats.live_bytes);
-    assert_int_equal(plain_stats.stale_bytes, stats.stale_bytes);
-    assert_int_equal(plain_stats.keys, stats.keys);
-    free(bytes);
+    return bytes;
 }
 
-static void only_unsynced_exclusive_handles_have_a_tail(void **state)
+static void all_ways_write_the_same_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_stats stats[3];
+    char *logs[3];
+
+    logs[0] = log_of_work(dir, open_exclusive(dir), true, &stats[0]);
+    logs[1] = log_of_work(dir, open_durable(dir), true, &stats[1]);
+    world.type = NFS + 1; /* Some file system or other. */
+    logs[2] = log_of_work(dir, open_exclusive(dir), false, &stats[2]);
+
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(stats[i].log_bytes, stats[0].log_bytes);
+        assert_memory_equal(logs[i], logs[0], stats[0].log_bytes);
+        assert_int_equal(stats[i].live_bytes, stats[0].live_bytes);
+        assert_int_equal(stats[i].stale_bytes, stats[0].stale_bytes);
+        assert_int_equal(stats[i].keys, stats[0].keys);
+        free(logs[i]);
+    }
+    free(logs[0]);
+}
+
+static void only_exclusive_handles_have_a_tail(void **state)
 {
     for (int i = 0; i < 3; i++) {
         kvstore_options options = plain_options();
@@ -269,9 +290,51 @@ static void only_unsynced_exclusive_handles_have_a_tail(void **state)
             set_number(store, j, j);
         }
 
-        assert_int_equal(kv_log_tail_is_padded(store->log.tail), i == 2);
+        assert_int_equal(kv_log_tail_is_padded(store->log.tail), i > 0);
         kvstore_close(store);
     }
+}
+
+static void durable_sets_are_synced_over_padding(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_durable(dir);
+    warm_up(store);
+    uint64_t size = log_size(dir);
+    assert_int_equal(size % UNIT, 0);
+    int before = atomic_load(&world.syncs);
+
+    for (int i = 0; i < 100; i++) {
+        set_number(store, i, i + 1);
+    }
+
+    assert_int_equal(log_size(dir), size);
+    assert_int_equal(atomic_load(&world.syncs), before + 100);
+    kvstore_close(store);
+    assert_clean(dir);
+    store = open_reader(dir);
+    assert_number(store, 99, 100);
+    kvstore_close(store);
+}
+
+static void failed_durable_set_leaves_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_durable(dir);
+    warm_up(store);
+    uint64_t end = checked_stats(store).log_bytes;
+    world.is_sync_failing = true;
+
+    assert_int_equal(try_set(store, "key-7", "never"), KVSTORE_IO);
+
+    world.is_sync_failing = false;
+    assert_int_equal(log_size(dir), end);
+    assert_number(store, 7, 7);
+    kvstore_close(store);
+    assert_clean(dir);
+    store = open_impatient(dir);
+    assert_number(store, 7, 7);
+    kvstore_close(store);
 }
 
 static void padding_goes_at_close(void **state)
@@ -672,6 +735,37 @@ static void killed_copy_is_cut_without_a_trace(void **state)
     }
 }
 
+/* Any beginning of a line that was written over padding, or all of it but its
+ * newline, with a sum that is wrong. */
+static void killed_write_is_cut_without_a_trace(void **state)
+{
+    static const char line[] =
+        "{\"Set\":{\"key\":\"k\",\"val\":\"{\\\"a\\\":1}\","
+        "\"sum\":\"00000000\"}}\n";
+    for (size_t size = 1; size < sizeof line - 1; size++) {
+        cut_killed_copy(*state, line, size);
+    }
+}
+
+/* A last line that has rotted is closed by its own newline, before the padding:
+ * it is not one that was cut short. */
+static void rotted_line_before_padding_is_not_dropped(void **state)
+{
+    const struct store_dir *dir = *state;
+    die_padded(dir);
+    kvstore *store = open_reader(dir);
+    uint64_t end = checked_stats(store).log_bytes;
+    kvstore_close(store);
+    store_dir_overwrite(dir, KV_LOG_NAME, end - 12, "#", 1);
+    (void)kv_io_unlink(&dir->directory, "store.index");
+
+    store = open_impatient(dir);
+    must_set(store, "a", "b");
+
+    assert_int_equal(checked_stats(store).damaged_records, 1);
+    kvstore_close(store);
+}
+
 static void line_of_a_dead_writer_is_kept(void **state)
 {
     static const char line[] = "{\"Set\":{\"key\":\"k\",\"val\":\"1\"}}\n";
@@ -693,10 +787,8 @@ static void line_of_a_dead_writer_is_kept(void **state)
 
 /* --- Full disks --- */
 
-static void full_disk_loses_nothing(void **state)
+static void fill_disk(const struct store_dir *dir, kvstore *store)
 {
-    const struct store_dir *dir = *state;
-    kvstore *store = open_exclusive(dir);
     warm_up(store);
     world.limited = store;
     world.disk_size = 4 * UNIT + 12345;
@@ -729,6 +821,16 @@ static void full_disk_loses_nothing(void **state)
     assert_clean(dir);
 }
 
+static void full_disk_loses_nothing(void **state)
+{
+    fill_disk(*state, open_exclusive(*state));
+}
+
+static void full_disk_loses_nothing_that_is_durable(void **state)
+{
+    fill_disk(*state, open_durable(*state));
+}
+
 static void limit_on_file_sizes_raises_no_signal(void **state)
 {
     const struct store_dir *dir = *state;
@@ -758,8 +860,10 @@ static void limit_on_file_sizes_raises_no_signal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TAIL_TEST(both_ways_write_the_same_log),
-        TAIL_TEST(only_unsynced_exclusive_handles_have_a_tail),
+        TAIL_TEST(all_ways_write_the_same_log),
+        TAIL_TEST(only_exclusive_handles_have_a_tail),
+        TAIL_TEST(durable_sets_are_synced_over_padding),
+        TAIL_TEST(failed_durable_set_leaves_nothing),
         TAIL_TEST(padding_goes_at_close),
         TAIL_TEST(sync_reaches_what_was_copied),
         TAIL_TEST(nothing_is_copied_behind_a_failed_sync),
@@ -776,8 +880,11 @@ int main(void)
         TAIL_TEST(next_writer_takes_the_padding_away),
         TAIL_TEST(compaction_and_repair_take_it_away),
         TAIL_TEST(killed_copy_is_cut_without_a_trace),
+        TAIL_TEST(killed_write_is_cut_without_a_trace),
+        TAIL_TEST(rotted_line_before_padding_is_not_dropped),
         TAIL_TEST(line_of_a_dead_writer_is_kept),
         TAIL_TEST(full_disk_loses_nothing),
+        TAIL_TEST(full_disk_loses_nothing_that_is_durable),
         TAIL_TEST(limit_on_file_sizes_raises_no_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

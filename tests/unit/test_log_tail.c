@@ -128,7 +128,7 @@ struct lines {
 
 static struct lines open_lines(const struct store_dir *dir)
 {
-    struct lines lines = {.tail = kv_log_tail_create()};
+    struct lines lines = {.tail = kv_log_tail_create(true)};
     assert_non_null(lines.tail);
     assert_int_equal(
         kv_io_open(&dir->directory, NAME, KV_IO_WRITE_CREATE, &lines.file),
