@@ -210,21 +210,29 @@ static void slow_writers(struct rewrite *rewrite)
     rewrite->has_slowed = true;
 }
 
+/* How much a round has to copy. Writers who gained half as much as the one
+ * before, or the copy, had to copy, are asked to slow down. */
+static uint64_t begin_round(struct rewrite *rewrite, uint64_t size_before)
+{
+    uint64_t gained = gained_so_far(rewrite);
+    if (gained > KV_LAST_ROUND_SIZE && gained > size_before / 2) {
+        slow_writers(rewrite);
+    }
+    return gained;
+}
+
 /* Rounds without the lock, until what is left fits the last one. */
 static kvstore_status follow_writers(struct rewrite *rewrite)
 {
     struct kv_compaction *compaction = &rewrite->compaction;
-    uint64_t gained_before = compaction->copied;
+    uint64_t gained = compaction->copied;
+    (void)begin_round(rewrite, gained); /* The sync takes its time, too. */
     kvstore_status status = kv_compaction_sync(compaction);
     for (int round = 0; round < ROUNDS_MAX && status == KVSTORE_OK; round++) {
-        uint64_t gained = gained_so_far(rewrite);
+        gained = begin_round(rewrite, gained);
         if (gained <= KV_LAST_ROUND_SIZE) {
             break;
         }
-        if (gained > gained_before / 2) {
-            slow_writers(rewrite);
-        }
-        gained_before = gained;
         rewrite->round_began_ns = kv_io_clock_ns();
         status = kv_compaction_follow(compaction, compaction->copied + gained);
         if (status == KVSTORE_OK) {

@@ -269,7 +269,7 @@ static void all_ways_write_the_same_log(void **state)
 
     for (int i = 1; i < 3; i++) {
         assert_int_equal(stats[i].log_bytes, stats[0].log_bytes);
-        assert_memory_equal(logs[i], logs[0], stats[0].log_bytes);
+        assert_memory_equal(logs[i], logs[0], (size_t)stats[0].log_bytes);
         assert_int_equal(stats[i].live_bytes, stats[0].live_bytes);
         assert_int_equal(stats[i].stale_bytes, stats[0].stale_bytes);
         assert_int_equal(stats[i].keys, stats[0].keys);
