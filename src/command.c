@@ -334,7 +334,7 @@ struct kv_command_plan kv_command_plan_set(const void *key,
                                            const void *value,
                                            size_t value_size)
 {
-    assert(key != NULL && key_size > 0 && key_size <= KV_KEY_SIZE_MAX);
+    assert(key != NULL);
     assert(value_size <= KV_VALUE_SIZE_MAX);
     struct kv_text_plan key_plan = kv_text_plan(key, key_size);
     struct kv_text_plan value_plan = kv_text_plan(value, value_size);
@@ -353,7 +353,7 @@ struct kv_command_plan kv_command_plan_set(const void *key,
 
 struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size)
 {
-    assert(key != NULL && key_size > 0 && key_size <= KV_KEY_SIZE_MAX);
+    assert(key != NULL);
     struct kv_text_plan key_plan = kv_text_plan(key, key_size);
     return (struct kv_command_plan){
         .type = KV_COMMAND_REMOVE,

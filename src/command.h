@@ -77,8 +77,9 @@ struct kv_command_plan {
     size_t line_size; /* The newline counted. */
 };
 
-/* Plans the canonical line of a Set or a Remove. Key and value are borrowed,
- * and within their bounds. */
+/* Plans the canonical line of a Set or a Remove. Key and value are borrowed. The
+ * value is within its bounds; so is the key, or it is one of a record that is
+ * there already. */
 struct kv_command_plan kv_command_plan_set(const void *key,
                                            size_t key_size,
                                            const void *value,

@@ -13,7 +13,7 @@
 #define WORD_BITS 64u
 
 /* A window is worth this much memory at least; a larger one, as long as it is
- * small beside the new index. */
+ * small beside the index. */
 #define SIZE_MIN ((uint64_t)1 << 20)
 #define INDEX_SHARE 8u
 
@@ -49,7 +49,7 @@ struct kv_compaction_marks *kv_compaction_marks_create(
 static void move_to(struct kv_compaction_marks *marks, uint64_t offset)
 {
     const uint64_t span =
-        marks->word_count * WORD_BITS * KV_COMPACTION_MARK_SPAN;
+        (uint64_t)marks->word_count * WORD_BITS * KV_COMPACTION_MARK_SPAN;
     marks->begin = offset - offset % KV_COMPACTION_MARK_SPAN;
     marks->end = marks->begin + span;
     memset(marks->words, 0, marks->word_count * sizeof(uint64_t));

@@ -78,16 +78,45 @@ static bool is_space(char character)
     return character == ' ' || character == '\t' || character == '\r';
 }
 
-/* Does a line look as if its writer came to its end? What is followed by padding
- * may have been cut short anywhere. */
+/* Of a write that a power cut meets, disks keep any of these, by its place in
+ * the file. */
+#define SECTOR_SIZE 512u
+
+/* Is a sector of the line nothing but padding, or was one before its first byte
+ * that is none? So does a line look that was written over padding when not all of
+ * it came to the disk. */
+static bool may_lack_sector(const struct kv_log_view *view, const char *first)
+{
+    uint64_t begin = view->pointer.offset;
+    uint64_t end = begin + view->size;
+    uint64_t at = begin + (uint64_t)(first - view->bytes);
+    bool is_found = at > begin && at % SECTOR_SIZE == 0;
+    at += SECTOR_SIZE - 1;
+    for (at -= at % SECTOR_SIZE; !is_found && at + SECTOR_SIZE <= end;
+         at += SECTOR_SIZE) {
+        const char *sector = view->bytes + (at - begin);
+        is_found = sector[0] == KV_LOG_PADDING_BYTE &&
+                   memcmp(sector, sector + 1, SECTOR_SIZE - 1) == 0;
+    }
+    return is_found;
+}
+
+/* Is a line followed by what is left of padding? It may have been cut short. */
+static bool ends_in_padding(const struct kv_log_view *view)
+{
+    uint64_t end = view->pointer.offset + view->size + 1;
+    return end % KV_PADDING_UNIT == 0 && view->size > 0 &&
+           view->bytes[view->size - 1] == KV_LOG_PADDING_BYTE;
+}
+
+/* Does a line look as if all of it was written? */
 static bool is_closed(const struct kv_log_view *view)
 {
-    if (!view->is_terminated || view->bytes == NULL) {
+    if (!view->is_terminated || view->bytes == NULL || ends_in_padding(view)) {
         return false;
     }
     const char *first = view->bytes;
-    const char *last = view->bytes + view->size;
-    const char *end = last;
+    const char *end = view->bytes + view->size;
     while (first < end && is_space(*first)) {
         first++;
     }
@@ -95,8 +124,8 @@ static bool is_closed(const struct kv_log_view *view)
         end--;
     }
     return first < end && *first == '{' && end[-1] == '}' &&
-           (size_t)(last - end) + 1 < KV_LOG_PADDING_MIN &&
-           memchr(first, '\0', (size_t)(end - first)) == NULL;
+           memchr(first, '\0', (size_t)(end - first)) == NULL &&
+           !may_lack_sector(view, first);
 }
 
 /* --- Looking ahead for an anchor --- */

@@ -4,13 +4,13 @@
  *
  * Invariants:
  * 1. Where there is padding, the file is the lines up to tail->end and behind
- *    them spaces up to its last byte, a newline, at tail->padded_end. There are
+ *    them tabs up to its last byte, a newline, at tail->padded_end. There are
  *    KV_LOG_PADDING_MIN bytes at least.
  * 2. All of the padding is in the window, if the tail is mapped, and was written
  *    before it is touched there.
  * 3. In the window a line appears back to front in one respect: its second byte
  *    is stored first, and its first one last. So what a killed writer leaves begins with a
- *    space and that second byte: no record, and no other line that kvstore
+ *    tab and that second byte: no record, and no other line that kvstore
  *    would spare.
  * 4. Only the holder of the writers' lock has padding. It is cut off before the
  *    lock is given up; behind one that was killed, by the next. */
@@ -23,11 +23,6 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
-
-/* What is padded at once: a multiple of any page. */
-#ifndef KV_PADDING_UNIT
-#define KV_PADDING_UNIT ((size_t)64 << 10)
-#endif
 
 /* More than this is written by system calls, which cost little beside it. */
 #define PUT_SIZE_MAX KV_PADDING_UNIT
@@ -57,7 +52,7 @@ struct kv_log_tail {
     bool is_mapped;         /* Or else written. */
     bool is_looked_at;      /* Is it known whether */
     bool is_refused;        /* the file system is not one for this? */
-    char spaces[KV_LOG_PADDING_MAX];
+    char tabs[KV_LOG_PADDING_MAX];
 };
 
 struct kv_log_tail *kv_log_tail_create(bool is_mapped)
@@ -65,7 +60,7 @@ struct kv_log_tail *kv_log_tail_create(bool is_mapped)
     kvstore_error before = *kvstore_last_error();
     struct kv_log_tail *tail = kv_io_allocate(sizeof *tail);
     if (tail != NULL) {
-        memset(tail, 0, offsetof(struct kv_log_tail, spaces));
+        memset(tail, 0, offsetof(struct kv_log_tail, tabs));
         tail->is_mapped = is_mapped;
     }
     kv_fail_again(&before);
@@ -92,16 +87,16 @@ uint64_t kv_log_tail_file_size(const struct kv_log_tail *tail, uint64_t end)
     return kv_log_tail_is_padded(tail) ? tail->padded_end : end;
 }
 
-static bool are_spaces(const char *bytes, size_t size)
+static bool are_tabs(const char *bytes, size_t size)
 {
-    return size == 0 ||
-           (bytes[0] == ' ' && memcmp(bytes, bytes + 1, size - 1) == 0);
+    return size == 0 || (bytes[0] == KV_LOG_PADDING_BYTE &&
+                         memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 bool kv_log_tail_is_padding(const char *bytes, size_t size)
 {
     return size >= KV_LOG_PADDING_MIN && size <= KV_LOG_PADDING_MAX &&
-           are_spaces(bytes, size - (bytes[size - 1] == '\n' ? 1 : 0));
+           are_tabs(bytes, size - (bytes[size - 1] == '\n' ? 1 : 0));
 }
 
 kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
@@ -120,7 +115,7 @@ kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
         status = kv_io_read(file, offset, bytes, wanted, &part);
         bool has_newline = part > 0 && part == left && bytes[part - 1] == '\n';
         is_padding = status == KVSTORE_OK && part == wanted &&
-                     are_spaces(bytes, part - (has_newline ? 1 : 0));
+                     are_tabs(bytes, part - (has_newline ? 1 : 0));
         offset += part;
     }
     *is_padding_out = is_padding;
@@ -180,17 +175,17 @@ static kvstore_status map_window(struct kv_log_tail *tail,
     return status;
 }
 
-/* Writes spaces from the end of the lines on, and the newline: with one call, so
+/* Writes tabs from the end of the lines on, and the newline: with one call, so
  * that the page cache takes whole units, which costs a third of single pages. */
 static kvstore_status write_padding(struct kv_log_tail *tail,
                                     const struct kv_io_file *file,
                                     uint64_t padded_end)
 {
-    assert(padded_end - tail->end <= sizeof tail->spaces);
+    assert(padded_end - tail->end <= sizeof tail->tabs);
     size_t size = (size_t)(padded_end - tail->end);
-    tail->spaces[size - 1] = '\n';
-    kvstore_status status = kv_io_write(file, tail->end, tail->spaces, size);
-    tail->spaces[size - 1] = ' ';
+    tail->tabs[size - 1] = '\n';
+    kvstore_status status = kv_io_write(file, tail->end, tail->tabs, size);
+    tail->tabs[size - 1] = KV_LOG_PADDING_BYTE;
     return status;
 }
 
@@ -232,7 +227,7 @@ static bool pays(struct kv_log_tail *tail, const struct kv_io_file *file)
     if (!tail->is_looked_at) {
         tail->is_looked_at = true;
         tail->is_refused = !kv_io_takes_mapped_writes(file);
-        memset(tail->spaces, ' ', sizeof tail->spaces);
+        memset(tail->tabs, KV_LOG_PADDING_BYTE, sizeof tail->tabs);
     }
     return !tail->is_refused;
 }
@@ -273,7 +268,7 @@ void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size)
     assert(tail->is_mapped);
     assert(size >= 2 && tail->end + size < tail->padded_end);
     char *place = tail->window + (tail->end - tail->window_offset);
-    assert(place[0] == ' ');
+    assert(place[0] == KV_LOG_PADDING_BYTE);
     ((volatile char *)place)[1] = line[1];
     /* The processor keeps this thread's stores in order for whoever comes after
      * its death; so must the compiler. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The end of a log that a writer who keeps all others out has written before he
- * needs it: padding, one line of spaces. Knows bytes and the file, nothing of
+ * needs it: padding, one line of tabs. Knows bytes and the file, nothing of
  * records.
  *
  * Who does not sync copies lines to a mapping of it. As it was written before, a
  * full disk is an error of that write, and no SIGBUS. Who does writes his lines
  * there, where a sync has nothing to note but their bytes: the file has its size
- * and its blocks already. Either way the file always ends in whole lines and at
- * most white space. */
+ * and its blocks already. Unless a write is under way, the file is whole lines and
+ * at most white space behind them. */
 
 #ifndef KV_LOG_TAIL_H
 #define KV_LOG_TAIL_H
@@ -47,7 +47,7 @@ kvstore_status kv_log_tail_make_room(struct kv_log_tail *tail,
                                      bool *has_room_out);
 
 /* Puts a line of at least two bytes there. Whoever dies on the way leaves it
- * without its first byte, with a space there. */
+ * without its first byte, with a tab there. */
 void kv_log_tail_put(struct kv_log_tail *tail, const char *line, size_t size);
 
 /* So many bytes have been written over padding that there was room for. */
@@ -68,6 +68,18 @@ uint64_t kv_log_tail_file_size(const struct kv_log_tail *tail, uint64_t end);
 
 /* Cuts the padding off, if nobody else has appended and that can be done. */
 void kv_log_tail_trim(struct kv_log_tail *tail, const struct kv_io_file *file);
+
+/* What padding is made of: white space between records, and in no string of one.
+ * So where a part of a line did not come to the disk, and padding shows, the line
+ * does not read. */
+#define KV_LOG_PADDING_BYTE '\t'
+
+/* Padding ends at a multiple of this, its newline counted: so does what is left
+ * of it behind a line that took its place and was cut short. A multiple of any
+ * page. */
+#ifndef KV_PADDING_UNIT
+#define KV_PADDING_UNIT ((size_t)64 << 10)
+#endif
 
 /* Is this last line, its newline counted where it has one, padding? Other white
  * space is somebody else's. */

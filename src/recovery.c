@@ -211,7 +211,7 @@ static bool is_white(char character)
 }
 
 /* Can the tail be one write that was not finished? That is a line without its
- * newline, or with padding before that, one with holes, or one without its first
+ * newline, or with the rest of padding before that, one with holes, or one without its first
  * byte, which is stored last in log_tail.c. White space behind it changes
  * nothing; alone it is padding. */
 static kvstore_status is_unfinished_line(const struct kv_log *log,
@@ -225,7 +225,7 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
     bool is_blank = true;
     bool lacks_start = false;
     bool is_padded = false;
-    size_t spaces = 0;
+    char last = '\n';
     char bytes[4096];
     for (uint64_t begin = offset; offset < end && !has_second_line;) {
         size_t part = 0;
@@ -235,13 +235,14 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
             return status;
         }
         lacks_start |=
-            offset == begin && part > 1 && memcmp(bytes, " \"", 2) == 0;
+            offset == begin && part > 1 && memcmp(bytes, "\t\"", 2) == 0;
         for (size_t i = 0; i < part; i++) {
             has_second_line |= is_behind_newline && !is_white(bytes[i]);
             is_blank &= is_white(bytes[i]);
             is_padded |= bytes[i] == '\n' && !is_behind_newline &&
-                         spaces + 1 >= KV_LOG_PADDING_MIN;
-            spaces = bytes[i] == ' ' ? spaces + 1 : 0;
+                         last == KV_LOG_PADDING_BYTE &&
+                         (offset + i + 1) % KV_PADDING_UNIT == 0;
+            last = bytes[i];
             is_behind_newline |= bytes[i] == '\n';
             has_holes |= bytes[i] == '\0';
         }

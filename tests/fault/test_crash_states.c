@@ -337,15 +337,16 @@ static void repair_survives_power_cuts(void **state)
     assert_int_equal(result.violations, 0);
 }
 
-/* Is there a write of padding, and one of a line in its place? */
-static bool has_written_over_padding(const struct crash_trace *trace)
+/* Is there a write of padding, and one of so many bytes in its place? */
+static bool has_written_over_padding(const struct crash_trace *trace,
+                                     size_t least)
 {
     uint64_t padded_end = 0;
     for (size_t i = 0; i < trace->event_count; i++) {
         const struct crash_event *event = &trace->events[i];
         bool is_padding = event->type == CRASH_WRITE && event->size > 64 &&
-                          event->bytes[0] == ' ';
-        if (event->type == CRASH_WRITE && !is_padding &&
+                          event->bytes[0] == '\t';
+        if (event->type == CRASH_WRITE && !is_padding && event->size >= least &&
             event->offset + event->size < padded_end) {
             return true;
         }
@@ -359,10 +360,11 @@ static void exclusive_handle_pads_the_log(void **state)
     (void)state;
     struct crash_trace *trace = crash_trace_begin(two_keys);
 
-    run_script(trace, "sb", &exclusive);
+    run_script(trace, "sbl", &exclusive);
 
     crash_trace_end(trace);
-    assert_true(has_written_over_padding(trace));
+    assert_true(has_written_over_padding(trace, 1));
+    assert_true(has_written_over_padding(trace, 1200));
     crash_trace_release(trace);
 }
 

@@ -191,10 +191,7 @@ static bool is_record(const char *line, size_t size)
  * padding. */
 static bool is_cut_short(const char *line, size_t size)
 {
-    static const char padding[] =
-        "                                                               \n";
-    size_t length = sizeof padding - 1;
-    return size > length && memcmp(line + size - length, padding, length) == 0;
+    return size > 2 && memcmp(line + size - 2, "\t\n", 2) == 0;
 }
 
 /* The log is records, then perhaps a line that lacks its first byte, or its end
@@ -222,12 +219,12 @@ static void check_log(const char *path, bool may_be_padded)
         offset += length;
     }
     size_t rest = offset;
-    while (rest < size && (bytes[rest] == ' ' || bytes[rest] == '\n')) {
+    while (rest < size && (bytes[rest] == '\t' || bytes[rest] == '\n')) {
         rest++;
     }
     if (rest < size) {
         torn_cycles++;
-        bool is_copy = (bytes[offset] == ' ' && bytes[offset + 1] == '"') ||
+        bool is_copy = (bytes[offset] == '\t' && bytes[offset + 1] == '"') ||
                        is_cut_short(bytes + offset, size - offset);
         if (!is_copy && memchr(bytes + offset, '\n', size - offset) != NULL) {
             complain("neither white space nor a torn line", offset);

@@ -257,6 +257,20 @@ static void batches_lose_their_member(void **state)
     assert_compacts(state, &from, &to);
 }
 
+/* No call of the library reaches such a key; another program may have. */
+static void batch_with_an_empty_key_loses_its_member(void **state)
+{
+    struct log_text from = LOG_TEXT_EMPTY;
+    struct log_text to = LOG_TEXT_EMPTY;
+    log_text_batch_set(&from, "a", "1", 2);
+    log_text_batch_set(&from, "", "1", 1);
+    log_text_set(&from, "z", "1");
+    log_text_set(&to, "a", "1");
+    log_text_set(&to, "", "1");
+    log_text_set(&to, "z", "1");
+    assert_compacts(state, &from, &to);
+}
+
 static void broken_batches_are_kept_as_they_are(void **state)
 {
     struct log_text from = LOG_TEXT_EMPTY;
@@ -695,6 +709,7 @@ int main(void)
         STORE_TEST(garbage_of_twenty_megabytes_is_kept),
         STORE_TEST(newest_removes_are_kept_while_there_is_damage),
         STORE_TEST(batches_lose_their_member),
+        STORE_TEST(batch_with_an_empty_key_loses_its_member),
         STORE_TEST(broken_batches_are_kept_as_they_are),
         STORE_TEST(runs_of_nuls_that_meet_are_kept),
         STORE_TEST(lines_larger_than_the_buffer_are_kept),

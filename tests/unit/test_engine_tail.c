@@ -726,11 +726,11 @@ static void killed_copy_is_cut_without_a_trace(void **state)
     for (size_t from = 2; from <= sizeof line - 1; from++) {
         char torn[sizeof line - 1];
         memcpy(torn, line, sizeof torn);
-        torn[0] = ' ';
-        memset(torn + from, ' ', sizeof torn - from);
+        torn[0] = '\t';
+        memset(torn + from, '\t', sizeof torn - from);
         cut_killed_copy(*state, torn, sizeof torn);
         memcpy(torn + 2, line + 2, sizeof torn - 2);
-        memset(torn + 2, ' ', from - 2);
+        memset(torn + 2, '\t', from - 2);
         cut_killed_copy(*state, torn, sizeof torn);
     }
 }
@@ -745,6 +745,56 @@ static void killed_write_is_cut_without_a_trace(void **state)
     for (size_t size = 1; size < sizeof line - 1; size++) {
         cut_killed_copy(*state, line, size);
     }
+}
+
+/* A power cut leaves any sectors of a write; where one is missing, the padding
+ * shows. */
+static void lost_sector_of_a_write_is_no_damage(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char head[] = "{\"Set\":{\"key\":\"key-1\",\"val\":\"";
+    static const char end_of_line[] = "\",\"sum\":\"00000000\"}}\n";
+    char line[3000];
+    memset(line, 'v', sizeof line);
+    memcpy(line, head, sizeof head - 1);
+    memcpy(line + sizeof line - sizeof end_of_line + 1,
+           end_of_line,
+           sizeof end_of_line - 1);
+    die_padded(dir);
+    kvstore *store = open_reader(dir);
+    uint64_t end = checked_stats(store).log_bytes;
+    kvstore_close(store);
+    uint64_t hole = (end / 512 + 2) * 512 - end;
+    memset(line + hole, '\t', 512);
+    store_dir_overwrite(dir, KV_LOG_NAME, end, line, sizeof line);
+
+    store = open_impatient(dir);
+    must_set(store, "a", "b");
+
+    assert_number(store, 1, 1);
+    assert_int_equal(checked_stats(store).damaged_records, 0);
+    kvstore_close(store);
+    assert_clean(dir);
+}
+
+/* Somebody's own line, not quite JSON. */
+static void tabs_behind_a_line_do_not_make_it_torn(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char text[] = "{\"Set\":{\"key\":\"k\",\"val\":\"1\",}}";
+    char line[100];
+    memset(line, '\t', sizeof line);
+    memcpy(line, text, sizeof text - 1);
+    line[sizeof line - 1] = '\n';
+    store_dir_write(dir, KV_LOG_NAME, line, sizeof line);
+
+    kvstore *store = open_impatient(dir);
+    must_set(store, "a", "b");
+
+    assert_int_equal(checked_stats(store).damaged_records, 1);
+    assert_int_equal(checked_stats(store).damaged_bytes, sizeof line);
+    kvstore_close(store);
+    assert_no_cuts(dir);
 }
 
 /* A last line that has rotted is closed by its own newline, before the padding:
@@ -881,6 +931,8 @@ int main(void)
         TAIL_TEST(compaction_and_repair_take_it_away),
         TAIL_TEST(killed_copy_is_cut_without_a_trace),
         TAIL_TEST(killed_write_is_cut_without_a_trace),
+        TAIL_TEST(lost_sector_of_a_write_is_no_damage),
+        TAIL_TEST(tabs_behind_a_line_do_not_make_it_torn),
         TAIL_TEST(rotted_line_before_padding_is_not_dropped),
         TAIL_TEST(line_of_a_dead_writer_is_kept),
         TAIL_TEST(full_disk_loses_nothing),

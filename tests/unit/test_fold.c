@@ -274,11 +274,11 @@ static void padding_at_the_end_is_left_out(void **state)
     const struct store_dir *dir = *state;
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_set(&text, "a", "1");
-    log_text_fill(&text, ' ', 1000);
+    log_text_fill(&text, '\t', 1000);
     log_text_add(&text, "\n");
     log_text_set(&text, "b", "2");
     size_t end = text.size;
-    log_text_fill(&text, ' ', 1000);
+    log_text_fill(&text, '\t', 1000);
 
     assert_int_equal(fold_padded(dir, &text, "S.S"), end);
     log_text_add(&text, "\n");
@@ -290,7 +290,7 @@ static void short_blanks_at_the_end_are_no_padding(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_set(&text, "a", "1");
-    log_text_fill(&text, ' ', 62);
+    log_text_fill(&text, '\t', 62);
     log_text_add(&text, "\n");
 
     assert_int_equal(fold_padded(*state, &text, "S."), text.size);

@@ -183,7 +183,7 @@ static void assert_lines(const struct lines *lines)
     assert_int_equal(size, expected);
     assert_memory_equal(bytes, lines->bytes, lines->end);
     for (size_t i = lines->end; i + 1 < size; i++) {
-        assert_int_equal(bytes[i], ' ');
+        assert_int_equal(bytes[i], '\t');
     }
     assert_int_equal(bytes[size - 1], '\n');
     free(bytes);
@@ -273,10 +273,10 @@ static void first_byte_comes_last_and_second_first(void **state)
 
     const char *line = lines.bytes + world.line_offset;
     assert_int_equal(world.steps, 2);
-    assert_int_equal(world.seen[0][0], ' ');
+    assert_int_equal(world.seen[0][0], '\t');
     assert_int_equal(world.seen[0][1], line[1]);
-    assert_memory_equal(world.seen[0] + 2, "      ", 6);
-    assert_int_equal(world.seen[1][0], ' ');
+    assert_memory_equal(world.seen[0] + 2, "\t\t\t\t\t\t", 6);
+    assert_int_equal(world.seen[1][0], '\t');
     assert_memory_equal(world.seen[1] + 1, line + 1, 7);
     assert_lines(&lines);
     close_lines(&lines);
@@ -452,7 +452,7 @@ static void padding_that_cannot_be_cut_is_overwritten(void **state)
 
 /* --- What is padding --- */
 
-static void padding_is_spaces_and_many(void **state)
+static void padding_is_tabs_and_many(void **state)
 {
     (void)state;
     static char bytes[KV_LOG_PADDING_MAX + 1];
@@ -460,32 +460,32 @@ static void padding_is_spaces_and_many(void **state)
         for (size_t size = KV_LOG_PADDING_MIN - 2; size <= sizeof bytes;
              size +=
              size == KV_LOG_PADDING_MIN + 2 ? KV_LOG_PADDING_MAX - 70 : 1) {
-            memset(bytes, ' ', sizeof bytes);
-            bytes[size - 1] = is_terminated ? '\n' : ' ';
+            memset(bytes, '\t', sizeof bytes);
+            bytes[size - 1] = is_terminated ? '\n' : '\t';
             bool is_padding =
                 size >= KV_LOG_PADDING_MIN && size <= KV_LOG_PADDING_MAX;
             assert_int_equal(kv_log_tail_is_padding(bytes, size), is_padding);
         }
     }
-    memset(bytes, ' ', sizeof bytes);
+    memset(bytes, '\t', sizeof bytes);
     for (size_t i = 0; i < 100; i += 33) {
-        bytes[i] = '\t';
-        assert_false(kv_log_tail_is_padding(bytes, 100));
         bytes[i] = ' ';
+        assert_false(kv_log_tail_is_padding(bytes, 100));
+        bytes[i] = '\t';
     }
 }
 
-static bool find(const struct lines *lines, const char *text, size_t spaces)
+static bool find(const struct lines *lines, const char *text, size_t tabs)
 {
     static char bytes[KV_LOG_PADDING_MAX + 100];
     size_t size = strlen(text);
     bool is_padding = false;
-    memset(bytes, ' ', sizeof bytes);
-    memcpy(bytes + spaces, text, size);
+    memset(bytes, '\t', sizeof bytes);
+    memcpy(bytes + tabs, text, size);
     store_dir_write(world.dir, NAME, "0123456789", 10);
-    store_dir_append(world.dir, NAME, bytes, spaces + size);
+    store_dir_append(world.dir, NAME, bytes, tabs + size);
     assert_int_equal(kv_log_tail_find_padding(
-                         &lines->file, 10, 10 + spaces + size, &is_padding),
+                         &lines->file, 10, 10 + tabs + size, &is_padding),
                      KVSTORE_OK);
     return is_padding;
 }
@@ -505,8 +505,8 @@ static void padding_is_found_by_all_of_its_bytes(void **state)
     assert_false(find(&lines, "\n\n", 100));
     assert_false(find(&lines, "x\n", 100));
     assert_false(find(&lines, "\nx", 4095));
-    assert_false(find(&lines, "\n    \n", 4095));
-    assert_false(find(&lines, "\t", 5000));
+    assert_false(find(&lines, "\n\t\t\t\n", 4095));
+    assert_false(find(&lines, " ", 5000));
 
     close_lines(&lines);
 }
@@ -543,7 +543,7 @@ int main(void)
         TAIL_TEST(memory_file_systems_do),
         TAIL_TEST(lines_of_others_behind_the_padding_stay),
         TAIL_TEST(padding_that_cannot_be_cut_is_overwritten),
-        TAIL_TEST(padding_is_spaces_and_many),
+        TAIL_TEST(padding_is_tabs_and_many),
         TAIL_TEST(padding_is_found_by_all_of_its_bytes),
         TAIL_TEST(padding_that_is_cut_meanwhile_is_none),
     };
