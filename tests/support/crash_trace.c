@@ -386,7 +386,8 @@ static int trace_flock(int fd, int operation)
     if ((operation & LOCK_UN) == 0 && is_too_late()) {
         return -1;
     }
-    bool is_of_store = model.fds[fd] == FD_STORE;
+    /* A process that is dead may have lost the descriptor before the lock. */
+    bool is_of_store = fd >= 0 && model.fds[fd] == FD_STORE;
     if (is_of_store && !model.is_beside && (trace.lies & CRASH_LIE_LOCK) != 0) {
         return 0;
     }
