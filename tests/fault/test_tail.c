@@ -194,42 +194,55 @@ static bool is_cut_short(const char *line, size_t size)
     return size > 2 && memcmp(line + size - 2, "\t\n", 2) == 0;
 }
 
-/* The log is records, then perhaps a line that lacks its first byte, or its end
- * if it was not copied, then at most white space. JSON is looked at near the end
- * only: the rest was looked at before. */
-static void check_log(const char *path, bool may_be_padded)
+/* Where the records of a log end. JSON is looked at near the end only: the rest
+ * was looked at before. */
+static size_t end_of_records(const char *bytes, size_t size)
 {
-    size_t size = 0;
-    char *bytes = scratch_read(path, "store.log", &size);
     size_t offset = 0;
     while (offset < size && bytes[offset] == '{') {
-        const char *newline = memchr(bytes + offset, '\n', size - offset);
-        size_t length =
-            newline == NULL ? 0 : (size_t)(newline - bytes) + 1 - offset;
-        bool is_near = size - offset < 300000;
-        if (length == 0) {
+        const char *line = bytes + offset;
+        const char *newline = memchr(line, '\n', size - offset);
+        if (newline == NULL) {
             break; /* A system call was killed, before the tail was warm. */
         }
-        if (is_near && !is_record(bytes + offset, length)) {
-            if (!is_cut_short(bytes + offset, length)) {
-                complain("no record in the log", offset);
-            }
+        size_t length = (size_t)(newline - line) + 1;
+        bool is_odd = size - offset < 300000 && !is_record(line, length);
+        if (is_odd && !is_cut_short(line, length)) {
+            complain("no record in the log", offset);
+        }
+        if (is_odd) {
             break;
         }
         offset += length;
     }
-    size_t rest = offset;
-    while (rest < size && (bytes[rest] == '\t' || bytes[rest] == '\n')) {
-        rest++;
+    return offset;
+}
+
+/* Behind them comes perhaps a line that lacks its first byte, or its end if it
+ * was not copied, and then at most white space. */
+static void check_rest(const char *rest, size_t size)
+{
+    size_t white = 0;
+    while (white < size && (rest[white] == '\t' || rest[white] == '\n')) {
+        white++;
     }
-    if (rest < size) {
-        torn_cycles++;
-        bool is_copy = (bytes[offset] == '\t' && bytes[offset + 1] == '"') ||
-                       is_cut_short(bytes + offset, size - offset);
-        if (!is_copy && memchr(bytes + offset, '\n', size - offset) != NULL) {
-            complain("neither white space nor a torn line", offset);
-        }
+    if (white == size) {
+        return;
     }
+    torn_cycles++;
+    bool is_copy = size > 1 && rest[0] == '\t' && rest[1] == '"';
+    if (!is_copy && !is_cut_short(rest, size) &&
+        memchr(rest, '\n', size) != NULL) {
+        complain("neither white space nor a torn line", size);
+    }
+}
+
+static void check_log(const char *path, bool may_be_padded)
+{
+    size_t size = 0;
+    char *bytes = scratch_read(path, "store.log", &size);
+    size_t offset = end_of_records(bytes, size);
+    check_rest(bytes + offset, size - offset);
     padded_cycles += offset < size ? 1 : 0;
     if (offset < size && !may_be_padded) {
         complain("padding is left", offset);
