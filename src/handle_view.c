@@ -445,12 +445,14 @@ static kvstore_status build_shared(struct kvstore *store,
         *is_sync_lost_out = status != KVSTORE_OK;
     }
     if (status == KVSTORE_OK) {
+        kv_log_map(&pair->log); /* Stale lines are looked up one by one. */
         status = kv_recovery_build(&pair->log,
                                    size,
                                    kv_handle_progress(store),
                                    &store->directory,
                                    &pair->keydir,
                                    &result);
+        kv_log_unmap(&pair->log);
     }
     if (status == KVSTORE_OK) {
         status = switch_keydir(

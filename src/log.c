@@ -98,10 +98,15 @@ kvstore_status kv_log_create(const struct kv_io_file *directory,
     return take_file(&file, log_out);
 }
 
-void kv_log_close(struct kv_log *log)
+void kv_log_unmap(struct kv_log *log)
 {
     kv_log_map_free(log->map);
     log->map = NULL;
+}
+
+void kv_log_close(struct kv_log *log)
+{
+    kv_log_unmap(log);
     kv_log_tail_free(log->tail);
     log->tail = NULL;
     kv_io_close(&log->file);

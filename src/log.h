@@ -43,6 +43,7 @@ void kv_log_close(struct kv_log *log);
 /* From now on, whoever reads many single lines finds them in memory. For a log
  * that nobody cuts short before the end which kv_log_read_line() is given. */
 void kv_log_map(struct kv_log *log);
+void kv_log_unmap(struct kv_log *log);
 
 /* From now on, whoever appends many lines finds room for them: in memory, or in
  * the file alone. For the writer that keeps all others out as long as the log is
