@@ -162,7 +162,7 @@ kvstore_status kv_keydir_apply(struct kv_keydir *keydir,
                                const struct kv_log *log,
                                const struct kv_fold_item *item);
 
-/* Lines that have been read, and wait for their slots to be fetched. */
+/* Lines that have been read, and wait for memory to be fetched. */
 #define KV_KEYDIR_BATCH_SIZE 16u
 #define KV_KEYDIR_QUEUED_KEY_SIZE_MAX 64u
 
@@ -179,13 +179,16 @@ struct kv_keydir_batch {
     struct kv_keydir_queued queued[KV_KEYDIR_BATCH_SIZE];
 };
 
-/* Two batches: the slots of one are on their way while the other is filled. */
+/* One batch is filled, while the slots for an older one are on their way, and the
+ * lines that the slots for the oldest lead to. */
+#define KV_KEYDIR_BATCH_COUNT 3u
 struct kv_keydir_queue {
     struct kv_keydir *keydir; /* Set by the caller, as is the log; */
     const struct kv_log *log; /* the rest is empty at first. */
     struct kv_log_pointer last;
-    unsigned filling; /* Which batch is; the lines of the other are older. */
-    struct kv_keydir_batch batches[2];
+    bool meets_older; /* Keys of the last batch that was applied had lines. */
+    unsigned filling; /* Which batch is; the next one is the oldest. */
+    struct kv_keydir_batch batches[KV_KEYDIR_BATCH_COUNT];
 };
 void kv_keydir_queue_init(struct kv_keydir_queue *queue,
                           struct kv_keydir *keydir,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Applying many lines. In an index that does not fit the processor's cache,
- * nearly every record costs a wait for memory. So records are applied some lines
- * after they were read, when the slots of their keys have been fetched.
+ * nearly every record costs a wait for memory, and another one where its key has
+ * an older line. So records are applied some lines after they were read, when the
+ * slots of their keys have been fetched, and the lines that these lead to.
  *
- * The slots of a batch are asked for all at once, so that the waits overlap. */
+ * The memory for a batch is asked for all at once, so that the waits overlap. */
 
 #include "keydir.h"
 #include "keydir_walk.h"
@@ -28,34 +29,72 @@ static kvstore_status apply_queued(struct kv_keydir_queue *queue,
 static kvstore_status apply_batch(struct kv_keydir_queue *queue,
                                   struct kv_keydir_batch *batch)
 {
+    const struct kv_index_counts *counts = &queue->keydir->totals.counts;
+    uint64_t stale_before = counts->stale_bytes;
     kvstore_status status = KVSTORE_OK;
     for (unsigned i = 0; i < batch->count && status == KVSTORE_OK; i++) {
         status = apply_queued(queue, &batch->queued[i]);
     }
     batch->count = 0;
+    queue->meets_older = counts->stale_bytes != stale_before;
     return status;
 }
 
-/* Asks for the slots of the batch that is full, applies the older one, whose
- * slots have come meanwhile, and has that one filled next. */
-static kvstore_status turn_over(struct kv_keydir_queue *queue)
+static struct kv_keydir_batch *batch_after(struct kv_keydir_queue *queue,
+                                           unsigned count)
 {
-    const struct kv_index *index = &queue->keydir->index;
-    struct kv_keydir_batch *full = &queue->batches[queue->filling];
-    for (unsigned i = 0; i < full->count; i++) {
-        struct kv_keydir_queued *queued = &full->queued[i];
+    return &queue->batches[(queue->filling + count) % KV_KEYDIR_BATCH_COUNT];
+}
+
+static void fetch_slots(const struct kv_index *index,
+                        struct kv_keydir_batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct kv_keydir_queued *queued = &batch->queued[i];
         queued->hash = kv_index_hash(index, queued->key, queued->key_size);
         kv_index_prefetch(index, queued->hash);
     }
-    queue->filling ^= 1;
-    return apply_batch(queue, &queue->batches[queue->filling]);
+}
+
+/* Asks for the line that the slots for each key lead to first, nearly always the
+ * older one of the key. */
+static void fetch_older_lines(const struct kv_keydir_queue *queue,
+                              const struct kv_keydir_batch *batch)
+{
+    const struct kv_index *index = &queue->keydir->index;
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct kv_index_probe place =
+            kv_index_probe_start(index, batch->queued[i].hash);
+        struct kv_index_entry entry;
+        if (kv_index_probe_next(index, &place, &entry)) {
+            kv_log_prefetch(queue->log, entry.offset);
+        }
+    }
+}
+
+/* Asks for the slots of the batch that is full, and for what those of the one
+ * before lead to, unless keys are new anyway; applies the oldest one, for which
+ * all has come meanwhile, and has that one filled next. */
+static kvstore_status turn_over(struct kv_keydir_queue *queue)
+{
+    fetch_slots(&queue->keydir->index, batch_after(queue, 0));
+    if (queue->meets_older) {
+        fetch_older_lines(queue, batch_after(queue, KV_KEYDIR_BATCH_COUNT - 1));
+    }
+    struct kv_keydir_batch *oldest = batch_after(queue, 1);
+    queue->filling = (queue->filling + 1) % KV_KEYDIR_BATCH_COUNT;
+    return apply_batch(queue, oldest);
 }
 
 /* Applies what is in the queue. */
 static kvstore_status apply_all(struct kv_keydir_queue *queue)
 {
-    kvstore_status status = turn_over(queue);
-    return status == KVSTORE_OK ? turn_over(queue) : status;
+    kvstore_status status = KVSTORE_OK;
+    for (unsigned i = 0; status == KVSTORE_OK && i < KV_KEYDIR_BATCH_COUNT;
+         i++) {
+        status = turn_over(queue);
+    }
+    return status;
 }
 
 static bool is_queueable(const struct kv_fold_item *item)
@@ -73,9 +112,11 @@ void kv_keydir_queue_init(struct kv_keydir_queue *queue,
     queue->keydir = keydir;
     queue->log = log;
     queue->last = (struct kv_log_pointer){0};
+    queue->meets_older = false;
     queue->filling = 0;
-    queue->batches[0].count = 0;
-    queue->batches[1].count = 0;
+    for (unsigned i = 0; i < KV_KEYDIR_BATCH_COUNT; i++) {
+        queue->batches[i].count = 0;
+    }
 }
 
 static kvstore_status enqueue(struct kv_keydir_queue *queue,

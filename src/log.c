@@ -20,6 +20,10 @@
 #include <errno.h>
 #include <string.h>
 
+/* As much of a line as is fetched ahead: all of most lines. */
+#define PREFETCH_SIZE 256u
+#define CACHE_LINE_SIZE 64u
+
 /* --- The file --- */
 
 /* Takes the file over, or closes it. */
@@ -292,8 +296,9 @@ void kv_log_prefetch(const struct kv_log *log, uint64_t offset)
 {
     const char *bytes =
         log->map == NULL ? NULL : kv_log_map_peek(log->map, offset);
-    if (bytes != NULL) {
-        __builtin_prefetch(bytes);
+    for (size_t i = 0; bytes != NULL && i < PREFETCH_SIZE;
+         i += CACHE_LINE_SIZE) {
+        __builtin_prefetch(bytes + i);
     }
 }
 
