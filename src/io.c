@@ -20,9 +20,6 @@
 /* S_ISVTX, which POSIX keeps to its XSI option. */
 #define STICKY_BIT 01000
 
-/* A large page of most machines that have 4 KiB pages. */
-#define LARGE_PAGE_SIZE ((size_t)2 << 20)
-
 #define DIRECTORY_NAME "the data directory"
 
 /* --- Memory --- */
@@ -522,23 +519,17 @@ kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out)
     return KVSTORE_OK;
 }
 
-/* Writes large pages whole. */
+/* For file systems that cannot be asked for room without writing. */
 static kvstore_status write_zeros(const struct kv_io_file *file, uint64_t size)
 {
-    size_t most = size < LARGE_PAGE_SIZE ? (size_t)size : LARGE_PAGE_SIZE;
-    char *zeros = kv_io_allocate(most);
-    if (zeros == NULL) {
-        return KVSTORE_NO_MEMORY;
-    }
-    memset(zeros, 0, most);
+    static const char zeros[65536];
     kvstore_status status = KVSTORE_OK;
     for (uint64_t done = 0; done < size && status == KVSTORE_OK;) {
         uint64_t left = size - done;
-        size_t part = left < most ? (size_t)left : most;
+        size_t part = left < sizeof zeros ? (size_t)left : sizeof zeros;
         status = kv_io_write(file, done, zeros, part);
         done += part;
     }
-    kv_io_free(zeros);
     return status;
 }
 
@@ -550,16 +541,13 @@ kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
         result = kv_io_table()->allocate_blocks(file->fd, (off_t)size);
     } while (result != 0 && errno == EINTR);
     if (result != 0 && errno == EOPNOTSUPP) {
-        /* A file system that cannot be asked for room without writing. */
         return write_zeros(file, size);
     }
     if (result != 0) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot make room for %s", file->name);
     }
-    uint64_t large_pages = size / LARGE_PAGE_SIZE;
-    return large_pages == 0 ? KVSTORE_OK
-                            : write_zeros(file, large_pages * LARGE_PAGE_SIZE);
+    return KVSTORE_OK;
 }
 
 kvstore_status kv_io_map(const struct kv_io_file *file,

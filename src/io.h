@@ -198,8 +198,7 @@ kvstore_status kv_io_try_lock(const struct kv_io_file *file,
 kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
 
 /* Gives a new file its size, with room on the disk for all of it: what is
- * mapped later must not run into a full disk. Its large pages are written whole:
- * so a system whose page cache has such maps them as such. */
+ * mapped later must not run into a full disk. */
 kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
                                      uint64_t size);
 

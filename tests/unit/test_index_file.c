@@ -23,7 +23,6 @@
 
 #define LEVEL KV_INDEX_LEVEL_MIN
 #define SEED 42
-#define LARGE_LEVEL 16u /* Slots of 4 MiB: two large pages. */
 #define OTHER_MOUNT 4711
 
 static struct kv_io_table table;
@@ -58,24 +57,17 @@ struct opened {
     struct kv_index index;
 };
 
-static kvstore_status try_create_at(const struct place *place,
-                                    unsigned level,
-                                    struct opened *opened_out)
+static kvstore_status try_create(const struct place *place,
+                                 struct opened *opened_out)
 {
     struct kv_io_stat model;
     assert_int_equal(kv_io_stat(&place->log.file, &model), KVSTORE_OK);
     return kv_index_file_create(&place->dir->directory,
                                 &model,
-                                level,
+                                LEVEL,
                                 SEED,
                                 &opened_out->file,
                                 &opened_out->index);
-}
-
-static kvstore_status try_create(const struct place *place,
-                                 struct opened *opened_out)
-{
-    return try_create_at(place, LEVEL, opened_out);
 }
 
 static struct opened make_temporary(const struct place *place)
@@ -284,72 +276,6 @@ static void full_disk_leaves_no_file(void **state)
 
     assert_create_fails(&place, ENOSPC);
 
-    kv_log_close(&place.log);
-}
-
-static unsigned writes;
-
-static ssize_t counting_pwrite(int fd,
-                               const void *bytes,
-                               size_t size,
-                               off_t offset)
-{
-    writes++;
-    return kv_io_system_table()->pwrite(fd, bytes, size, offset);
-}
-
-static ssize_t full_pwrite(int fd, const void *bytes, size_t size, off_t offset)
-{
-    (void)fd;
-    (void)bytes;
-    (void)size;
-    (void)offset;
-    errno = ENOSPC;
-    return -1;
-}
-
-/* A small one is not; both are on the disk, and empty. */
-static void large_pages_are_written_whole(void **state)
-{
-    static const unsigned levels[] = {LEVEL, LARGE_LEVEL};
-    struct place place = make_place(state);
-    table = *kv_io_system_table();
-    table.pwrite = counting_pwrite;
-    for (size_t i = 0; i < 2; i++) {
-        struct opened opened;
-        writes = 0;
-        kv_io_swap_table(&table);
-        kvstore_status status = try_create_at(&place, levels[i], &opened);
-        use_system_table();
-
-        assert_int_equal(status, KVSTORE_OK);
-        assert_int_equal(writes, levels[i] == LEVEL ? 0 : 2);
-        struct stat stat;
-        assert_int_equal(fstat(opened.file.file.fd, &stat), 0);
-        assert_int_equal(stat.st_size, kv_index_region_size(levels[i]));
-        assert_true(stat.st_blocks * 512 >= stat.st_size);
-        uint64_t slot = 0;
-        struct kv_index_entry entry;
-        assert_false(kv_index_next_entry(&opened.index, &slot, &entry));
-        release(&place, &opened);
-    }
-    kv_log_close(&place.log);
-}
-
-static void large_page_that_cannot_be_written_leaves_no_file(void **state)
-{
-    struct place place = make_place(state);
-    struct opened opened;
-    table = *kv_io_system_table();
-    table.pwrite = full_pwrite;
-    kv_io_swap_table(&table);
-    kvstore_status status = try_create_at(&place, LARGE_LEVEL, &opened);
-    use_system_table();
-
-    assert_int_equal(status, KVSTORE_IO);
-    assert_int_equal(kvstore_last_error()->system_errno, ENOSPC);
-    assert_null(opened.file.region);
-    assert_int_equal(count_temporaries(place.dir), 0);
     kv_log_close(&place.log);
 }
 
@@ -858,8 +784,6 @@ int main(void)
         STORE_TEST(new_file_has_all_its_room_and_no_name),
         STORE_TEST(new_file_is_as_open_as_the_log),
         STORE_TEST(full_disk_leaves_no_file),
-        STORE_TEST(large_pages_are_written_whole),
-        STORE_TEST(large_page_that_cannot_be_written_leaves_no_file),
         STORE_TEST(failed_creation_leaves_no_file),
         STORE_TEST(builders_lock_becomes_a_shared_one),
         STORE_TEST(failed_naming_leaves_a_temporary),
