@@ -19,6 +19,8 @@
 
 #include "fold.h"
 
+#include "error.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -101,6 +103,22 @@ static bool may_lack_sector(const struct kv_log_view *view, const char *first)
     return is_found;
 }
 
+/* Does a line begin at a sector, and the one before is missing? Then its first
+ * bytes may be, too. */
+static bool follows_lost_sector(const struct kv_log *log, uint64_t offset)
+{
+    if (offset == 0 || offset % SECTOR_SIZE != 0) {
+        return false;
+    }
+    kvstore_error before = *kvstore_last_error();
+    char last = '\n';
+    size_t count = 0;
+    if (kv_io_read(&log->file, offset - 1, &last, 1, &count) != KVSTORE_OK) {
+        kv_fail_again(&before); /* Nothing is cut off for not knowing. */
+    }
+    return count == 1 && last == '\0';
+}
+
 /* Is a line followed by what is left of padding? It may have been cut short. */
 static bool ends_in_padding(const struct kv_log_view *view)
 {
@@ -110,7 +128,7 @@ static bool ends_in_padding(const struct kv_log_view *view)
 }
 
 /* Does a line look as if all of it was written? */
-static bool is_closed(const struct kv_log_view *view)
+static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
 {
     if (!view->is_terminated || view->bytes == NULL || ends_in_padding(view)) {
         return false;
@@ -125,7 +143,8 @@ static bool is_closed(const struct kv_log_view *view)
     }
     return first < end && *first == '{' && end[-1] == '}' &&
            memchr(first, '\0', (size_t)(end - first)) == NULL &&
-           !may_lack_sector(view, first);
+           !may_lack_sector(view, first) &&
+           !follows_lost_sector(log, view->pointer.offset);
 }
 
 /* --- Looking ahead for an anchor --- */
@@ -133,7 +152,8 @@ static bool is_closed(const struct kv_log_view *view)
 /* Judges one line of the look ahead. follows_damage: nothing but records of
  * batches stands between a damaged line and this one, so that a record of a
  * batch is not whole, and as suspect as the damage before it. */
-static bool is_anchor(const struct kv_log_view *view,
+static bool is_anchor(const struct kv_log *log,
+                      const struct kv_log_view *view,
                       const struct kv_command *command,
                       bool *follows_damage)
 {
@@ -152,7 +172,7 @@ static bool is_anchor(const struct kv_log_view *view,
         return true;
     case KV_COMMAND_DAMAGED:
         *follows_damage = true;
-        return is_closed(view);
+        return is_closed(log, view);
     }
     return false;
 }
@@ -175,7 +195,7 @@ static kvstore_status find_anchor(struct fold *fold,
         struct kv_command command;
         status = next_line(&cursor, &view, &command);
         if (status == KVSTORE_OK) {
-            *found_out = is_anchor(&view, &command, &follows_damage);
+            *found_out = is_anchor(fold->log, &view, &command, &follows_damage);
             kv_command_release(&command);
         }
         if (*found_out) {
@@ -254,7 +274,7 @@ static kvstore_status judge(struct fold *fold,
     uint64_t offset = view->pointer.offset;
     *type_out = command->type;
     if (command->type == KV_COMMAND_DAMAGED) {
-        bool is_anchored = is_closed(view);
+        bool is_anchored = is_closed(fold->log, view);
         kvstore_status status = KVSTORE_OK;
         if (!is_anchored) {
             status = find_anchor(

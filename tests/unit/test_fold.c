@@ -385,6 +385,34 @@ static void closed_line_with_a_nul_is_torn(void **state)
     assert_fold(state, &text, "S|");
 }
 
+/* What is left of a line when the sector with its beginning did not come to the
+ * disk. */
+static void line_behind_a_lost_sector_is_torn_where_that_can_be(void **state)
+{
+    static const struct {
+        size_t blanks;
+        const char *shape;
+    } rows[] = {{504, ".|"}, {503, ".DD"}, {1016, ".|"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_fill(&text, ' ', rows[i].blanks);
+        log_text_add(&text, "\n");
+        log_text_fill(&text, '\0', 7);
+        log_text_add(&text, "{\"key\":\"k\",\"value\":\"v\"}}\n");
+
+        assert_fold(state, &text, rows[i].shape);
+    }
+}
+
+static void record_behind_a_lost_sector_is_a_record(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_fill(&text, '\0', 512);
+    log_text_set(&text, "a", "1");
+
+    assert_fold(state, &text, "DS");
+}
+
 static void unknown_last_line_is_no_torn_tail(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -756,6 +784,8 @@ int main(void)
         STORE_TEST(closed_line_makes_damage_of_those_before),
         STORE_TEST(closed_line_without_its_newline_is_torn),
         STORE_TEST(closed_line_with_a_nul_is_torn),
+        STORE_TEST(line_behind_a_lost_sector_is_torn_where_that_can_be),
+        STORE_TEST(record_behind_a_lost_sector_is_a_record),
         STORE_TEST(unknown_last_line_is_no_torn_tail),
         STORE_TEST(group_write_with_a_lost_page_is_damage),
         STORE_TEST(whole_batch_is_records),
