@@ -115,6 +115,7 @@ static bool waits_until(int64_t deadline_ns)
 static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
 {
     int64_t deadline_ns = kv_handle_deadline(timeout_ms);
+    kvstore_error before = *kvstore_last_error();
     kvstore_status status = kv_engine_enter_compactor(store, timeout_ms);
     if (status != KVSTORE_OK) {
         return status;
@@ -123,6 +124,10 @@ static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
         status = compact(store, &store->progress, NULL);
     } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
     kv_engine_leave_compactor(store);
+    if (status == KVSTORE_OK) {
+        /* It may have begun anew, or have waited. */
+        kv_fail_again(&before);
+    }
     return status;
 }
 

@@ -139,6 +139,7 @@ static kvstore_status copy_to_level(const struct kv_keydir *keydir,
     atomic_store(&header->end, atomic_load(&index->header->end));
     atomic_store(&header->has_flags, atomic_load(&index->header->has_flags));
     atomic_store(&header->failed_at, atomic_load(&index->header->failed_at));
+    atomic_store(&header->slow_until, atomic_load(&index->header->slow_until));
     return KVSTORE_OK;
 }
 

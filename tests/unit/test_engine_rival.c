@@ -201,6 +201,22 @@ static void loser_does_not_clear_slowness(void **state)
     close_verified();
 }
 
+static void slowness_is_known_to_a_larger_index(void **state)
+{
+    (void)state;
+    open_half_stale();
+    uint64_t index_bytes = checked_stats(scene.store).index_bytes;
+    kv_handle_slow_writers(scene.store, 500 * NS_PER_MS);
+    uint64_t slow_before = slow_until();
+
+    set_many_more(scene.store);
+
+    assert_true(checked_stats(scene.store).index_bytes > index_bytes);
+    assert_true(slow_before != 0);
+    assert_int_equal(slow_until(), slow_before);
+    close_verified();
+}
+
 /* --- Failures that are known --- */
 
 static void set_all_often(const char *value)
@@ -303,8 +319,11 @@ static void log_that_was_cut_and_is_shorter_is_noticed(void **state)
     open_half_stale();
     scene.beside = rot_and_stay_shorter;
 
+    assert_int_equal(kvstore_compact(NULL), KVSTORE_INVALID);
     must_compact(scene.store);
 
+    /* What it met on the way was no failure of its own. */
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_INVALID);
     assert_value(scene.store, "l", "x");
     assert_value(scene.store, "key-0", "new");
     close_verified();
@@ -731,6 +750,7 @@ int main(void)
         SCENE_TEST(try_once_is_not_busy_by_itself),
         SCENE_TEST(try_once_compaction_is_busy_behind_a_set),
         SCENE_TEST(loser_does_not_clear_slowness),
+        SCENE_TEST(slowness_is_known_to_a_larger_index),
         SCENE_TEST(high_threshold_is_no_matter_of_others),
         SCENE_TEST(damaged_note_of_a_failure_is_no_matter),
         SCENE_TEST(failure_is_known_to_a_larger_index),
