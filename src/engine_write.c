@@ -30,7 +30,6 @@ static kvstore_status write_record(kvstore *store,
     if (line == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    kv_handle_prefetch(store, plan->key, plan->key_size);
     kv_command_encode(plan, line);
     struct kv_engine_write write;
     write.plan = plan;
@@ -61,6 +60,7 @@ kvstore_status kvstore_set(kvstore *store,
                        KVSTORE_VALUE_SIZE_MAX,
                        value_size);
     }
+    kv_handle_prefetch(store, key, key_size);
     struct kv_command_plan plan = kv_command_plan_set(
         key, key_size, value == NULL ? "" : value, value_size);
     return write_record(store, &plan);
@@ -72,6 +72,7 @@ kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size)
     if (status != KVSTORE_OK) {
         return status;
     }
+    kv_handle_prefetch(store, key, key_size);
     struct kv_command_plan plan = kv_command_plan_remove(key, key_size);
     return write_record(store, &plan);
 }

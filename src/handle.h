@@ -101,7 +101,7 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
 void kv_handle_end_write(struct kvstore *store);
 
 /* Before a write: asks the processor to fetch the place of a key, while the line
- * is laid out. For an exclusive handle, whose writes wait for little else. */
+ * is planned. For an exclusive handle, whose writes wait for little else. */
 void kv_handle_prefetch(struct kvstore *store,
                         const void *key,
                         size_t key_size);
