@@ -164,6 +164,7 @@ static void open_makes_a_private_directory_and_log(void **state)
     assert_int_equal(stat_of.st_mode & 07777, 0600);
     assert_int_equal(stat_of.st_size, 0);
     assert_int_equal(unlink(store_dir_path(dir, "sub/store.log")), 0);
+    assert_int_equal(unlink(store_dir_path(dir, "sub/store.index")), 0);
 }
 
 static void no_create_and_read_only_create_nothing(void **state)
