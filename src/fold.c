@@ -4,7 +4,8 @@
  *
  * A line is an *anchor* if it was written whole for certain: a sound record,
  * or a closed line, one that begins with {, ends in } and its own newline,
- * white space apart, and holds no NUL.
+ * white space apart, holds no NUL, and does not look as if a power cut had left
+ * it so.
  *
  * 1. A line that does not read is damage if it or a later line is an anchor;
  *    else it begins the torn tail, and nothing behind it is visited.
@@ -103,20 +104,26 @@ static bool may_lack_sector(const struct kv_log_view *view, const char *first)
     return is_found;
 }
 
-/* Does a line begin at a sector, and the one before is missing? Then its first
- * bytes may be, too. */
+/* Does a line begin at a sector, and the one before is missing? It is NULs then,
+ * or what padding ended in. So the line's first bytes may be missing, too. */
 static bool follows_lost_sector(const struct kv_log *log, uint64_t offset)
 {
     if (offset == 0 || offset % SECTOR_SIZE != 0) {
         return false;
     }
-    kvstore_error before = *kvstore_last_error();
-    char last = '\n';
+    static const char padding_end[] = {KV_LOG_PADDING_BYTE, '\n'};
+    char last[sizeof padding_end] = {0};
     size_t count = 0;
-    if (kv_io_read(&log->file, offset - 1, &last, 1, &count) != KVSTORE_OK) {
+    kvstore_error before = *kvstore_last_error();
+    if (kv_io_read(
+            &log->file, offset - sizeof last, last, sizeof last, &count) !=
+        KVSTORE_OK) {
         kv_fail_again(&before); /* Nothing is cut off for not knowing. */
+        return false;
     }
-    return count == 1 && last == '\0';
+    bool is_padding = offset % KV_PADDING_UNIT == 0 &&
+                      memcmp(last, padding_end, sizeof last) == 0;
+    return count == sizeof last && (last[1] == '\0' || is_padding);
 }
 
 /* Is a line followed by what is left of padding? It may have been cut short. */

@@ -640,7 +640,8 @@ int main(void)
     exclusive.lock_timeout_ms = -1; /* There is no second handle beside it. */
     for (size_t i = 0; i < STEPS_MAX; i++) {
         (void)snprintf(short_values[i], sizeof short_values[i], "%zu", i + 1);
-        memset(long_values[i], 'v', sizeof long_values[i] - 1);
+        /* What is behind a lost sector begins as a line does. */
+        memset(long_values[i], '{', sizeof long_values[i] - 1);
         (void)snprintf(long_values[i], 16, "long %zu", i + 1);
         long_values[i][strlen(long_values[i])] = '.';
     }

@@ -449,7 +449,8 @@ int main(void)
 {
     for (size_t i = 0; i < VALUES; i++) {
         (void)snprintf(values[i], sizeof values[i], "%zu", i + 1);
-        memset(long_values[i], 'v', sizeof long_values[i] - 1);
+        /* What is behind a lost sector begins as a line does. */
+        memset(long_values[i], '{', sizeof long_values[i] - 1);
         (void)snprintf(long_values[i], 16, "long %zu", i + 1);
         long_values[i][strlen(long_values[i])] = '.';
     }

@@ -127,14 +127,15 @@ static void find_pending(struct history *history)
 
 /* --- Choices --- */
 
-enum part { WHOLE, CUT_SHORT, WITH_HOLES };
+enum part { WHOLE, CUT_SHORT, WITH_HOLES, WITHOUT_SECTOR };
 
 /* Which of the pending changes are there, and how much of one of them. */
 struct choice {
     uint32_t mask;
     enum part part;
-    size_t partial;    /* Which of the pending is there in part. */
-    uint64_t argument; /* Its size, or its sectors that are there. */
+    size_t partial;    /* Which of the pending is there in part, */
+    uint64_t argument; /* its size, or its sectors that are there; or the
+                          sector of the file that none of them has reached. */
 };
 
 struct choices {
@@ -230,6 +231,21 @@ static void choose_holes(struct choices *choices,
     choose(choices, choice);
 }
 
+/* The disk has a sector as it was before all that is pending. */
+static void choose_stale_sectors(struct choices *choices,
+                                 const struct crash_event *write,
+                                 size_t pending_count)
+{
+    uint64_t first = write->offset / SECTOR;
+    for (size_t i = 0; i < sector_count(write); i++) {
+        choose(choices,
+               (struct choice){
+                   .mask = (uint32_t)((UINT64_C(1) << pending_count) - 1),
+                   .part = WITHOUT_SECTOR,
+                   .argument = first + i});
+    }
+}
+
 /* What may be there of an inode. The first choice is all of it, the second
  * nothing of what is pending. */
 static void choose_contents(struct choices *choices,
@@ -251,6 +267,7 @@ static void choose_contents(struct choices *choices,
             choose_prefixes(choices, event, i, (1u << i) - 1);
             choose_prefixes(choices, event, i, 0);
             choose_holes(choices, event, i, pending_count);
+            choose_stale_sectors(choices, event, pending_count);
         }
     }
 }
@@ -276,6 +293,18 @@ static void set_size(struct file *file, size_t size)
     file->size = size;
 }
 
+static bool has_sector(const struct crash_event *write,
+                       const struct choice *choice,
+                       uint64_t sector)
+{
+    if (choice != NULL && choice->part == WITHOUT_SECTOR) {
+        return sector != choice->argument;
+    }
+    uint64_t number = sector - write->offset / SECTOR;
+    return choice == NULL || choice->part != WITH_HOLES || number >= 64 ||
+           (choice->argument >> number & 1) != 0;
+}
+
 static void write_part(struct file *file,
                        const struct crash_event *write,
                        const struct choice *choice)
@@ -288,12 +317,8 @@ static void write_part(struct file *file,
     if (end > file->size) {
         set_size(file, end);
     }
-    uint64_t first = write->offset / SECTOR;
     for (size_t i = 0; i < size; i++) {
-        uint64_t sector = (write->offset + i) / SECTOR - first;
-        bool is_there = choice == NULL || choice->part != WITH_HOLES ||
-                        sector >= 64 || (choice->argument >> sector & 1) != 0;
-        if (is_there) {
+        if (has_sector(write, choice, (write->offset + i) / SECTOR)) {
             file->bytes[write->offset + i] = write->bytes[i];
         }
     }
@@ -320,7 +345,8 @@ static void lay_out_content(const struct crash_trace *trace,
             continue;
         }
         bool is_partial =
-            is_pending && choice->part != WHOLE && choice->partial == pending;
+            is_pending && choice->part != WHOLE &&
+            (choice->part == WITHOUT_SECTOR || choice->partial == pending);
         const struct choice *part = is_partial ? choice : NULL;
         pending += is_pending ? 1 : 0;
         const struct crash_event *event = &trace->events[history->all[i]];

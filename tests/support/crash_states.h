@@ -5,7 +5,8 @@
  *
  * - What a file has got since its last sync may be there or not: each write and
  *   cut by itself; of a write any prefix, or all of its size with any of its
- *   512-byte sectors still as they were before, NUL where there was nothing.
+ *   512-byte sectors still as they were before, NUL where there was nothing; or
+ *   all of them but one sector, which none has reached.
  * - What names have got since the directory's last sync may be there or not,
  *   each by itself. Syncing a file says nothing about its name. */
 

@@ -404,6 +404,32 @@ static void line_behind_a_lost_sector_is_torn_where_that_can_be(void **state)
     }
 }
 
+/* What is left where padding ended, of a line that was written across: the sector
+ * before is as it was, tabs and a newline. */
+static void line_behind_the_end_of_padding_is_torn(void **state)
+{
+    static const struct {
+        size_t end;
+        char last;
+        const char *shape;
+    } rows[] = {{65536, '\t', "S|"},
+                {131072, '\t', "S|"},
+                {65536 - 512, '\t', "SDD"},
+                {65536 + 1, '\t', "SDD"},
+                {65536, ' ', "SDD"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "k", "old");
+        log_text_add(&text, "{\"Set\":{\"key\":\"k\",\"val\":\"");
+        log_text_fill(&text, 'v', 70);
+        log_text_fill(&text, '\t', rows[i].end - text.size - 2);
+        log_text_fill(&text, rows[i].last, 1);
+        log_text_add(&text, "\n{v\",\"sum\":\"00000000\"}}\n");
+
+        assert_fold(state, &text, rows[i].shape);
+    }
+}
+
 static void record_behind_a_lost_sector_is_a_record(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -785,6 +811,7 @@ int main(void)
         STORE_TEST(closed_line_without_its_newline_is_torn),
         STORE_TEST(closed_line_with_a_nul_is_torn),
         STORE_TEST(line_behind_a_lost_sector_is_torn_where_that_can_be),
+        STORE_TEST(line_behind_the_end_of_padding_is_torn),
         STORE_TEST(record_behind_a_lost_sector_is_a_record),
         STORE_TEST(unknown_last_line_is_no_torn_tail),
         STORE_TEST(group_write_with_a_lost_page_is_damage),
