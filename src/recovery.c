@@ -210,50 +210,73 @@ static bool is_white(char character)
     return memchr(" \t\r\n", character, 4) != NULL;
 }
 
-/* Can the tail be one write that was not finished? That is a line without its
- * newline, or with the rest of padding before that, one with holes, or one without its first
- * byte, which is stored last in log_tail.c. White space behind it changes
- * nothing; alone it is padding. */
+/* What a torn tail looks like, byte by byte. White space changes nothing behind
+ * its first newline; alone it is padding. */
+struct tail_shape {
+    uint64_t size;
+    char last;
+    char last_dark;       /* That is no white space. */
+    char first_dark;      /* Behind the last hole; NUL: nothing is. */
+    bool has_holes;       /* NULs. */
+    bool is_terminated;   /* There is a newline, */
+    bool has_second_line; /* and not only white space behind it, */
+    bool is_padded;       /* and the rest of padding before it. */
+    bool lacks_start;     /* Its first byte, stored last in log_tail.c. */
+};
+
+static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
+{
+    bool is_dark = !is_white(byte);
+    shape->has_second_line |= shape->is_terminated && is_dark;
+    shape->is_padded |= byte == '\n' && !shape->is_terminated &&
+                        shape->last == KV_LOG_PADDING_BYTE &&
+                        (offset + 1) % KV_PADDING_UNIT == 0;
+    shape->lacks_start |=
+        shape->size == 1 && shape->last == '\t' && byte == '"';
+    shape->is_terminated |= byte == '\n';
+    shape->has_holes |= byte == '\0';
+    if (byte == '\0') {
+        shape->first_dark = '\0';
+    } else if (is_dark && shape->first_dark == '\0') {
+        shape->first_dark = byte;
+    }
+    shape->last_dark = is_dark ? byte : shape->last_dark;
+    shape->last = byte;
+    shape->size++;
+}
+
+/* Can it be one write that was not finished? Behind holes there may be a line
+ * that is whole. */
+static bool is_unfinished(const struct tail_shape *shape)
+{
+    bool is_blank = !shape->has_holes && shape->first_dark == '\0';
+    bool may_be_whole = shape->first_dark == '{' && shape->last_dark == '}';
+    return is_blank ||
+           (!shape->has_second_line &&
+            (!shape->is_terminated || shape->is_padded || shape->lacks_start ||
+             (shape->has_holes && !may_be_whole)));
+}
+
 static kvstore_status is_unfinished_line(const struct kv_log *log,
                                          uint64_t offset,
                                          uint64_t end,
                                          bool *is_unfinished_out)
 {
-    bool is_behind_newline = false;
-    bool has_holes = false;
-    bool has_second_line = false;
-    bool is_blank = true;
-    bool lacks_start = false;
-    bool is_padded = false;
-    char last = '\n';
+    struct tail_shape shape = {0};
     char bytes[4096];
-    for (uint64_t begin = offset; offset < end && !has_second_line;) {
-        size_t part = 0;
+    size_t part = sizeof bytes;
+    while (offset < end && part > 0 && !shape.has_second_line) {
         kvstore_status status =
             kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
         if (status != KVSTORE_OK) {
             return status;
         }
-        lacks_start |=
-            offset == begin && part > 1 && memcmp(bytes, "\t\"", 2) == 0;
         for (size_t i = 0; i < part; i++) {
-            has_second_line |= is_behind_newline && !is_white(bytes[i]);
-            is_blank &= is_white(bytes[i]);
-            is_padded |= bytes[i] == '\n' && !is_behind_newline &&
-                         last == KV_LOG_PADDING_BYTE &&
-                         (offset + i + 1) % KV_PADDING_UNIT == 0;
-            last = bytes[i];
-            is_behind_newline |= bytes[i] == '\n';
-            has_holes |= bytes[i] == '\0';
-        }
-        if (part == 0) {
-            break;
+            look_at_byte(&shape, offset + i, bytes[i]);
         }
         offset += part;
     }
-    *is_unfinished_out =
-        is_blank || (!has_second_line && (has_holes || !is_behind_newline ||
-                                          lacks_start || is_padded));
+    *is_unfinished_out = is_unfinished(&shape);
     return KVSTORE_OK;
 }
 
@@ -262,10 +285,9 @@ static kvstore_status cut_tail(const struct kv_log *log,
                                uint64_t offset,
                                uint64_t end)
 {
-    bool is_unfinished = false;
-    kvstore_status status =
-        is_unfinished_line(log, offset, end, &is_unfinished);
-    if (status == KVSTORE_OK && !is_unfinished) {
+    bool is_just_cut = false;
+    kvstore_status status = is_unfinished_line(log, offset, end, &is_just_cut);
+    if (status == KVSTORE_OK && !is_just_cut) {
         char name[KV_CUT_NAME_SIZE];
         status = kv_recovery_save(log, directory, offset, end, name);
     }

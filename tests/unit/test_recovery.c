@@ -205,6 +205,44 @@ static void torn_line_with_its_newline_is_saved(void **state)
     assert_true(store_dir_has(dir, "store.log.cut-0"));
 }
 
+/* It may have been whole, and have rotted, if it is one; or be what a power cut
+ * has left of one. */
+static void line_behind_a_lost_sector_is_saved_if_it_may_be_whole(void **state)
+{
+    static const struct {
+        const char *line;
+        bool is_saved;
+    } rows[] = {
+        {"{\"Set\":{\"key\":\"b\",\"val\":\"2\",\"sum\":\"0\"}}\n", true},
+        {" {} \n\n", true},
+        {"x{\"Set\":{\"key\":\"b\"}}\n", false},
+        {"{\"Set\":{\"key\":\"b\",\n", false},
+        {"{\"Set\":{\"key\":\"b\"}}", false}};
+    const struct store_dir *dir = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "a", "1");
+        size_t torn = text.size;
+        log_text_fill(&text, '\0', 512 - text.size);
+        log_text_add(&text, rows[i].line);
+        store_dir_write_log(dir, &text);
+        char name[64];
+        (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+
+        recover(dir);
+
+        assert_int_equal(store_dir_has(dir, name), rows[i].is_saved);
+        if (rows[i].is_saved) {
+            store_dir_assert_file(
+                dir, name, text.bytes + torn, text.size - torn);
+            assert_int_equal(kv_io_unlink(&dir->directory, name), KVSTORE_OK);
+        }
+        text.size = torn;
+        store_dir_assert_log(dir, &text);
+        log_text_release(&text);
+    }
+}
+
 /* More than any buffer holds. */
 static void torn_lines_are_saved_byte_for_byte(void **state)
 {
@@ -405,6 +443,7 @@ int main(void)
         STORE_TEST(whole_log_is_left_alone),
         STORE_TEST(torn_last_line_is_cut),
         STORE_TEST(torn_line_with_its_newline_is_saved),
+        STORE_TEST(line_behind_a_lost_sector_is_saved_if_it_may_be_whole),
         STORE_TEST(torn_lines_are_saved_byte_for_byte),
         STORE_TEST(second_line_far_behind_is_seen),
         STORE_TEST(torn_batch_is_saved),
