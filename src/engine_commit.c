@@ -299,14 +299,21 @@ static void note_failure(const struct group *group, kvstore_status status)
     }
 }
 
-/* Writes a group, and notes each record's outcome. */
+/* Nothing has been done for any of them. */
+static void note_refusal(const struct group *group, kvstore_status status)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        note_outcome(group->writes[i], status);
+    }
+}
+
+/* Writes a group, and notes each record's outcome. KVSTORE_CONFLICT: it is to be
+ * written one by one. */
 static kvstore_status write_group(const struct group *group)
 {
     kvstore_status status = prepare_group(group);
     if (status != KVSTORE_OK) {
-        for (unsigned i = 0; i < group->count; i++) {
-            note_outcome(group->writes[i], status);
-        }
+        note_refusal(group, status);
         return status;
     }
     status = append_group(group);
@@ -346,9 +353,14 @@ static void write_somehow(const struct group *group)
         return;
     }
     kvstore_error before = *kvstore_last_error();
-    if (write_group(group) != KVSTORE_OK &&
-        kv_handle_check_poison(group->store) == KVSTORE_OK) {
-        write_one_by_one(group);
+    kvstore_status status = write_group(group);
+    if (status != KVSTORE_OK) {
+        kvstore_status poison = kv_handle_check_poison(group->store);
+        if (poison == KVSTORE_OK) {
+            write_one_by_one(group);
+        } else if (status == KVSTORE_CONFLICT) {
+            note_refusal(group, poison);
+        }
     }
     /* What has failed for others is no failure of this thread. */
     kv_fail_again(&before);
