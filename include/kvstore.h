@@ -195,9 +195,9 @@ typedef struct kvstore_options {
     int compaction; /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
     bool exclusive; /**< Keep the writers' lock while open: others read,
                                   their writes are KVSTORE_BUSY, and this
-                                  handle's are several times faster. With
-                                  KVSTORE_SYNC_NONE, store.log may end in a
-                                  line of spaces as long as it is open. */
+                                  handle's are several times faster.
+                                  store.log may end in a line of tabs as long
+                                  as it is open. */
     bool read_only; /**< Never write, the index neither; implies
                                   no_create. */
     bool no_create; /**< Fail where there is no store. */
