@@ -8,15 +8,30 @@
  *    grown.
  * 2. Without the writers' lock, a fold that meets damage is believed only when a
  *    second one, a moment later, meets the same: the first may have run into a
- *    writer that was mending the log's end. */
+ *    writer that was mending the log's end.
+ * 3. Without that lock, a fold ends where padding begins. Its bytes are read one
+ *    after the other while an exclusive writer may put lines in the place of
+ *    padding: tabs that were read before, and a line behind them that was read
+ *    afterwards, would be one sound record, and all that took the place of the
+ *    tabs passed over. */
 
 #include "error.h"
 #include "fold.h"
 #include "handle_view.h"
+#include "log_tail.h"
 #include "recovery.h"
 
 #define BELIEF_PAUSE_NS INT64_C(2000000)
 #define BELIEF_TRIES 5
+
+/* Up to where a log of this size is folded (Invariant 3). */
+static kvstore_status leave_padding_out(const struct kv_log *log,
+                                        bool is_locked,
+                                        uint64_t *size)
+{
+    return is_locked ? KVSTORE_OK
+                     : kv_log_tail_find_end(&log->file, *size, size);
+}
 
 static bool agree(const struct kv_keydir *a, const struct kv_keydir *b)
 {
@@ -39,6 +54,9 @@ static kvstore_status build_privately(const struct kvstore *store,
         uint64_t size = 0;
         *keydir_out = KV_KEYDIR_NONE;
         kvstore_status status = kv_io_end(&log->file, &size);
+        if (status == KVSTORE_OK) {
+            status = leave_padding_out(log, is_locked, &size);
+        }
         if (status == KVSTORE_OK) {
             status = kv_recovery_build(log,
                                        size,
@@ -96,6 +114,9 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
     kvstore_status status =
         kv_log_look(&store->log, &store->directory, &is_current, &size);
     const struct kv_index_totals *totals = &store->keydir.totals;
+    if (status == KVSTORE_OK && is_current && totals->applied < size) {
+        status = leave_padding_out(&store->log, is_locked, &size);
+    }
     if (status != KVSTORE_OK || !is_current || totals->is_in_doubt != 0) {
         return status;
     }

@@ -122,6 +122,48 @@ kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
     return status;
 }
 
+/* How many of these bytes, the last ones of a log or what stands before padding
+ * of it, are no padding. */
+static size_t without_tabs(const char *bytes, size_t size)
+{
+    while (size > 0 && bytes[size - 1] == KV_LOG_PADDING_BYTE) {
+        size--;
+    }
+    return size;
+}
+
+kvstore_status kv_log_tail_find_end(const struct kv_io_file *file,
+                                    uint64_t size,
+                                    uint64_t *end_out)
+{
+    char bytes[4096];
+    uint64_t lowest = size < KV_LOG_PADDING_MAX ? 0 : size - KV_LOG_PADDING_MAX;
+    uint64_t end = size;
+    size_t count = 0;
+    *end_out = size;
+    while (count == 0 && end > lowest) {
+        size_t wanted =
+            end - lowest < sizeof bytes ? (size_t)(end - lowest) : sizeof bytes;
+        kvstore_status status =
+            kv_io_read(file, end - wanted, bytes, wanted, &count);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        if (count < wanted) {
+            return KVSTORE_OK; /* It has been cut meanwhile. */
+        }
+        bool has_newline = end == size && count > 1 &&
+                           bytes[count - 1] == '\n' &&
+                           bytes[count - 2] == KV_LOG_PADDING_BYTE;
+        count = without_tabs(bytes, count - (has_newline ? 1 : 0));
+        end -= wanted - count;
+    }
+    bool is_padding =
+        size - end >= KV_LOG_PADDING_MIN && (count > 0 || end == 0);
+    *end_out = is_padding ? end : size;
+    return KVSTORE_OK;
+}
+
 /* --- Padding --- */
 
 /* Has nobody else appended? */

@@ -94,4 +94,11 @@ kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
                                         uint64_t size,
                                         bool *is_padding_out);
 
+/* Where the padding begins that a log of this size ends in; the size if there is
+ * none. What stands before it is written, so that a reader without the lock who
+ * goes no further never takes tabs for what stood there when it read them. */
+kvstore_status kv_log_tail_find_end(const struct kv_io_file *file,
+                                    uint64_t size,
+                                    uint64_t *end_out);
+
 #endif

@@ -29,6 +29,7 @@
 
 #define UNIT ((uint64_t)64 << 10) /* What is padded at once. */
 #define WARM_UP 64                /* Sets that are written by system calls. */
+#define LARGE_READ 4097           /* Larger than a look for padding. */
 #define EXT4 0xef53
 #define NFS 0x6969
 
@@ -41,6 +42,10 @@ static struct {
     bool is_clock_stopped;  /* Nobody looks at names again. */
     atomic_int syncs;
     bool is_sync_failing;
+    kvstore *writer;   /* Once, sets */
+    int lines;         /* so many numbers while somebody's read */
+    size_t split_from; /* of such a size or more */
+    uint64_t seam;     /* is at this offset. */
 } world;
 
 static long told_type(int fd)
@@ -520,6 +525,82 @@ static void private_reader_leaves_padding_out(void **state)
     kvstore_close(reader);
 }
 
+/* A read is no moment: while a reader copies the log's end, the writer puts lines
+ * in the place of padding. What the reader has of them begins behind tabs that
+ * are there no more. */
+static ssize_t split_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    const struct kv_io_table *real = kv_io_system_table();
+    uint64_t start = (uint64_t)offset;
+    if (world.writer == NULL || size < world.split_from ||
+        start >= world.seam || world.seam >= start + size) {
+        return real->pread(fd, buffer, size, offset);
+    }
+    kvstore *writer = world.writer;
+    world.writer = NULL;
+    world.lines = 8;
+    size_t first = (size_t)(world.seam - start);
+    ssize_t part = real->pread(fd, buffer, first, offset);
+    assert_int_equal(part, first);
+    for (int i = 0; i < world.lines; i++) {
+        set_number(writer, i, 100 + i);
+    }
+    part = real->pread(
+        fd, (char *)buffer + first, size - first, (off_t)world.seam);
+    return part < 0 ? part : part + (ssize_t)first;
+}
+
+static void assert_reads_whole_lines(const struct store_dir *dir,
+                                     size_t split_from,
+                                     int64_t seam)
+{
+    kvstore *store = open_exclusive(dir);
+    warm_up(store);
+    set_number(store, 9, 100);
+    int64_t line = (int64_t)store->keydir.totals.applied;
+    set_number(store, 9, 101);
+    int64_t end = (int64_t)store->keydir.totals.applied;
+    assert_int_equal(kv_io_unlink(&dir->directory, "store.index"), KVSTORE_OK);
+    world.is_clock_stopped = true;
+    kvstore *reader = open_reader(dir);
+    assert_false(reader->keydir.is_live);
+    assert_number(reader, 9, 101);
+    set_number(store, 9, 102);
+    world.table.pread = split_pread;
+    world.split_from = split_from;
+    world.lines = 0;
+    world.seam = (uint64_t)(end + 5 * (end - line) + seam);
+    world.writer = store;
+
+    assert_number(reader, 9, 102);
+
+    world.writer = NULL;
+    for (int i = 0; i < 8; i++) {
+        set_number(store, i + 10, i);
+        assert_number(reader, i + 10, i);
+    }
+    for (int i = 0; i < world.lines; i++) {
+        assert_number(reader, i, 100 + i);
+    }
+    kvstore_stats stats = checked_stats(reader);
+    assert_int_equal(stats.blank_bytes + stats.damaged_bytes, 0);
+    world.is_clock_stopped = false;
+    kvstore_close(reader);
+    kvstore_close(store);
+}
+
+static void private_reader_meets_a_writer_at_a_line(void **state)
+{
+    assert_reads_whole_lines(*state, 0, 0);
+    assert_reads_whole_lines(*state, LARGE_READ, 0);
+}
+
+static void private_reader_meets_a_writer_at_a_newline(void **state)
+{
+    assert_reads_whole_lines(*state, 0, -1);
+    assert_reads_whole_lines(*state, LARGE_READ, -1);
+}
+
 /* A view that is up with padded lines needs no second fold. */
 static void private_reader_is_up_with_padded_lines(void **state)
 {
@@ -922,6 +1003,8 @@ int main(void)
         TAIL_TEST(threads_share_the_tail),
         TAIL_TEST(readers_see_each_set_at_once),
         TAIL_TEST(private_reader_leaves_padding_out),
+        TAIL_TEST(private_reader_meets_a_writer_at_a_line),
+        TAIL_TEST(private_reader_meets_a_writer_at_a_newline),
         TAIL_TEST(private_reader_is_up_with_padded_lines),
         TAIL_TEST(line_appended_by_hand_is_not_lost),
         TAIL_TEST(line_appended_by_hand_survives_close),
