@@ -190,6 +190,7 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
                                   .follows_damage = compaction->follows_damage,
                                   .progress = progress};
     struct kv_fold_result result;
+    compaction->end = end;
     kvstore_status status =
         kv_fold(compaction->log, range, visit, compaction, &result);
     compaction->copied = result.offset;

@@ -39,7 +39,9 @@ struct kv_compaction {
     struct kv_keydir new_keydir;
 
     /* How far it is: */
+    uint64_t end;          /* Of what is being copied of the old log. */
     uint64_t copied;       /* The old log up to here is in the new one. */
+    uint64_t unhurried;    /* Here nobody had given it up yet. */
     struct kv_keydir mark; /* No index: just the last line that was copied, to
                               see whether it is still there. */
     bool follows_damage;   /* What ends there is a damaged line. */
@@ -68,7 +70,9 @@ kvstore_status kv_compaction_begin(struct kv_compaction *compaction);
 kvstore_status kv_compaction_copy(struct kv_compaction *compaction);
 
 /* Copies all records that the old log has gained up to an offset, Sets and
- * Removes, and applies them. They are published. Statuses as above. */
+ * Removes, and applies them. They are published. Statuses as above. Given up
+ * where more than 64 MiB lie between the end and the place where it was when
+ * somebody asked for that: so in the copy, too. */
 kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                     uint64_t end);
 

@@ -451,13 +451,17 @@ static kvstore_status copy_later(struct kv_compaction *compaction,
 /* A short rest is finished for who cannot wait for a long one. */
 #define SHORT_REST ((uint64_t)64 << 20)
 
-static kvstore_status check_given_up(const struct kv_compaction *compaction,
+/* What writers add meanwhile belongs to the rest, or they could keep him for as
+ * long as they go on. */
+static kvstore_status check_given_up(struct kv_compaction *compaction,
                                      uint64_t offset)
 {
-    return compaction->is_given_up != NULL &&
-                   atomic_load_explicit(compaction->is_given_up,
-                                        memory_order_relaxed) &&
-                   compaction->keydir->totals.applied - offset > SHORT_REST
+    if (compaction->is_given_up == NULL ||
+        !atomic_load_explicit(compaction->is_given_up, memory_order_relaxed)) {
+        compaction->unhurried = offset;
+        return KVSTORE_OK;
+    }
+    return compaction->end - compaction->unhurried > SHORT_REST
                ? kv_fail(KVSTORE_BUSY, "the compaction was given up")
                : KVSTORE_OK;
 }
@@ -506,8 +510,9 @@ static kvstore_status follow_line(struct kv_compaction *compaction,
 kvstore_status kv_compaction_follow_item(void *context,
                                          const struct kv_fold_item *item)
 {
+    kvstore_status status = check_given_up(context, item->pointer.offset);
     note_source(context, item);
-    return item->type == KV_COMMAND_BLANK
-               ? KVSTORE_OK
+    return status != KVSTORE_OK || item->type == KV_COMMAND_BLANK
+               ? status
                : visit_alone(context, item, follow_line);
 }

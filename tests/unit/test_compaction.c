@@ -696,6 +696,50 @@ static void log_that_shrank_ends_it(void **state)
     close_pair(&pair);
 }
 
+/* --- Given up --- */
+
+static void append_megabytes(const struct store_dir *dir, size_t count)
+{
+    size_t size = (size_t)1 << 20;
+    char *value = calloc(1, size + 1);
+    assert_non_null(value);
+    memset(value, 'v', size);
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", value);
+    for (size_t i = 0; i < count; i++) {
+        store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    }
+    log_text_release(&text);
+    free(value);
+}
+
+static void writers_cannot_keep_who_gave_it_up(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    atomic_bool is_given_up = false;
+    struct kv_compaction compaction = {.directory = &dir->directory,
+                                       .log = &pair.log,
+                                       .keydir = &pair.keydir,
+                                       .is_given_up = &is_given_up,
+                                       .new_log = KV_LOG_NONE,
+                                       .new_keydir = KV_KEYDIR_NONE};
+    assert_int_equal(kv_compaction_begin(&compaction), KVSTORE_OK);
+    assert_int_equal(kv_compaction_copy(&compaction), KVSTORE_OK);
+    for (int i = 0; i < 3; i++) {
+        append_megabytes(dir, 40);
+        uint64_t end = store_dir_file_size(dir, KV_LOG_NAME);
+
+        assert_int_equal(kv_compaction_follow(&compaction, end),
+                         i < 2 ? KVSTORE_OK : KVSTORE_BUSY);
+
+        atomic_store(&is_given_up, true);
+    }
+    kv_compaction_release(&compaction);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +774,7 @@ int main(void)
         STORE_TEST(two_lies_that_balance_end_it),
         STORE_TEST(slot_of_another_key_ends_it),
         STORE_TEST(log_that_shrank_ends_it),
+        STORE_TEST(writers_cannot_keep_who_gave_it_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
