@@ -40,9 +40,6 @@
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
 
-/* After this time, all have noticed that an index has lost its name. */
-#define UNTOLD_NS (50 * NS_PER_MS)
-
 /* --- The gate --- */
 
 int64_t kv_handle_deadline(int32_t timeout_ms)
@@ -263,15 +260,16 @@ static kvstore_status try_to_follow(struct kvstore *store)
 }
 
 /* Does this handle fold the log by itself by now, where no index is to be
- * trusted? A read-only one waits a moment: others may go by an index that has
- * lost its name, and do not see yet what a fold of the log does. */
+ * trusted? All wait a moment: others may go by an index that has lost its name,
+ * and do not see yet what a fold of the log does. Who may write waits for the
+ * lock, too. */
 static bool goes_alone(const struct kvstore *store,
                        int64_t begun_ns,
                        int64_t deadline_ns)
 {
     int64_t now_ns = kv_io_clock_ns();
-    return store->is_read_only ? now_ns - begun_ns >= UNTOLD_NS
-                               : now_ns >= deadline_ns;
+    return now_ns - begun_ns >= KV_UNTOLD_NS &&
+           (store->is_read_only || now_ns >= deadline_ns);
 }
 
 /* Opens the view by name. Where no index is to be trusted, somebody is switching
@@ -362,23 +360,6 @@ kvstore_status kv_handle_check_end(const struct kvstore *store)
                : status;
 }
 
-/* Whoever made an index live has synced the directory. With a view in private
- * memory, this handle does, once for each log. */
-static kvstore_status pay_directory(struct kvstore *store)
-{
-    if (store->keydir.is_live || !store->is_durable ||
-        !atomic_load(&store->owes_directory)) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_io_sync(&store->directory);
-    if (status == KVSTORE_OK) {
-        atomic_store(&store->owes_directory, false);
-    } else {
-        kv_view_poison(store);
-    }
-    return status;
-}
-
 /* What is written by a view in private memory, others learn of only if no index
  * has a name. */
 static kvstore_status check_unnamed(const struct kvstore *store)
@@ -446,9 +427,7 @@ static kvstore_status follow_to_write(struct kvstore *store,
                        "%s",
                        KV_LOG_NAME);
     }
-    return status == KVSTORE_OK && !kv_view_is_poisoned(store)
-               ? pay_directory(store)
-               : status;
+    return status;
 }
 
 /* Waits a moment, if a compaction does not get ahead of the writers. */
@@ -676,6 +655,26 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 
 /* --- Syncing --- */
 
+/* Whoever made an index live has synced the directory. With a view in private
+ * memory, this handle does, once for each log. */
+static bool owes_directory(const struct kvstore *store)
+{
+    return !store->keydir.is_live && atomic_load(&store->owes_directory);
+}
+
+/* The log and, where it may not have its name on the disk yet, that. */
+static kvstore_status sync_log_and_name(struct kvstore *store)
+{
+    kvstore_status status = kv_io_sync_data(&store->log.file);
+    if (status == KVSTORE_OK && owes_directory(store)) {
+        status = kv_io_sync(&store->directory);
+        if (status == KVSTORE_OK) {
+            atomic_store(&store->owes_directory, false);
+        }
+    }
+    return status;
+}
+
 /* One sync at a time: of two that run at once on one descriptor, the kernel
  * tells only one that pages are lost. */
 kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
@@ -683,7 +682,7 @@ kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
     (void)pthread_mutex_lock(&store->sync_mutex);
     kvstore_status status = kv_handle_check_poison(store);
     if (status == KVSTORE_OK) {
-        status = kv_io_sync_data(&store->log.file);
+        status = sync_log_and_name(store);
         if (status != KVSTORE_OK) {
             kv_view_poison(store);
         } else if (atomic_load(&store->synced) < end) {
@@ -696,8 +695,10 @@ kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
 
 kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end)
 {
-    if (store->keydir.is_live || !store->is_durable ||
-        end <= atomic_load(&store->synced) || kv_view_is_poisoned(store)) {
+    bool is_synced =
+        end <= atomic_load(&store->synced) && !owes_directory(store);
+    if (store->keydir.is_live || !store->is_durable || is_synced ||
+        kv_view_is_poisoned(store)) {
         return KVSTORE_OK;
     }
     return kv_handle_sync(store, store->keydir.totals.applied);

@@ -76,6 +76,9 @@ struct kvstore {
     _Atomic uint64_t synced;    /* A private view's log up to here is on the
                                    disk. */
     _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
+    int64_t unshared_ns; /* When the directory was last changed, as a private
+                            writer knows it: since then nobody has gone by an
+                            index. Behind the gate. */
     atomic_bool owes_directory; /* Whoever gave a private view's log its name
                                    may have died before the directory was
                                    synced. */

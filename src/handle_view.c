@@ -418,15 +418,28 @@ static kvstore_status catch_up_live(struct kvstore *store)
     return status;
 }
 
+/* Waits until nobody goes by an index any more that has lost its name since this
+ * handle last knew of none. Whoever made one has changed the directory. Under
+ * the writers' lock. */
+static kvstore_status await_unshared(struct kvstore *store)
+{
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat(&store->directory, &stat);
+    if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
+        kv_io_sleep_ns(KV_UNTOLD_NS);
+        store->unshared_ns = stat.changed_ns;
+    }
+    return status;
+}
+
 /* An index that cannot be shared must not be there at all: others would go by
  * one that nobody keeps up. */
-static void unname_unshared_index(struct kvstore *store)
+static kvstore_status unname_unshared_index(struct kvstore *store)
 {
     kvstore_error before = *kvstore_last_error();
-    if (kv_io_unlink(&store->directory, KV_INDEX_NAME) == KVSTORE_OK) {
-        kv_io_sleep_ns(5 * CHECK_INTERVAL_NS);
-    }
+    (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
     kv_fail_again(&before);
+    return await_unshared(store);
 }
 
 /* Builds an index for everybody; of the pair, only the log is open. */
@@ -498,8 +511,10 @@ static kvstore_status build_locked(struct kvstore *store,
     } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
                (is_sync_lost || cannot_share())) {
         kv_log_close(&pair.log);
-        unname_unshared_index(store);
-        status = kv_view_load_privately(store, true, &result);
+        status = unname_unshared_index(store);
+        if (status == KVSTORE_OK) {
+            status = kv_view_load_privately(store, true, &result);
+        }
         if (is_sync_lost) {
             kv_view_poison(store);
         }
@@ -564,7 +579,10 @@ static kvstore_status follow_private_locked(struct kvstore *store,
     if (status != KVSTORE_NOT_FOUND) {
         return status;
     }
-    return kv_view_catch_up_privately(store, true, is_done_out, &result);
+    status = await_unshared(store);
+    return status == KVSTORE_OK
+               ? kv_view_catch_up_privately(store, true, is_done_out, &result)
+               : status;
 }
 
 static kvstore_status follow_live_locked(struct kvstore *store,

@@ -13,6 +13,10 @@
 #include "log.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* After this time, all have noticed that an index has lost its name. */
+#define KV_UNTOLD_NS INT64_C(50000000)
 
 /* Is the view up with the store? Under the view's lock. */
 kvstore_status kv_view_is_up(struct kvstore *store, bool *is_up_out);

@@ -226,7 +226,10 @@ static struct kv_io_stat own_stat(const struct stat *stat)
                                .is_sticky = (stat->st_mode & STICKY_BIT) != 0,
                                .mode = stat->st_mode & 0777,
                                .owner = stat->st_uid,
-                               .group = stat->st_gid};
+                               .group = stat->st_gid,
+                               .changed_ns =
+                                   (int64_t)stat->st_mtim.tv_sec * 1000000000 +
+                                   stat->st_mtim.tv_nsec};
 }
 
 kvstore_status kv_io_stat(const struct kv_io_file *file,

@@ -90,6 +90,8 @@ struct kv_io_stat {
     mode_t mode; /* Permissions only. */
     uid_t owner;
     gid_t group;
+    int64_t changed_ns; /* When, by the file system; 0 where only a name was
+                           looked at. */
 };
 
 enum kv_io_open_mode {

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static struct {
     uint64_t boot;
     uint64_t mount;
     int renames; /* To store.index. */
+    int directory_syncs;
     bool is_full;
     bool is_broken;
 } world;
@@ -84,6 +86,14 @@ static int breaking_fdatasync(int fd)
     return kv_io_system_table()->fdatasync(fd);
 }
 
+static int counting_fsync(int fd)
+{
+    struct stat stat;
+    world.directory_syncs +=
+        fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode) ? 1 : 0;
+    return kv_io_system_table()->fsync(fd);
+}
+
 static int enter_world(void **state)
 {
     world.boot = 1;
@@ -97,6 +107,7 @@ static int enter_world(void **state)
     world.table.renameat = counting_renameat;
     world.table.allocate_blocks = limited_allocate_blocks;
     world.table.fdatasync = breaking_fdatasync;
+    world.table.fsync = counting_fsync;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -614,6 +625,72 @@ static void full_disk_leaves_private_indexes(void **state)
     assert_heals(dir);
 }
 
+/* Who goes by an index looks at its name now and then only, and has just done
+ * so. */
+static void look_at_names(const kvstore *reader)
+{
+    kv_io_system_table()->sleep_ns(15000000);
+    assert_value(reader, "a", "1");
+}
+
+static void lost_index_hides_no_private_set(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *writer = open_plain(dir);
+    must_set(writer, "a", "1");
+    kvstore *reader = open_plain(dir);
+    world.is_full = true;
+    look_at_names(reader);
+    remove_index(dir);
+
+    must_set(writer, "a", "2");
+
+    assert_value(reader, "a", "2");
+    kvstore_close(writer);
+    kvstore_close(reader);
+}
+
+static void index_of_a_moment_hides_no_private_set(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *writer = open_plain(dir);
+    world.is_full = true;
+    remove_index(dir);
+    must_set(writer, "a", "1");
+    world.is_full = false;
+    kvstore *reader = open_plain(dir);
+    assert_true(store_dir_has(dir, KV_INDEX_NAME));
+    world.is_full = true;
+    look_at_names(reader);
+    remove_index(dir);
+
+    must_set(writer, "a", "2");
+
+    assert_value(reader, "a", "2");
+    kvstore_close(writer);
+    kvstore_close(reader);
+}
+
+/* Whoever gave the log its name may have died before the directory was synced;
+ * of an index for all, its builder has seen to that. */
+static void sync_of_a_private_view_includes_the_name(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    remove_index(dir);
+    world.is_full = true;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+    int before = world.directory_syncs;
+
+    assert_int_equal(kvstore_sync(store), KVSTORE_OK);
+
+    assert_int_equal(world.directory_syncs, before + 1);
+    assert_int_equal(kvstore_sync(store), KVSTORE_OK);
+    assert_int_equal(world.directory_syncs, before + 1);
+    kvstore_close(store);
+}
+
 #define WORLD_TEST(test) \
     cmocka_unit_test_setup_teardown(test, enter_world, leave_world)
 
@@ -636,6 +713,9 @@ int main(void)
         WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
         WORLD_TEST(full_disk_does_not_hide_appended_lines),
         WORLD_TEST(full_disk_leaves_private_indexes),
+        WORLD_TEST(lost_index_hides_no_private_set),
+        WORLD_TEST(index_of_a_moment_hides_no_private_set),
+        WORLD_TEST(sync_of_a_private_view_includes_the_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

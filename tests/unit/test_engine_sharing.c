@@ -548,10 +548,63 @@ static void writer_by_a_lost_index_learns_of_a_dead_compactors_log(void **state)
     kvstore_close(writer);
 }
 
+/* --- A line that is not acknowledged yet, and an index without a name --- */
+
+static struct {
+    struct kv_io_table table;
+    const struct store_dir *dir; /* NULL: nothing happens. */
+    const kvstore *reader;       /* Goes by the index. */
+    bool has_newcomer_seen;
+    bool has_reader_seen;
+} beside_sync;
+
+/* The line stands in the log, and nobody has been told. */
+static int visited_fdatasync(int fd)
+{
+    const struct store_dir *dir = beside_sync.dir;
+    beside_sync.dir = NULL;
+    if (dir != NULL) {
+        (void)unlinkat(dir->directory.fd, KV_INDEX_NAME, 0);
+        kvstore_options options = impatient_options();
+        kvstore *newcomer = open_with(dir, &options);
+        beside_sync.has_newcomer_seen = holds(newcomer, "a", "2");
+        beside_sync.has_reader_seen = holds(beside_sync.reader, "a", "2");
+        kvstore_close(newcomer);
+    }
+    return kv_io_system_table()->fdatasync(fd);
+}
+
+/* Without patience for the lock, either. */
+static void nobody_reads_an_older_value_than_another_has(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = impatient_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
+    kvstore *writer = open_with(dir, &options);
+    must_set(writer, "a", "1");
+    kvstore *reader = open_with(dir, &options);
+    assert_value(reader, "a", "1");
+    beside_sync.table = *kv_io_system_table();
+    beside_sync.table.fdatasync = visited_fdatasync;
+    beside_sync.dir = dir;
+    beside_sync.reader = reader;
+    kv_io_swap_table(&beside_sync.table);
+
+    must_set(writer, "a", "2");
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_null(beside_sync.dir);
+    assert_true(!beside_sync.has_newcomer_seen || beside_sync.has_reader_seen);
+    assert_value(reader, "a", "2");
+    kvstore_close(reader);
+    kvstore_close(writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(writer_by_a_lost_index_learns_of_a_dead_compactors_log),
+        STORE_TEST(nobody_reads_an_older_value_than_another_has),
         STORE_TEST(eight_threads_share_a_handle),
         STORE_TEST(eight_threads_use_three_handles),
         STORE_TEST(last_error_is_the_threads_own),
