@@ -23,9 +23,11 @@
 #include "compaction_copy.h"
 #include "compaction_marks.h"
 #include "error.h"
+#include "io_access.h"
 #include "recovery.h"
 
 #include <assert.h>
+#include <errno.h>
 
 bool kv_compaction_is_due(const struct kv_index_counts *counts,
                           uint64_t log_size,
@@ -78,19 +80,30 @@ static kvstore_status claim_file(const struct kv_io_file *directory,
                                 : status;
 }
 
-/* The same for a file that has no other name: one that has may be the log, or
- * that of a copy of the store by hard links. */
+/* Is what bears the name none that a compaction can be writing? Not one with
+ * another name: it may be the log, or that of a copy of the store by hard links.
+ * Nor one that cannot be opened, though the log can: a symbolic link, or what a
+ * process of another user left that died before it gave the file away, which it
+ * does under the writers' lock. */
+static bool is_in_the_way(kvstore_status status, const struct kv_io_stat *stat)
+{
+    int error = kvstore_last_error()->system_errno;
+    return status == KVSTORE_OK
+               ? stat->names != 1
+               : status == KVSTORE_IO && (error == EACCES || error == ELOOP);
+}
+
 static kvstore_status claim_own_file(const struct kv_io_file *directory,
                                      struct kv_io_file *file,
                                      struct kv_io_stat *stat_out)
 {
     kvstore_status status =
         claim_file(directory, KV_IO_WRITE_CREATE, file, stat_out);
-    if (status != KVSTORE_OK || stat_out->names == 1) {
+    if (!is_in_the_way(status, stat_out)) {
         return status;
     }
-    status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
     kv_io_close(file);
+    status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
     return status == KVSTORE_OK
                ? claim_file(directory, KV_IO_CREATE_NEW, file, stat_out)
                : status;
@@ -100,20 +113,16 @@ kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
                                         const struct kv_log *log,
                                         struct kv_log *new_log)
 {
-    struct kv_io_stat model;
     struct kv_io_stat own;
     *new_log = KV_LOG_NONE;
-    kvstore_status status = kv_io_stat(&log->file, &model);
-    if (status == KVSTORE_OK) {
-        status = claim_own_file(directory, &new_log->file, &own);
-    }
+    kvstore_status status = claim_own_file(directory, &new_log->file, &own);
     if (status == KVSTORE_OK) {
         new_log->device = own.device;
         new_log->inode = own.inode;
         status = kv_io_truncate(&new_log->file, 0);
     }
     if (status == KVSTORE_OK) {
-        status = kv_io_adopt(&new_log->file, &model);
+        status = kv_io_adopt_place(&new_log->file, &log->file);
     }
     return status;
 }

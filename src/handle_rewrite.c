@@ -12,6 +12,7 @@
 #include "handle.h"
 #include "handle_look.h"
 #include "handle_view.h"
+#include "io_access.h"
 #include "repair.h"
 #include "switchover.h"
 
@@ -35,6 +36,18 @@
  * told otherwise: the asker may die. */
 #define SLOW_NS_MIN INT64_C(500000000)
 
+/* Who may open the log may have been changed since the new one was made. */
+static kvstore_status adopt_log(const struct kvstore *store,
+                                const struct kv_log *log,
+                                const struct kv_keydir *keydir)
+{
+    kvstore_status status = kv_io_adopt_place(&log->file, &store->log.file);
+    if (status == KVSTORE_OK && keydir->memory.file.fd >= 0) {
+        status = kv_io_adopt_file(&keydir->memory.file, &store->log.file);
+    }
+    return status;
+}
+
 /* Puts a new log and its keydir in the place of those that the view has.
  * is_in_place_out: else both are still the caller's. */
 static kvstore_status switch_log(struct kvstore *store,
@@ -52,8 +65,13 @@ static kvstore_status switch_log(struct kvstore *store,
                                        .log = log,
                                        .is_log_new = true,
                                        .keydir = keydir};
+    *is_in_place_out = false;
+    kvstore_status status = adopt_log(store, log, keydir);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
     atomic_store(&store->is_switching, true);
-    kvstore_status status = kv_switchover_run(&switchover);
+    status = kv_switchover_run(&switchover);
     *is_in_place_out = switchover.is_log_in_place;
     if (switchover.is_log_in_place) {
         kv_view_install(store, log, keydir);

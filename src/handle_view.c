@@ -576,8 +576,8 @@ static kvstore_status follow_private_locked(struct kvstore *store,
     *is_done_out = false;
     kvstore_status status =
         kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
-    if (status != KVSTORE_NOT_FOUND) {
-        return status;
+    if (status != KVSTORE_NOT_FOUND || store->keydir.memory.region == NULL) {
+        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
     }
     status = await_unshared(store);
     return status == KVSTORE_OK

@@ -21,8 +21,10 @@
 #include "index_file.h"
 
 #include "error.h"
+#include "io_access.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,7 +121,7 @@ static kvstore_status create_claimed(const struct kv_io_file *directory,
 }
 
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
-                                    const struct kv_io_stat *model,
+                                    const struct kv_io_file *model,
                                     unsigned level,
                                     uint64_t seed,
                                     struct kv_index_file *file_out,
@@ -131,7 +133,7 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
     file.is_writable = true;
     kvstore_status status = create_claimed(directory, &file);
     if (status == KVSTORE_OK) {
-        status = kv_io_adopt(&file.file, model);
+        status = kv_io_adopt_file(&file.file, model);
     }
     if (status == KVSTORE_OK) {
         status = kv_io_allocate_blocks(&file.file, file.size);
@@ -444,13 +446,20 @@ kvstore_status kv_index_file_is_current(const struct kv_io_file *directory,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
+/* What cannot be opened, a process of another user left that died before it gave
+ * the file away. */
 static void sweep_name(void *context, const char *name)
 {
     const struct kv_io_file *directory = context;
     struct kv_io_file file = KV_IO_FILE_NONE;
-    bool is_locked = false;
-    if (kv_io_open(directory, name, KV_IO_READ, &file) == KVSTORE_OK &&
-        kv_io_try_lock(&file, false, &is_locked) == KVSTORE_OK && is_locked) {
+    bool is_free = false;
+    kvstore_status status = kv_io_open(directory, name, KV_IO_READ, &file);
+    if (status == KVSTORE_OK) {
+        status = kv_io_try_lock(&file, false, &is_free);
+    } else {
+        is_free = kvstore_last_error()->system_errno == EACCES;
+    }
+    if (is_free) {
         (void)kv_io_unlink(directory, name);
     }
     kv_io_close(&file);

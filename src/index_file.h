@@ -39,7 +39,7 @@ kvstore_status kv_index_file_create_private(unsigned level,
 /* An empty index in a new file store.index.<random>.tmp that is locked, has all
  * its room on the disk, and the mode and owner of a model. */
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
-                                    const struct kv_io_stat *model,
+                                    const struct kv_io_file *model,
                                     unsigned level,
                                     uint64_t seed,
                                     struct kv_index_file *file_out,

@@ -357,34 +357,7 @@ kvstore_status kv_io_sync(const struct kv_io_file *file)
     return KVSTORE_OK;
 }
 
-/* --- Names, owners, modes --- */
-
-kvstore_status kv_io_adopt(const struct kv_io_file *file,
-                           const struct kv_io_stat *model)
-{
-    struct kv_io_stat stat = {0};
-    kvstore_status status = kv_io_stat(file, &stat);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    mode_t mode = model->mode & 0666;
-    bool is_owner_same = stat.owner == model->owner;
-    bool is_group_same = stat.group == model->group;
-    if (!is_owner_same || !is_group_same) {
-        is_group_same =
-            kv_io_table()->fchown(file->fd, model->owner, model->group) == 0 ||
-            is_group_same ||
-            kv_io_table()->fchown(file->fd, (uid_t)-1, model->group) == 0;
-    }
-    if (!is_group_same) {
-        mode &= (mode_t)~070;
-    }
-    if (kv_io_table()->fchmod(file->fd, mode) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot set the mode of %s", file->name);
-    }
-    return KVSTORE_OK;
-}
+/* --- Names --- */
 
 kvstore_status kv_io_rename(const struct kv_io_file *directory,
                             const char *from,

@@ -34,6 +34,9 @@ struct kv_io_table {
     int (*fstatat)(int dir_fd, const char *name, struct stat *stat_out);
     int (*fchown)(int fd, uid_t owner, gid_t group);
     int (*fchmod)(int fd, mode_t mode);
+    /* acl(5), as the kernel hands it out; size 0: none. */
+    ssize_t (*get_access_list)(int fd, void *buffer, size_t size);
+    int (*set_access_list)(int fd, const void *bytes, size_t size);
     int (*mkdir)(const char *path, mode_t mode);
     int (*renameat)(int dir_fd, const char *from, const char *to);
     int (*unlinkat)(int dir_fd, const char *name);
@@ -169,11 +172,6 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size);
 /* Data and size to the disk (fdatasync); all of it, or a directory (fsync). */
 kvstore_status kv_io_sync_data(const struct kv_io_file *file);
 kvstore_status kv_io_sync(const struct kv_io_file *file);
-
-/* Gives a new file the mode, the group and, where this process may set it, the
- * owner of another. A group that cannot be set gets no permissions. */
-kvstore_status kv_io_adopt(const struct kv_io_file *file,
-                           const struct kv_io_stat *model);
 
 kvstore_status kv_io_rename(const struct kv_io_file *directory,
                             const char *from,

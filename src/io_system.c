@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int system_openat(int dir_fd, const char *name, int flags, mode_t mode)
@@ -131,6 +132,23 @@ static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
         .st_gid = found.stx_gid,
         .st_size = (off_t)found.stx_size};
     return 0;
+}
+
+#define ACCESS_LIST "system.posix_acl_access"
+
+/* Where there is no such thing, nobody has one. */
+static ssize_t system_get_access_list(int fd, void *buffer, size_t size)
+{
+    ssize_t result = fgetxattr(fd, ACCESS_LIST, buffer, size);
+    bool has_none = result < 0 && (errno == ENODATA || errno == ENOTSUP ||
+                                   errno == ENOSYS || errno == EPERM);
+    return has_none ? 0 : result;
+}
+
+static int system_set_access_list(int fd, const void *bytes, size_t size)
+{
+    return size == 0 ? fremovexattr(fd, ACCESS_LIST)
+                     : fsetxattr(fd, ACCESS_LIST, bytes, size, 0);
 }
 
 static int system_renameat(int dir_fd, const char *from, const char *to)
@@ -278,6 +296,8 @@ static const struct kv_io_table system_table = {
     .fstatat = system_fstatat,
     .fchown = fchown,
     .fchmod = fchmod,
+    .get_access_list = system_get_access_list,
+    .set_access_list = system_set_access_list,
     .mkdir = mkdir,
     .renameat = system_renameat,
     .unlinkat = system_unlinkat,

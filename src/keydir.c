@@ -28,17 +28,13 @@ kvstore_status kv_keydir_create_at(unsigned level,
     *keydir_out = KV_KEYDIR_NONE;
     struct kv_keydir keydir = {.directory = directory,
                                .totals = kv_index_no_totals()};
-    struct kv_io_stat model;
     kvstore_status status = KVSTORE_OK;
     if (directory == NULL) {
         status = kv_index_file_create_private(
             level, seed, &keydir.memory, &keydir.index);
     } else {
-        status = kv_io_stat(&log->file, &model);
-        if (status == KVSTORE_OK) {
-            status = kv_index_file_create(
-                directory, &model, level, seed, &keydir.memory, &keydir.index);
-        }
+        status = kv_index_file_create(
+            directory, &log->file, level, seed, &keydir.memory, &keydir.index);
     }
     if (status == KVSTORE_OK) {
         *keydir_out = keydir;

@@ -15,6 +15,7 @@
 
 #include "bounds.h"
 #include "error.h"
+#include "io_access.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -15,6 +15,7 @@
 
 #include "bounds.h"
 #include "error.h"
+#include "io_access.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -177,15 +178,11 @@ kvstore_status kv_recovery_save(const struct kv_log *log,
                                 char name[KV_CUT_NAME_SIZE])
 {
     struct kv_io_file file = KV_IO_FILE_NONE;
-    struct kv_io_stat model;
-    kvstore_status status = kv_io_stat(&log->file, &model);
-    if (status == KVSTORE_OK) {
-        status = create_cut_file(directory, offset, name, &file);
-    }
+    kvstore_status status = create_cut_file(directory, offset, name, &file);
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_io_adopt(&file, &model);
+    status = kv_io_adopt_file(&file, &log->file);
     if (status == KVSTORE_OK) {
         status = kv_recovery_copy(&log->file, offset, end, &file, 0);
     }

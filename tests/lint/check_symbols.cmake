@@ -12,9 +12,9 @@ set(errors "")
 # These reach the system, and belong to io_system.c alone.
 set(system_calls
   access aligned_alloc calloc chmod chown close closedir creat dup dup2 faccessat
-  fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir flock fopen fork
-  free fstat fstatat fstatfs fsync ftruncate getline getrandom getrlimit ioctl
-  kill link linkat lockf lseek lstat madvise malloc mkdir mkdirat mkstemp mmap
+  fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir fgetxattr flock
+  fopen fork free fremovexattr fsetxattr fstat fstatat fstatfs fsync ftruncate
+  getline getrandom getrlimit ioctl kill link linkat lockf lseek lstat madvise malloc mkdir mkdirat mkstemp mmap
   mprotect msync munmap nanosleep clock_nanosleep open openat opendir poll
   posix_fallocate posix_memalign pread preadv pwrite pwritev read readdir
   readlink readv realloc reallocarray rename renameat renameat2 rmdir select

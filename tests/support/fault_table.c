@@ -22,7 +22,7 @@
 #define LOOKS \
     (FAULT_BIT(FAULT_FSTAT) | FAULT_BIT(FAULT_FSTATAT) | \
      FAULT_BIT(FAULT_FILE_SYSTEM_TYPE) | FAULT_BIT(FAULT_FILE_END) | \
-     FAULT_BIT(FAULT_MOUNT_ID))
+     FAULT_BIT(FAULT_MOUNT_ID) | FAULT_BIT(FAULT_GET_ACCESS_LIST))
 #define NAMES \
     (FAULT_BIT(FAULT_MKDIR) | FAULT_BIT(FAULT_RENAMEAT) | \
      FAULT_BIT(FAULT_UNLINKAT))
@@ -254,6 +254,13 @@ static int fault_fchown(int fd, uid_t owner, gid_t group)
                             : finish(verdict, real->fchown(fd, owner, group));
 }
 
+static ssize_t fault_get_access_list(int fd, void *buffer, size_t size)
+{
+    return judge(FAULT_GET_ACCESS_LIST) == FAILS
+               ? -1
+               : real->get_access_list(fd, buffer, size);
+}
+
 static int fault_fchmod(int fd, mode_t mode)
 {
     enum verdict verdict = judge(FAULT_FCHMOD);
@@ -384,6 +391,7 @@ void fault_table_install(void)
     own.fstatat = fault_fstatat;
     own.fchown = fault_fchown;
     own.fchmod = fault_fchmod;
+    own.get_access_list = fault_get_access_list;
     own.mkdir = fault_mkdir;
     own.renameat = fault_renameat;
     own.unlinkat = fault_unlinkat;

@@ -10,6 +10,7 @@
 #include "store_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -696,6 +697,55 @@ static void log_that_shrank_ends_it(void **state)
     close_pair(&pair);
 }
 
+static void symbolic_link_in_the_way_goes(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    store_dir_write(dir, "target", "theirs", 6);
+    assert_int_equal(
+        symlinkat("target", dir->directory.fd, KV_LOG_COMPACT_NAME), 0);
+
+    assert_int_equal(run(dir, &pair, &new), KVSTORE_OK);
+
+    store_dir_assert_file(dir, "target", "theirs", 6);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+    close_pair(&new);
+}
+
+/* As root's file is to others. */
+static int forbidden_openat(int dir_fd,
+                            const char *name,
+                            int flags,
+                            mode_t mode)
+{
+    if (strcmp(name, KV_LOG_COMPACT_NAME) == 0 && (flags & O_EXCL) == 0) {
+        errno = EACCES;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void leftover_that_cannot_be_opened_goes(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    store_dir_write(dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    struct kv_io_table table = *kv_io_system_table();
+    table.openat = forbidden_openat;
+    kv_io_swap_table(&table);
+
+    kvstore_status status = run(dir, &pair, &new);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(status, KVSTORE_OK);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+    close_pair(&new);
+}
+
 /* --- Given up --- */
 
 static void append_megabytes(const struct store_dir *dir, size_t count)
@@ -774,6 +824,8 @@ int main(void)
         STORE_TEST(two_lies_that_balance_end_it),
         STORE_TEST(slot_of_another_key_ends_it),
         STORE_TEST(log_that_shrank_ends_it),
+        STORE_TEST(symbolic_link_in_the_way_goes),
+        STORE_TEST(leftover_that_cannot_be_opened_goes),
         STORE_TEST(writers_cannot_keep_who_gave_it_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -560,6 +561,79 @@ static void assert_gives_up(void (*beside)(void))
     close_verified();
 }
 
+static void close_the_log_to_the_group(void)
+{
+    assert_int_equal(chmod(store_dir_path(scene.dir, KV_LOG_NAME), 0640), 0);
+}
+
+static mode_t mode_of(const char *name)
+{
+    struct kv_io_stat stat;
+    assert_int_equal(kv_io_stat_name(&scene.dir->directory, name, &stat),
+                     KVSTORE_OK);
+    return stat.mode;
+}
+
+static void mode_that_is_set_beside_it_is_kept(void **state)
+{
+    (void)state;
+    open_half_stale();
+    assert_int_equal(chmod(store_dir_path(scene.dir, KV_LOG_NAME), 0660), 0);
+    scene.beside = close_the_log_to_the_group;
+
+    must_compact(scene.store);
+
+    assert_int_equal(mode_of(KV_LOG_NAME), 0640);
+    assert_int_equal(mode_of("store.index"), 0640);
+    close_verified();
+}
+
+static uint64_t foreign_inode;
+
+static uint64_t inode_of(const char *name)
+{
+    struct kv_io_stat stat;
+    assert_int_equal(kv_io_stat_name(&scene.dir->directory, name, &stat),
+                     KVSTORE_OK);
+    return stat.inode;
+}
+
+static int refused_fchown(int fd, uid_t owner, gid_t group)
+{
+    (void)fd;
+    (void)owner;
+    (void)group;
+    errno = EPERM;
+    return -1;
+}
+
+static int foreign_fstat(int fd, struct stat *stat_out)
+{
+    int result = kv_io_system_table()->fstat(fd, stat_out);
+    stat_out->st_uid += (uint64_t)stat_out->st_ino == foreign_inode ? 1 : 0;
+    return result;
+}
+
+/* Its owner would not be able to open the new one. */
+static void log_of_another_owner_is_left_to_him(void **state)
+{
+    (void)state;
+    open_half_stale();
+    scene.table.fchown = refused_fchown;
+    scene.table.fstat = foreign_fstat;
+    foreign_inode = inode_of(KV_LOG_NAME);
+
+    assert_int_equal(kvstore_compact(scene.store), KVSTORE_COMPACTION_FAILED);
+
+    assert_int_equal(kvstore_last_error()->system_errno, EPERM);
+    assert_int_equal(inode_of(KV_LOG_NAME), foreign_inode);
+    assert_false(store_dir_has(scene.dir, KV_LOG_COMPACT_NAME));
+    scene.table.fchown = kv_io_system_table()->fchown;
+    scene.table.fstat = kv_io_system_table()->fstat;
+    must_compact(scene.store);
+    close_verified();
+}
+
 static void deleted_new_log_is_given_up(void **state)
 {
     (void)state;
@@ -649,6 +723,8 @@ int main(void)
         SCENE_TEST(without_threads_it_is_put_off),
         SCENE_TEST(close_gives_a_long_copy_up),
         SCENE_TEST(close_awaits_a_short_rest),
+        SCENE_TEST(mode_that_is_set_beside_it_is_kept),
+        SCENE_TEST(log_of_another_owner_is_left_to_him),
         SCENE_TEST(deleted_new_log_is_given_up),
         SCENE_TEST(replaced_new_log_is_given_up),
         SCENE_TEST(full_disk_is_no_failure_of_a_set),

@@ -60,10 +60,8 @@ struct opened {
 static kvstore_status try_create(const struct place *place,
                                  struct opened *opened_out)
 {
-    struct kv_io_stat model;
-    assert_int_equal(kv_io_stat(&place->log.file, &model), KVSTORE_OK);
     return kv_index_file_create(&place->dir->directory,
-                                &model,
+                                &place->log.file,
                                 LEVEL,
                                 SEED,
                                 &opened_out->file,
@@ -282,6 +280,7 @@ static void full_disk_leaves_no_file(void **state)
 static void failed_creation_leaves_no_file(void **state)
 {
     struct place place = make_place(state);
+    assert_int_equal(fchmod(place.log.file.fd, 0640), 0);
     table = *kv_io_system_table();
     table.fchmod = failing_fchmod;
     assert_create_fails(&place, EIO);
@@ -744,6 +743,35 @@ static void sweep_takes_what_nobody_builds(void **state)
     kv_log_close(&place.log);
 }
 
+#define LEFT_OVER KV_INDEX_NAME ".fedcba9876543210.tmp"
+
+static int forbidden_openat(int dir_fd,
+                            const char *name,
+                            int flags,
+                            mode_t mode)
+{
+    if (strcmp(name, LEFT_OVER) == 0) {
+        errno = EACCES;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void sweep_takes_what_it_may_not_open(void **state)
+{
+    struct place place = make_place(state);
+    store_dir_write(place.dir, LEFT_OVER, "x", 1);
+    table = *kv_io_system_table();
+    table.openat = forbidden_openat;
+    kv_io_swap_table(&table);
+
+    kv_index_file_sweep(&place.dir->directory);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_false(store_dir_has(place.dir, LEFT_OVER));
+    kv_log_close(&place.log);
+}
+
 static const struct store_dir *swept_dir;
 static int sweeps;
 
@@ -806,6 +834,7 @@ int main(void)
         STORE_TEST(what_is_no_file_is_not_trusted),
         STORE_TEST(lost_name_is_seen),
         STORE_TEST(sweep_takes_what_nobody_builds),
+        STORE_TEST(sweep_takes_what_it_may_not_open),
         STORE_TEST(file_that_is_swept_before_its_lock_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

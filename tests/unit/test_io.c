@@ -509,49 +509,7 @@ static void room_beyond_the_limit_is_an_error_not_a_signal(void **state)
     kv_io_close(&file);
 }
 
-/* --- Names, owners, modes --- */
-
-static void adopted_mode_has_no_execute_bits(void **state)
-{
-    const struct store_dir *dir = *state;
-    struct kv_io_file file = open_file(dir, "a");
-    struct kv_io_stat model;
-    assert_int_equal(kv_io_stat(&file, &model), KVSTORE_OK);
-    model.mode = 0755;
-
-    assert_int_equal(kv_io_adopt(&file, &model), KVSTORE_OK);
-
-    assert_int_equal(kv_io_stat(&file, &model), KVSTORE_OK);
-    assert_int_equal(model.mode, 0644);
-    kv_io_close(&file);
-}
-
-static int refused_fchown(int fd, uid_t owner, gid_t group)
-{
-    (void)fd;
-    (void)owner;
-    (void)group;
-    errno = EPERM;
-    return -1;
-}
-
-static void group_that_cannot_be_set_gets_nothing(void **state)
-{
-    const struct store_dir *dir = *state;
-    struct kv_io_file file = open_file(dir, "a");
-    struct kv_io_stat model;
-    assert_int_equal(kv_io_stat(&file, &model), KVSTORE_OK);
-    model.mode = 0664;
-    model.group++;
-    begin_table(0);
-    table.fchown = refused_fchown;
-
-    assert_int_equal(kv_io_adopt(&file, &model), KVSTORE_OK);
-
-    assert_int_equal(kv_io_stat(&file, &model), KVSTORE_OK);
-    assert_int_equal(model.mode, 0604);
-    kv_io_close(&file);
-}
+/* --- Names --- */
 
 static void rename_replaces_and_unlink_removes(void **state)
 {
@@ -695,8 +653,6 @@ int main(void)
         TABLE_TEST(failed_sync_is_not_tried_again),
         TABLE_TEST(limit_on_file_sizes_is_an_error_not_a_signal),
         TABLE_TEST(room_beyond_the_limit_is_an_error_not_a_signal),
-        TABLE_TEST(adopted_mode_has_no_execute_bits),
-        TABLE_TEST(group_that_cannot_be_set_gets_nothing),
         TABLE_TEST(rename_replaces_and_unlink_removes),
         TABLE_TEST(held_lock_is_busy_at_once),
         TABLE_TEST(held_lock_is_busy_after_the_timeout),

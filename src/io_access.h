@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Who may open a file: owner, group, mode and, where the file system has such
+ * things, the access control list (acl(5)). A file that others take the place of
+ * must neither let anybody in by that nor lock anybody out. */
+
+#ifndef KV_IO_ACCESS_H
+#define KV_IO_ACCESS_H
+
+#include "io.h"
+#include "kvstore.h"
+
+/* Gives a file the mode, the group and, where this process may set it, the
+ * owner of another. Where the group cannot be set, the one that the file has may
+ * do what others may. */
+kvstore_status kv_io_adopt(const struct kv_io_file *file,
+                           const struct kv_io_stat *model);
+
+/* The same, of an open file, with its access control list; but for that where
+ * the group cannot be set, since it would speak of another one. */
+kvstore_status kv_io_adopt_file(const struct kv_io_file *file,
+                                const struct kv_io_file *model);
+
+/* The same, for a file that is to take the other's place. KVSTORE_IO, EPERM:
+ * somebody who may open that could not open this. */
+kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
+                                 const struct kv_io_file *model);
+
+#endif
