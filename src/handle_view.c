@@ -442,6 +442,12 @@ static kvstore_status unname_unshared_index(struct kvstore *store)
     return await_unshared(store);
 }
 
+/* What this handle has put behind the last line, nobody else knows of. */
+static void take_padding_away(struct kvstore *store)
+{
+    kv_log_tail_trim(store->log.tail, &store->log.file);
+}
+
 /* Builds an index for everybody; of the pair, only the log is open. */
 static kvstore_status build_shared(struct kvstore *store,
                                    struct kv_index *old_index,
@@ -502,6 +508,7 @@ static kvstore_status build_locked(struct kvstore *store,
     struct kv_view_pair pair = {.log = KV_LOG_NONE, .keydir = KV_KEYDIR_NONE};
     struct kv_fold_result result;
     bool is_sync_lost = false;
+    take_padding_away(store);
     kvstore_status status = kv_view_open_log(store, &pair.log);
     if (status == KVSTORE_OK) {
         status = build_shared(store, old_index, &pair, &is_sync_lost);
@@ -542,6 +549,7 @@ static kvstore_status open_locked(struct kvstore *store)
     enum kv_index_trust trust = KV_INDEX_NONE;
     bool is_behind = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
+    take_padding_away(store);
     kvstore_status status = open_pair(store, &pair, &trust, &is_behind);
     if (status == KVSTORE_OK && trust == KV_INDEX_UNSETTLED) {
         status = kv_switchover_complete(

@@ -356,6 +356,25 @@ static void padding_goes_at_close(void **state)
     assert_clean(dir);
 }
 
+/* A deleted index is built anew by a get, too. */
+static void padding_goes_with_the_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_exclusive(dir);
+    warm_up(store);
+    assert_int_equal(kv_io_unlink(&dir->directory, "store.index"), KVSTORE_OK);
+    kv_io_system_table()->sleep_ns(15000000);
+
+    assert_number(store, 1, 1);
+
+    assert_true(store_dir_has(dir, "store.index"));
+    assert_clean(dir);
+    set_number(store, 1, 2);
+    assert_number(store, 1, 2);
+    kvstore_close(store);
+    assert_clean(dir);
+}
+
 static void sync_reaches_what_was_copied(void **state)
 {
     kvstore *store = open_exclusive(*state);
@@ -996,6 +1015,7 @@ int main(void)
         TAIL_TEST(durable_sets_are_synced_over_padding),
         TAIL_TEST(failed_durable_set_leaves_nothing),
         TAIL_TEST(padding_goes_at_close),
+        TAIL_TEST(padding_goes_with_the_index),
         TAIL_TEST(sync_reaches_what_was_copied),
         TAIL_TEST(nothing_is_copied_behind_a_failed_sync),
         TAIL_TEST(compaction_and_growth_go_on_with_another_tail),
