@@ -383,6 +383,9 @@ kvstore_status kvstore_get(const kvstore *store,
  *
  * @retval KVSTORE_OK         The key has this value.
  * @retval KVSTORE_TOO_LARGE  It does not fit; *value_size_out says what would.
+ *                            That is 0 if no buffer would: the value, of
+ *                            another program, has more bytes than
+ *                            KVSTORE_VALUE_SIZE_MAX.
  *
  * All other statuses are those of kvstore_get(). No outcome changes the
  * log. Threads: any number at a time, beside writers.

@@ -114,7 +114,10 @@ kvstore_status kvstore_get_many(const kvstore *store,
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    kvstore_status status = get_groups(kv_engine_own(store), items, count);
+    kvstore_status status = kv_handle_check_process(store);
+    if (status == KVSTORE_OK) {
+        status = get_groups(kv_engine_own(store), items, count);
+    }
     if (status != KVSTORE_OK) {
         for (size_t i = 0; i < count; i++) {
             kv_io_free(items[i].value);

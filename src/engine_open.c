@@ -231,6 +231,7 @@ kvstore_status kvstore_open(const char *dir,
     if (!options_are_valid(options)) {
         return kv_fail(KVSTORE_INVALID, "an option is out of its bounds");
     }
+    kvstore_error before = *kvstore_last_error();
     kvstore *store = NULL;
     kvstore_status status = create_handle(options, &store);
     if (status != KVSTORE_OK) {
@@ -248,6 +249,8 @@ kvstore_status kvstore_open(const char *dir,
         kvstore_close(store);
         return status;
     }
+    /* A store that is made now was looked for first. */
+    kv_fail_again(&before);
     *store_out = store;
     return KVSTORE_OK;
 }

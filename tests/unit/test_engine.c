@@ -93,6 +93,20 @@ static void open_without_arguments_is_invalid(void **state)
     kvstore_close(NULL);
 }
 
+static void store_that_is_made_leaves_no_error(void **state)
+{
+    const struct store_dir *dir = *state;
+    char path[300];
+    kvstore *store = NULL;
+    (void)snprintf(path, sizeof path, "%s/new/store", dir->path);
+    assert_int_equal(kvstore_open(NULL, NULL, &store), KVSTORE_INVALID);
+
+    assert_int_equal(kvstore_open(path, NULL, &store), KVSTORE_OK);
+
+    assert_last_error(KVSTORE_INVALID, 0);
+    kvstore_close(store);
+}
+
 static void assert_invalid(const struct store_dir *dir,
                            const kvstore_options *options)
 {
@@ -674,6 +688,7 @@ int main(void)
         STORE_TEST(every_status_has_a_text),
         STORE_TEST(default_options_are_zero),
         STORE_TEST(open_without_arguments_is_invalid),
+        STORE_TEST(store_that_is_made_leaves_no_error),
         STORE_TEST(options_out_of_bounds_are_invalid),
         STORE_TEST(options_at_their_bounds_are_taken),
         STORE_TEST(open_makes_a_private_directory_and_log),

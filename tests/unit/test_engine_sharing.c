@@ -360,6 +360,7 @@ static bool refuses_everything(kvstore *store)
            kvstore_last_error()->status == KVSTORE_INVALID &&
            kvstore_get(store, "a", 1, &value, &size) == KVSTORE_INVALID &&
            kvstore_get_into(store, "a", 1, NULL, 0, &size) == KVSTORE_INVALID &&
+           kvstore_get_many(store, NULL, 0) == KVSTORE_INVALID &&
            kvstore_remove(store, "a", 1) == KVSTORE_INVALID &&
            kvstore_compact(store) == KVSTORE_INVALID &&
            kvstore_sync(store) == KVSTORE_INVALID &&
