@@ -91,8 +91,8 @@ static const struct command commands[] = {
         .options = 0,
         .run = cli_command_compact,
         .summary = "drop what is stale from the log, now",
-        .help =
-            "Writers wait meanwhile. It may be interrupted at any moment.\n",
+        .help = "Others read and write meanwhile. It may be interrupted at any "
+                "moment.\n",
     },
     {
         .name = "verify",

@@ -62,7 +62,7 @@ int cli_output_finish(int exit_status)
         failed = true;
     }
     failed = failed || was_told;
-    return failed && exit_status == CLI_DONE ? CLI_FAILED : exit_status;
+    return failed ? CLI_FAILED : exit_status;
 }
 
 static bool is_continuation(unsigned char byte)

@@ -38,8 +38,7 @@ enum cli_exit {
 bool cli_output_init(void);
 
 /* Brings what was printed out and closes standard output. Returns the exit
- * status: the one given, or CLI_FAILED where a success could not be
- * printed. */
+ * status: the one given, or CLI_FAILED where something could not be printed. */
 int cli_output_finish(int exit_status);
 
 /* Says one line on standard error, "kvstore: " in front. Knows only %s, whose

@@ -14,5 +14,11 @@ for command in 'get short' 'get -r short' 'get long' 'get -r long' \
     expect_stderr \
         'kvstore: cannot write standard output: No space left on device'
 done
+
+printf '%s\n' 'what is this' '{"Set":{"key":"d","val":"4"}}' >>data/store.log
+expect_status 6 kvstore verify
+expect_status 3 shell '"$KVSTORE" verify >/dev/full'
+expect_status 3 shell '"$KVSTORE" verify >&-'
+
 expect_status 0 shell '"$KVSTORE" get -r empty >/dev/full'
 expect_status 0 shell '"$KVSTORE" set key value >/dev/full'
