@@ -102,11 +102,15 @@ static kvstore_status claim_own_file(const struct kv_io_file *directory,
     if (!is_in_the_way(status, stat_out)) {
         return status;
     }
+    kvstore_error why = *kvstore_last_error();
     kv_io_close(file);
-    status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
-    return status == KVSTORE_OK
-               ? claim_file(directory, KV_IO_CREATE_NEW, file, stat_out)
-               : status;
+    if (kv_io_unlink(directory, KV_LOG_COMPACT_NAME) == KVSTORE_OK) {
+        return claim_file(directory, KV_IO_CREATE_NEW, file, stat_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_fail_again(&why); /* As where nothing may be created. */
+    }
+    return KVSTORE_IO;
 }
 
 kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
