@@ -87,7 +87,10 @@ kvstore_status kvstore_sync(kvstore *store)
         return status;
     }
     kv_view_lock_read(&store->view_lock);
-    status = kv_handle_sync(store, 0);
+    /* Without a view it has written nothing. */
+    if (store->log.file.fd >= 0) {
+        status = kv_handle_sync(store, 0);
+    }
     kv_view_lock_end_read(&store->view_lock);
     return status;
 }

@@ -274,8 +274,11 @@ static bool goes_alone(const struct kvstore *store,
 
 /* Opens the view by name. Where no index is to be trusted, somebody is switching
  * and soon done; or one has to be built, by who gets the lock first; or, if
- * neither comes true in time, this handle goes on alone. */
-static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
+ * neither comes true in time, this handle goes on alone. KVSTORE_BUSY, if it may
+ * give up: somebody has the lock. */
+static kvstore_status bring_up(struct kvstore *store,
+                               int64_t deadline_ns,
+                               bool may_give_up)
 {
     bool is_behind = false;
     int64_t begun_ns = kv_io_clock_ns();
@@ -293,7 +296,7 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
             return kv_view_follow_privately(store);
         }
         status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
-        if (status != KVSTORE_BUSY) {
+        if (status != KVSTORE_BUSY || may_give_up) {
             return status;
         }
         if (goes_alone(store, begun_ns, deadline_ns)) {
@@ -304,10 +307,16 @@ static kvstore_status bring_up(struct kvstore *store, int64_t deadline_ns)
     }
 }
 
+/* Who may write is to wait for the lock once: in the first call, not here and
+ * there. */
 kvstore_status kv_handle_load(struct kvstore *store)
 {
-    kvstore_status status =
-        bring_up(store, kv_handle_deadline(store->lock_timeout_ms));
+    bool may_give_up = !store->is_read_only;
+    kvstore_status status = bring_up(
+        store, kv_handle_deadline(store->lock_timeout_ms), may_give_up);
+    if (status == KVSTORE_BUSY && may_give_up) {
+        status = KVSTORE_OK;
+    }
     struct kv_view_pair old = kv_view_take_old(store);
     kv_view_close_pair(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
@@ -602,7 +611,7 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
         return status;
     }
     store->is_quiet = false;
-    status = bring_up(store, deadline_ns);
+    status = bring_up(store, deadline_ns, false);
     if (status == KVSTORE_OK) {
         /* Read by before anybody behind the gate can change it. */
         kv_view_lock_read(&store->view_lock);

@@ -84,7 +84,8 @@ struct kvstore {
                                    synced. */
 };
 
-/* Opens the log by its name, and the view with it. No lock is held yet. */
+/* Opens the log by its name, and the view with it. No lock is held yet. Where
+ * that takes the writers' lock and somebody has it, the first call does it. */
 kvstore_status kv_handle_load(struct kvstore *store);
 
 /* Begins a write: goes through the gate, takes the writers' lock, brings the

@@ -18,6 +18,7 @@
 
 /* Of the store that the program has open, which is one at a time. */
 static struct cli_progress progress;
+static bool was_busy; /* It has been waited for as long as the options say. */
 
 static void warn_of_damage(const kvstore *store)
 {
@@ -80,7 +81,7 @@ int cli_store_open(const struct cli_options *options,
 void cli_store_close(const struct cli_options *options, kvstore *store)
 {
     cli_progress_clear(&progress);
-    if (!options->quiet) {
+    if (!options->quiet && !was_busy) {
         warn_of_damage(store);
     }
     kvstore_close(store);
@@ -118,6 +119,7 @@ int cli_store_call_failed(const struct cli_options *options,
                           const char *verb,
                           kvstore_status status)
 {
+    was_busy = status == KVSTORE_BUSY;
     cli_progress_clear(&progress);
     cli_tell("cannot %s '%s': %s", verb, options->data_dir, cli_reason(status));
     return cli_exit_status(status);
@@ -128,6 +130,7 @@ int cli_store_failed(const struct cli_options *options,
                      const char *key,
                      kvstore_status status)
 {
+    was_busy = status == KVSTORE_BUSY;
     cli_progress_clear(&progress);
     cli_tell("cannot %s '%s' in '%s': %s",
              verb,
