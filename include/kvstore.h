@@ -232,9 +232,11 @@ void kvstore_options_init(kvstore_options *options);
  * Maps the index that all processes share, store.index. Where that can be
  * trusted, opening costs the same however large the store is. Else it costs one
  * pass over the log under the writers' lock, which builds the index for
- * everybody: after a reboot, or where the index was deleted. Where the lock is
- * not to be had until the timeout, or the index cannot be written, and in a
- * read-only handle, the pass builds an index in private memory.
+ * everybody: after a reboot, or where the index was deleted. If another process
+ * has the lock, the first call waits for it, or for the index, in the place of
+ * this one. Where the lock is not to be had until the timeout, or the index
+ * cannot be written, and in a read-only handle, the pass builds an index in
+ * private memory.
  *
  * Opening changes no byte of a log that is there. The next write mends what a
  * killed writer left: an unfinished last line is cut off; what may be more than
