@@ -453,9 +453,8 @@ static void sweep_name(void *context, const char *name)
     const struct kv_io_file *directory = context;
     struct kv_io_file file = KV_IO_FILE_NONE;
     bool is_free = false;
-    kvstore_status status = kv_io_open(directory, name, KV_IO_READ, &file);
-    if (status == KVSTORE_OK) {
-        status = kv_io_try_lock(&file, false, &is_free);
+    if (kv_io_open(directory, name, KV_IO_READ, &file) == KVSTORE_OK) {
+        (void)kv_io_try_lock(&file, false, &is_free);
     } else {
         is_free = kvstore_last_error()->system_errno == EACCES;
     }
