@@ -308,10 +308,10 @@ static kvstore_status bring_up(struct kvstore *store,
 }
 
 /* Who may write is to wait for the lock once: in the first call, not here and
- * there. */
+ * there. An exclusive handle has it. */
 kvstore_status kv_handle_load(struct kvstore *store)
 {
-    bool may_give_up = !store->is_read_only;
+    bool may_give_up = !store->is_read_only && !store->is_exclusive;
     kvstore_status status = bring_up(
         store, kv_handle_deadline(store->lock_timeout_ms), may_give_up);
     if (status == KVSTORE_BUSY && may_give_up) {
