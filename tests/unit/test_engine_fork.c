@@ -27,6 +27,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define FORKS 200
 #define THREADS 4
+#define CALLS_PER_FORK 10
 #define FOREIGN_VALUE_SIZE 100000
 
 static struct kv_io_table table;
@@ -35,6 +36,7 @@ static struct {
     const struct store_dir *dir;
     kvstore *store;
     atomic_bool must_stop;
+    atomic_int calls;
     atomic_int faults;
     atomic_bool is_held;
 } shared;
@@ -44,6 +46,7 @@ static int set_up(void **state)
     table = *kv_io_system_table();
     kv_io_swap_table(&table);
     atomic_store(&shared.must_stop, false);
+    atomic_store(&shared.calls, 0);
     atomic_store(&shared.faults, 0);
     atomic_store(&shared.is_held, false);
     int result = store_dir_set_up(state);
@@ -148,6 +151,7 @@ static void *set_all_the_time(void *argument)
         bool is_good = try_set(shared.store, key, key) == KVSTORE_OK &&
                        try_get(shared.store, key) == KVSTORE_OK;
         atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+        atomic_fetch_add(&shared.calls, 1);
     }
     return NULL;
 }
@@ -158,8 +162,17 @@ static void *get_all_the_time(void *argument)
     while (!atomic_load(&shared.must_stop)) {
         bool is_good = try_get(shared.store, "foreign") == KVSTORE_OK;
         atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+        atomic_fetch_add(&shared.calls, 1);
     }
     return NULL;
+}
+
+/* However slow the threads are, so many of their calls come between two forks. */
+static void await_calls(int forks)
+{
+    while (atomic_load(&shared.calls) < forks * CALLS_PER_FORK) {
+        kv_io_sleep_ns(NS_PER_MS / 10);
+    }
 }
 
 /* Forks all the time while threads of the handle do this. */
@@ -174,6 +187,7 @@ static void fork_beside(void *(*duty)(void *), const char *known_key)
     }
     bool are_children_good = true;
     for (int i = 0; i < FORKS && are_children_good; i++) {
+        await_calls(i);
         are_children_good = is_child_good(known_key, i);
     }
     atomic_store(&shared.must_stop, true);
