@@ -11,7 +11,9 @@ mkdir data
 yes '{ "Set": { "key": "user", "value": "Alice in Wonderland" } }' |
     head -n 1600000 >data/store.log
 
-expect_status 0 on_terminal '"$KVSTORE" get user 2>&1 >value'
+hold_up_pass 'data/store.index*' &
+expect_status 0 on_terminal \
+    '"$KVSTORE" get user 2>&1 >value & echo $! >process; wait $!'
 expect_stdout_match 'reading store.log:  *[0-9]* % of 97 MB, [0-9]* MB/s, [0-9]* s left'
 # In the end the line is taken away.
 tr '\r' '\n' <"$scratch/capture/stdout" | tail -n 1 | grep -q '^ *$' ||

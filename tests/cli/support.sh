@@ -149,3 +149,18 @@ on_terminal() {
     script -qec "stty -opost -echo; $1" /dev/null \
         <>"$scratch/keyboard"
 }
+
+# hold_up_pass PATTERN: when the file "process" names a process, and a file's name
+# matches, stops that process for more than a second: passes of fast machines are
+# long, too.
+hold_up_pass() {
+    tries=10000
+    # shellcheck disable=SC2086 # It is a pattern.
+    until [ -s process ] && ls $1 >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+    done
+    kill -STOP "$(cat process)"
+    sleep 1.2
+    kill -CONT "$(cat process)"
+}
