@@ -92,8 +92,10 @@ set -m # Each loader is a process group, which dies as one.
 for ((round = 1; round <= round_count; round++)); do
     load "$round" &
     loader=$!
+    until grep -q "^$round " acknowledged; do
+        sleep 0.01
+    done
     sleep "0.0$((RANDOM % 5 + 4))"
-    [ "$round" -gt 1 ] || sleep 0.3
     kill -KILL -- "-$loader"
     wait "$loader" 2>/dev/null || :
 done
