@@ -26,6 +26,7 @@
 
 #define NS_PER_MS INT64_C(1000000)
 #define FORKS 200
+#define SLOW_FORKS 40 /* Where each child has to wait. */
 #define THREADS 4
 #define CALLS_PER_FORK 10
 #define FOREIGN_VALUE_SIZE 100000
@@ -175,8 +176,8 @@ static void await_calls(int forks)
     }
 }
 
-/* Forks all the time while threads of the handle do this. */
-static void fork_beside(void *(*duty)(void *), const char *known_key)
+/* Forks so often while threads of the handle do this. */
+static void fork_beside(void *(*duty)(void *), const char *known_key, int forks)
 {
     pthread_t threads[THREADS];
     int numbers[THREADS];
@@ -186,7 +187,7 @@ static void fork_beside(void *(*duty)(void *), const char *known_key)
                          0);
     }
     bool are_children_good = true;
-    for (int i = 0; i < FORKS && are_children_good; i++) {
+    for (int i = 0; i < forks && are_children_good; i++) {
         await_calls(i);
         are_children_good = is_child_good(known_key, i);
     }
@@ -198,10 +199,10 @@ static void fork_beside(void *(*duty)(void *), const char *known_key)
     assert_int_equal(atomic_load(&shared.faults), 0);
 }
 
-static void assert_childrens_keys(void)
+static void assert_childrens_keys(int forks)
 {
     char key[32];
-    for (int i = 0; i < FORKS; i++) {
+    for (int i = 0; i < forks; i++) {
         name_child_key(key, i);
         assert_value(shared.store, key, key);
     }
@@ -220,10 +221,10 @@ static void forks_beside_sets_and_compactions(void **state)
     shared.store = open_with(shared.dir, &options);
     must_set(shared.store, "known", "1");
 
-    fork_beside(set_all_the_time, "known");
+    fork_beside(set_all_the_time, "known", FORKS);
 
     assert_true(checked_stats(shared.store).compactions > 0);
-    assert_childrens_keys();
+    assert_childrens_keys(FORKS);
 }
 
 static int refuse_blocks(int fd, off_t size)
@@ -243,9 +244,9 @@ static void forks_beside_sets_with_a_private_index(void **state)
     shared.store = open_with(shared.dir, &options);
     must_set(shared.store, "known", "1");
 
-    fork_beside(set_all_the_time, "known");
+    fork_beside(set_all_the_time, "known", SLOW_FORKS);
 
-    assert_childrens_keys();
+    assert_childrens_keys(SLOW_FORKS);
 }
 
 static void forks_beside_parsing_of_foreign_lines(void **state)
@@ -263,9 +264,9 @@ static void forks_beside_parsing_of_foreign_lines(void **state)
     log_text_release(&text);
     shared.store = open_with(shared.dir, &options);
 
-    fork_beside(get_all_the_time, "foreign");
+    fork_beside(get_all_the_time, "foreign", FORKS);
 
-    assert_childrens_keys();
+    assert_childrens_keys(FORKS);
 }
 
 static int held_fsync(int fd)

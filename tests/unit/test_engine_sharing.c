@@ -3,6 +3,7 @@
 /* Do the public calls keep kvstore.h's word? Here: threads, several handles on
  * one directory, exclusive ones, and fork. */
 
+#include "idle_clock.h"
 #include "index_file.h"
 #include "io.h"
 #include "kvstore.h"
@@ -322,46 +323,28 @@ static void busy_writer_waits_as_long_as_it_may(void **state)
     kvstore_close(waiter);
 }
 
-/* Time passes where somebody sleeps, and nowhere else. */
-static int64_t slept_ns;
-
-static int64_t sleepers_clock(void)
-{
-    return INT64_C(1000000000000) + slept_ns;
-}
-
-static void sleepers_sleep(int64_t ns)
-{
-    slept_ns += ns;
-}
-
 static void lock_is_waited_for_once(void **state)
 {
     const struct store_dir *dir = *state;
     kvstore_options options = plain_options();
     kvstore_close(open_plain(dir));
     assert_int_equal(unlinkat(dir->directory.fd, KV_INDEX_NAME, 0), 0);
-    struct kv_io_table table = *kv_io_system_table();
-    table.clock_ns = sleepers_clock;
-    table.sleep_ns = sleepers_sleep;
-    kv_io_swap_table(&table);
-    slept_ns = 0;
+    idle_clock_start();
     assert_int_equal(kv_io_lock(&dir->directory, 0, NULL), KVSTORE_OK);
     options.lock_timeout_ms = 1000;
 
     kvstore *store = open_with(dir, &options);
     assert_int_equal(kvstore_sync(store), KVSTORE_OK);
-    assert_int_equal(slept_ns, 0);
+    assert_int_equal(idle_clock_slept_ns(), 0);
     assert_int_equal(try_set(store, "a", "1"), KVSTORE_BUSY);
-    assert_in_range(slept_ns, 1000000000, 1010000000);
-    slept_ns = 0;
+    assert_in_range(idle_clock_slept_ns(), 1000000000, 1010000000);
     assert_int_equal(try_get(store, "a"), KVSTORE_NOT_FOUND);
-    assert_in_range(slept_ns, 1000000000, 1010000000);
+    assert_in_range(idle_clock_slept_ns(), 1000000000, 1010000000);
 
     kv_io_unlock(&dir->directory);
     must_set(store, "a", "1");
     assert_value(store, "a", "1");
-    kv_io_swap_table(kv_io_system_table());
+    idle_clock_stop();
     kvstore_close(store);
 }
 
