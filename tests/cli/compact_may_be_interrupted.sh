@@ -10,6 +10,7 @@ yes '{ "Set": { "key": "user", "value": "Alice in Wonderland" } }' |
 echo '{"Set":{"key":"other","val":"here"}}' >>data/store.log
 kvstore get user >got
 cp data/store.log copy
+inode=$(ls -i data/store.log)
 
 # A shell without job control has its background jobs ignore SIGINT.
 "$KVSTORE" --quiet compact &
@@ -21,6 +22,7 @@ kill -TERM "$pid" 2>/dev/null || skip 'it was over too soon'
 status=0
 wait "$pid" || status=$?
 [ "$status" -ne 0 ] || skip 'it was over too soon'
+[ "$(ls -i data/store.log)" = "$inode" ] || skip 'it was over too soon'
 [ "$status" -eq 143 ] || fail "status $status, not 143"
 cmp -s copy data/store.log || fail 'the log has changed'
 expect_value other here

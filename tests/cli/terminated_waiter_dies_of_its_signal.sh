@@ -11,6 +11,12 @@ flock 9
 
 "$KVSTORE" --timeout 50 set key new 9<&- 2>stderr &
 process=$!
+tries=100 # Until it is no shell any more; then it comes to the lock.
+until [ "$(cat "/proc/$process/comm" 2>/dev/null)" = kvstore ] ||
+    [ "$tries" -eq 0 ]; do
+    tries=$((tries - 1))
+    sleep 0.02
+done
 sleep 0.2
 kill -TERM "$process"
 got=0

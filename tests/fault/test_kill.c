@@ -130,6 +130,7 @@ static kvstore *open_or_exit(const struct worker *worker, int sync)
     kvstore_options options = KVSTORE_OPTIONS_INIT;
     kvstore *store = NULL;
     options.sync = sync;
+    options.lock_timeout_ms = 60000;
     options.compaction_threshold = (uint64_t)256 << 10;
     kvstore_status status = kvstore_open(worker->path, &options, &store);
     if (status != KVSTORE_OK) {

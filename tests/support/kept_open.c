@@ -145,6 +145,7 @@ static bool open_stores(char **arguments)
     options.sync = strcmp(arguments[0], "none") == 0 ? KVSTORE_SYNC_NONE
                                                      : KVSTORE_SYNC_ALWAYS;
     options.compaction = KVSTORE_COMPACT_MANUAL;
+    options.lock_timeout_ms = 60000;
     for (int i = 1; arguments[i] != NULL && store_count < STORES_MAX; i++) {
         if (kvstore_open(arguments[i], &options, &stores[store_count]) !=
             KVSTORE_OK) {

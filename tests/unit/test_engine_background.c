@@ -410,7 +410,9 @@ static void call_waits_for_another_compaction(void **state)
     set_all("old");
     set_all("new");
     await_sync();
-    scene.other = open_plain(scene.dir);
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = 60000;
+    scene.other = open_with(scene.dir, &options);
 
     atomic_store(&may_go_on, true);
     must_compact(scene.other);

@@ -233,7 +233,9 @@ static void remove_passing(kvstore *store, int first, int last)
  * index grow and shrink. */
 static void *write_on(void *context)
 {
-    kvstore *store = open_plain(context);
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = 60000;
+    kvstore *store = open_with(context, &options);
     char key[32];
     for (int i = 0; !atomic_load(&is_over); i++) {
         (void)snprintf(key, sizeof key, "steady %d", i % STEADY);

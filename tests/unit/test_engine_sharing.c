@@ -121,6 +121,7 @@ static void eight_threads_share_a_handle(void **state)
     kvstore_options options = plain_options();
     options.compaction = KVSTORE_COMPACT_INLINE;
     options.compaction_threshold = 20000;
+    options.lock_timeout_ms = 60000;
     kvstore *store = open_with(dir, &options);
 
     run_workers(&store, 1);
