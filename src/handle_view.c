@@ -226,9 +226,12 @@ static kvstore_status open_pair(const struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
+    struct kv_io_birth birth = kv_io_birth(&pair->log.file);
     struct kv_index_identity identity = {
         .log_device = pair->log.device,
         .log_inode = pair->log.inode,
+        .log_birth_ns = birth.time_ns,
+        .log_generation = birth.generation,
         .boot_id = {store->boot_id[0], store->boot_id[1]}};
     *trust_out = kv_index_file_open(&store->directory,
                                     &pair->log.file,

@@ -43,7 +43,7 @@
 
 /* "kvindex" and a number that changes with the layout. As one word it also
  * tells the byte order. */
-#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(3) << 56)
+#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(4) << 56)
 
 /* How often a reader of totals tries again when they change under it. */
 #define LOAD_TRIES 1000
@@ -68,10 +68,10 @@ static_assert(SIZE_MAX >> KV_INDEX_LEVEL_MAX > sizeof(uint64_t) * BUCKET_SLOTS,
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 &&
                   sizeof(_Atomic uint64_t) == sizeof(uint64_t),
               "words of 64 bits are atomic by themselves");
-static_assert(offsetof(struct kv_index_header, state) == 72 &&
-                  offsetof(struct kv_index_header, mount_ids) == 104 &&
-                  offsetof(struct kv_index_header, totals) == 224 &&
-                  sizeof(struct kv_index_header) == 528,
+static_assert(offsetof(struct kv_index_header, state) == 88 &&
+                  offsetof(struct kv_index_header, mount_ids) == 120 &&
+                  offsetof(struct kv_index_header, totals) == 240 &&
+                  sizeof(struct kv_index_header) == 544,
               "the header is laid out as docs/format.md has it");
 
 static uint64_t slot_count(const struct kv_index *index)

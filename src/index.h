@@ -54,10 +54,14 @@ enum kv_index_state {
     KV_INDEX_SUPERSEDED = 0x53555045
 };
 
-/* Which log, and what kernel's memory, an index belongs to. */
+/* Which log, and what kernel's memory, an index belongs to. A number of an inode
+ * is given to another file at once: so birth and generation, as far as the system
+ * knows them; 0: it does not. */
 struct kv_index_identity {
     uint64_t log_device;
     uint64_t log_inode;
+    uint64_t log_birth_ns;
+    uint64_t log_generation;
     uint64_t boot_id[2];
 };
 

@@ -9,10 +9,12 @@
  * 2. Whoever has the index open for use holds a shared lock on it, and whoever
  *    builds one an exclusive lock. A temporary file that can be locked has no
  *    builder any more.
- * 3. An index is never on the disk for certain. It is believed only by the boot
- *    and the mount that it was written through, or if somebody has had it open
- *    all along: then every page of it has stayed in memory. Who finds out that
- *    nobody has supersedes it before letting go of the lock.
+ * 3. An index is never on the disk for certain. It is believed only in the boot
+ *    that it was written in, and through a mount that it is known by, or if some
+ *    other process has had it open all along: then every page of it has stayed in
+ *    memory. A process that finds that nobody has supersedes it before releasing
+ *    the lock. A lock vouches for no other boot: anybody who may read the file can
+ *    hold one. Where the system tells no boot, it is all that there is.
  * 4. A mount that was there for the index before, and still is, has been there
  *    all along. So its number is taken along to the next index: else two that
  *    come in turns, each through a mount of its own, would rebuild each other's
@@ -31,6 +33,7 @@
 
 #define CLAIM_TRIES 16
 #define LOCK_TRIES 100
+#define SHARE_TRIES 5
 #define LOCK_PAUSE_NS 100000
 
 /* Linux before 6.8 gives the number of a mount that is gone to the next one; the
@@ -159,8 +162,11 @@ kvstore_status kv_index_file_identify(struct kv_index *index,
                                       uint64_t log_device,
                                       uint64_t log_inode)
 {
+    struct kv_io_birth birth = kv_io_birth(log);
     struct kv_index_identity identity = {.log_device = log_device,
-                                         .log_inode = log_inode};
+                                         .log_inode = log_inode,
+                                         .log_birth_ns = birth.time_ns,
+                                         .log_generation = birth.generation};
     uint64_t mount_id = 0;
     kvstore_status status = kv_io_boot_id(identity.boot_id);
     if (status == KVSTORE_OK) {
@@ -173,13 +179,14 @@ kvstore_status kv_index_file_identify(struct kv_index *index,
     return status;
 }
 
-/* The builder's exclusive lock becomes a shared one. Somebody who probes may get
- * in between; then this handle vouches for nothing, and works all the same. */
+/* Takes the shared lock that goes with using an index that is trusted. Where
+ * somebody holds an exclusive one, to probe or to disturb, this handle vouches for
+ * nothing, and works all the same. */
 static void share_lock(const struct kv_io_file *file)
 {
     kvstore_error before = *kvstore_last_error();
     bool is_locked = false;
-    for (int i = 0; i < LOCK_TRIES && !is_locked; i++) {
+    for (int i = 0; i < SHARE_TRIES && !is_locked; i++) {
         if (kv_io_try_lock(file, true, &is_locked) != KVSTORE_OK) {
             break;
         }
@@ -205,24 +212,28 @@ kvstore_status kv_index_file_name(const struct kv_io_file *directory,
 
 /* --- Opening --- */
 
-/* Is the index from the same boot, as far as the system tells? */
+static bool is_boot_told(const uint64_t boot_id[2])
+{
+    return boot_id[0] != 0 || boot_id[1] != 0;
+}
+
+/* True if the index may be from the same boot. */
 static bool is_of_boot(const struct kv_index *index,
                        const struct kv_index_identity *identity)
 {
     const uint64_t *boot_id = index->header->identity.boot_id;
     return boot_id[0] == identity->boot_id[0] &&
-           boot_id[1] == identity->boot_id[1] &&
-           (boot_id[0] != 0 || boot_id[1] != 0);
+           boot_id[1] == identity->boot_id[1];
 }
 
 static bool is_id_known(const struct kv_index *index,
                         const struct kv_index_identity *identity,
                         uint64_t mount_id)
 {
-    if (!is_of_boot(index, identity)) {
+    bool is_known = mount_id == 0;
+    if (!is_boot_told(identity->boot_id)) {
         return false;
     }
-    bool is_known = mount_id == 0;
     for (size_t i = 0; i < KV_INDEX_MOUNTS; i++) {
         is_known |= atomic_load(&index->header->mount_ids[i]) == mount_id;
     }
@@ -257,15 +268,14 @@ static bool is_held(const struct kv_index_file *file,
     return !is_unheld;
 }
 
-/* Takes the shared lock that goes with using the index. One that is seen
- * through another boot or mount is worth that only if others hold it already. */
-static bool take_lock(const struct kv_index_file *file,
-                      const struct kv_index *index,
-                      bool is_known)
+/* Takes the shared lock of an index that is seen through another mount, if
+ * others hold it already. */
+static bool join_holders(const struct kv_index_file *file,
+                         const struct kv_index *index)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         bool is_locked = false;
-        if (!is_known && !is_held(file, index)) {
+        if (!is_held(file, index)) {
             return false;
         }
         if (kv_io_try_lock(&file->file, true, &is_locked) != KVSTORE_OK) {
@@ -279,11 +289,20 @@ static bool take_lock(const struct kv_index_file *file,
     return false;
 }
 
+/* True unless both sides know the word, and differ. */
+static bool may_be_same(uint64_t a, uint64_t b)
+{
+    return a == 0 || b == 0 || a == b;
+}
+
 static bool is_of_log(const struct kv_index *index,
                       const struct kv_index_identity *identity)
 {
-    return index->header->identity.log_device == identity->log_device &&
-           index->header->identity.log_inode == identity->log_inode;
+    const struct kv_index_identity *own = &index->header->identity;
+    return own->log_device == identity->log_device &&
+           own->log_inode == identity->log_inode &&
+           may_be_same(own->log_birth_ns, identity->log_birth_ns) &&
+           may_be_same(own->log_generation, identity->log_generation);
 }
 
 /* Judges an index that is mapped. */
@@ -292,14 +311,14 @@ static enum kv_index_trust judge_index(const struct kv_index_file *file,
                                        const struct kv_index_identity *identity,
                                        uint64_t mount_id)
 {
-    if (!is_of_log(index, identity)) {
+    if (!is_of_log(index, identity) || !is_of_boot(index, identity)) {
         return KV_INDEX_NONE;
     }
-    bool is_known = is_id_known(index, identity, mount_id);
-    if (!take_lock(file, index, is_known)) {
+    if (is_id_known(index, identity, mount_id)) {
+        share_lock(&file->file);
+    } else if (!join_holders(file, index)) {
         return KV_INDEX_NONE;
-    }
-    if (!is_known && file->is_writable) {
+    } else if (file->is_writable) {
         add_mount_id(index, mount_id);
     }
     switch (atomic_load(&index->header->state)) {

@@ -245,6 +245,13 @@ kvstore_status kv_io_stat(const struct kv_io_file *file,
     return KVSTORE_OK;
 }
 
+struct kv_io_birth kv_io_birth(const struct kv_io_file *file)
+{
+    struct kv_io_birth birth = {.time_ns = 0};
+    kv_io_table()->birth(file->fd, &birth);
+    return birth;
+}
+
 kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
                                const char *name,
                                struct kv_io_stat *stat_out)

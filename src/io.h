@@ -18,6 +18,14 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+/* What tells a file from an earlier one with the same number, each as far as the
+ * system knows it; 0: it does not. */
+struct kv_io_birth {
+    uint64_t time_ns;    /* When it was made (statx). */
+    uint64_t generation; /* How often the file system has given its number away
+                            (FS_IOC_GETVERSION), and 1. */
+};
+
 /* The seam. Each member has the meaning of the call it is named for, errno
  * included. */
 struct kv_io_table {
@@ -47,6 +55,7 @@ struct kv_io_table {
     int (*populate)(void *memory, size_t size); /* MADV_POPULATE_WRITE */
     off_t (*file_end)(int fd);                  /* lseek(fd, 0, SEEK_END) */
     int (*mount_id)(int fd, uint64_t *id_out);  /* statx; 0: not known */
+    void (*birth)(int fd, struct kv_io_birth *birth_out);
     int (*boot_id)(uint64_t id_out[2]);
     int64_t (*clock_coarse_ns)(void); /* CLOCK_MONOTONIC_COARSE */
     DIR *(*opendir)(int dir_fd);      /* A descriptor of its own */
@@ -140,6 +149,9 @@ void kv_io_after_fork_in_child(void);
 
 kvstore_status kv_io_stat(const struct kv_io_file *file,
                           struct kv_io_stat *stat_out);
+
+/* Never fails: what cannot be found out is not known. */
+struct kv_io_birth kv_io_birth(const struct kv_io_file *file);
 
 /* By name. KVSTORE_NOT_FOUND, without an error set, where there is none. */
 kvstore_status kv_io_stat_name(const struct kv_io_file *directory,

@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -237,6 +239,28 @@ static int system_mount_id(int fd, uint64_t *id_out)
     return 0;
 }
 
+/* The kernel fills 32 bits of the number, whatever the size of a long. */
+static void system_birth(int fd, struct kv_io_birth *birth_out)
+{
+    struct statx answer;
+    *birth_out = (struct kv_io_birth){.time_ns = 0};
+    if (statx(
+            fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BTIME, &answer) ==
+            0 &&
+        (answer.stx_mask & STATX_BTIME) != 0) {
+        birth_out->time_ns =
+            (uint64_t)answer.stx_btime.tv_sec * UINT64_C(1000000000) +
+            answer.stx_btime.tv_nsec;
+    }
+    union {
+        long whole;
+        uint32_t low;
+    } generation = {.whole = 0};
+    if (ioctl(fd, FS_IOC_GETVERSION, &generation) == 0) {
+        birth_out->generation = (uint64_t)generation.low + 1;
+    }
+}
+
 /* A UUID as text, whose hexadecimal digits are packed into two words. */
 static int system_boot_id(uint64_t id_out[2])
 {
@@ -308,6 +332,7 @@ static const struct kv_io_table system_table = {
     .populate = system_populate,
     .file_end = system_file_end,
     .mount_id = system_mount_id,
+    .birth = system_birth,
     .boot_id = system_boot_id,
     .clock_coarse_ns = system_clock_coarse_ns,
     .opendir = system_opendir,

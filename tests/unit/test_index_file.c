@@ -430,7 +430,57 @@ static void index_of_another_log_is_not_trusted(void **state)
     kv_log_close(&place.log);
 }
 
-static void index_of_another_boot_is_superseded(void **state)
+/* A file system gives the number of a file that is gone to the next one. */
+static void born_log(int fd, struct kv_io_birth *birth_out)
+{
+    (void)fd;
+    *birth_out = (struct kv_io_birth){.time_ns = 77, .generation = 5};
+}
+
+static void index_of_an_earlier_log_of_the_same_number_is_not_trusted(
+    void **state)
+{
+    struct place place = make_place(state);
+    table = *kv_io_system_table();
+    table.birth = born_log;
+    kv_io_swap_table(&table);
+    struct opened made = make_named(&place);
+    use_system_table();
+
+    place.identity.log_birth_ns = 78;
+    place.identity.log_generation = 5;
+    assert_trust(&place, KV_INDEX_NONE);
+    place.identity.log_birth_ns = 77;
+    place.identity.log_generation = 6;
+    assert_trust(&place, KV_INDEX_NONE);
+    place.identity.log_generation = 5;
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+static void birth_that_is_not_told_is_not_compared(void **state)
+{
+    struct place place = make_place(state);
+    table = *kv_io_system_table();
+    table.birth = born_log;
+    kv_io_swap_table(&table);
+    struct opened made = make_named(&place);
+    use_system_table();
+
+    place.identity.log_birth_ns = 0;
+    place.identity.log_generation = 5;
+    assert_trust(&place, KV_INDEX_TRUSTED);
+    place.identity.log_birth_ns = 77;
+    place.identity.log_generation = 0;
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+static void index_of_another_boot_is_not_trusted(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
@@ -440,38 +490,41 @@ static void index_of_another_boot_is_superseded(void **state)
 
     assert_trust(&rebooted, KV_INDEX_NONE);
 
-    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
-    assert_trust(&place, KV_INDEX_NONE);
-    kv_log_close(&place.log);
-}
-
-/* Who may not write it leaves it to those who may. */
-static void read_only_probe_changes_nothing(void **state)
-{
-    struct place place = make_place(state);
-    struct opened made = make_named(&place);
-    release(&place, &made);
-    struct place rebooted = place;
-    rebooted.identity.boot_id[0]++;
-
-    assert_int_equal(try_open(&rebooted, false, &made), KV_INDEX_NONE);
-
-    assert_int_equal(state_on_disk(&place), KV_INDEX_LIVE);
     assert_trust(&place, KV_INDEX_TRUSTED);
     kv_log_close(&place.log);
 }
 
-static void held_index_of_another_boot_is_trusted(void **state)
+/* Anybody who may read the file can hold a lock on it. */
+static void lock_vouches_for_no_other_boot(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
-    struct place elsewhere = place;
-    elsewhere.identity.boot_id[0]++;
+    struct place rebooted = place;
+    rebooted.identity.boot_id[0]++;
 
-    assert_trust(&elsewhere, KV_INDEX_TRUSTED);
+    assert_trust(&rebooted, KV_INDEX_NONE);
 
+    assert_trust(&place, KV_INDEX_TRUSTED);
     release(&place, &made);
-    assert_trust(&elsewhere, KV_INDEX_NONE);
+    kv_log_close(&place.log);
+}
+
+static void exclusive_lock_of_a_reader_takes_no_trust_away(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct kv_io_file reader;
+    bool is_locked = false;
+    assert_int_equal(
+        kv_io_open(&place.dir->directory, KV_INDEX_NAME, KV_IO_READ, &reader),
+        KVSTORE_OK);
+    assert_int_equal(kv_io_try_lock(&reader, false, &is_locked), KVSTORE_OK);
+    assert_true(is_locked);
+
+    assert_trust(&place, KV_INDEX_TRUSTED);
+
+    kv_io_close(&reader);
     kv_log_close(&place.log);
 }
 
@@ -529,6 +582,22 @@ static void index_of_another_mount_is_superseded(void **state)
     use_system_table();
 
     assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    kv_log_close(&place.log);
+}
+
+/* A handle that may not write it leaves it to those that may. */
+static void read_only_probe_changes_nothing(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+
+    use_mount(OTHER_MOUNT);
+    assert_int_equal(try_open(&place, false, &made), KV_INDEX_NONE);
+    use_system_table();
+
+    assert_int_equal(state_on_disk(&place), KV_INDEX_LIVE);
+    assert_trust(&place, KV_INDEX_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -602,7 +671,7 @@ static void failing_call_is_no_trust_and_no_error(void **state)
     table = *kv_io_system_table();
     table.flock = failing_flock;
     kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_TRUSTED);
     use_system_table();
 
     assert_int_equal(kvstore_last_error()->status, before.status);
@@ -819,9 +888,12 @@ int main(void)
         STORE_TEST(read_only_mapping_is_trusted),
         STORE_TEST(state_decides),
         STORE_TEST(index_of_another_log_is_not_trusted),
-        STORE_TEST(index_of_another_boot_is_superseded),
+        STORE_TEST(index_of_an_earlier_log_of_the_same_number_is_not_trusted),
+        STORE_TEST(birth_that_is_not_told_is_not_compared),
+        STORE_TEST(index_of_another_boot_is_not_trusted),
         STORE_TEST(read_only_probe_changes_nothing),
-        STORE_TEST(held_index_of_another_boot_is_trusted),
+        STORE_TEST(lock_vouches_for_no_other_boot),
+        STORE_TEST(exclusive_lock_of_a_reader_takes_no_trust_away),
         STORE_TEST(zero_boot_id_is_never_known),
         STORE_TEST(index_of_another_mount_is_superseded),
         STORE_TEST(mount_of_a_held_index_is_added),
