@@ -51,6 +51,7 @@ struct kv_compaction {
     bool is_open;          /* The last line that was copied has no newline, */
     uint64_t open_until;   /* and ended here in the old log. */
     struct kv_log_pointer last; /* The last line that was copied. */
+    uint64_t met; /* The sum over the records that the index led to. */
     struct kv_compaction_queue *queue;
     struct kv_compaction_marks *marks;
     char *buffer; /* Bytes of it that are not in the file yet. */
@@ -79,9 +80,8 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
 /* Brings the new log to the disk, as far as it is written. */
 kvstore_status kv_compaction_sync(struct kv_compaction *compaction);
 
-/* Is all that the store's index has in the new pair? Else KVSTORE_CORRUPT: what
- * was acknowledged once has rotted and looks torn, or the index has lost a
- * key. */
+/* Is all that the store's log has in the new pair? Else KVSTORE_CORRUPT: what was
+ * acknowledged once has rotted and looks torn. */
 kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
                                    const struct kv_index_totals *old);
 

@@ -5,115 +5,30 @@
  * Invariants:
  * 1. What is kept is kept in order and byte for byte, but that records of a
  *    batch lose that member. Damage is kept. While there is damage, so are the
- *    newest Removes behind it: the damaged line may be the one that they
+ *    newest Removes after it: the damaged line may be the one that they
  *    removed.
- * 2. The index is not believed. A record of a key of which one was copied already
- *    ends the compaction, since that one was not the newest; and so does the end,
- *    where there are not as many keys as the index has.
+ * 2. The index is not believed, whatever its identity says. All slots that lead
+ *    into the copied log are summed while the marks are set, and so are all
+ *    records that are met marked: equal sums mean that each of these slots leads
+ *    to a record of its key. A record that is not marked is left out only where
+ *    its key's slot leads on to a later, sound record of the key. One that is
+ *    marked must not have its key in the new index already. So a key that the log
+ *    holds has exactly one newest record in the new one, or the copy ends and the
+ *    index is built anew.
  * 3. Writers may go on. A slot only ever leads on to a later record, so what was
- *    the newest when it was looked up is copied at most once, and what was not
+ *    the newest when the marks were set is copied at most once, and what was not
  *    has a newer one, to be copied or to be followed. */
 
 #include "compaction_copy.h"
 
 #include "bounds.h"
+#include "compaction_check.h"
 #include "compaction_marks.h"
+#include "compaction_output.h"
 #include "error.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* --- Bytes --- */
-
-kvstore_status kv_compaction_flush(struct kv_compaction *compaction)
-{
-    kvstore_status status = kv_io_write(&compaction->new_log.file,
-                                        compaction->written,
-                                        compaction->buffer,
-                                        compaction->buffered);
-    if (status == KVSTORE_OK) {
-        compaction->written += compaction->buffered;
-        compaction->buffered = 0;
-    }
-    return status;
-}
-
-static kvstore_status put_bytes(struct kv_compaction *compaction,
-                                const char *bytes,
-                                size_t size)
-{
-    if (compaction->buffered + size > KV_COMPACTION_BUFFER_SIZE) {
-        kvstore_status status = kv_compaction_flush(compaction);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-    }
-    if (size <= KV_COMPACTION_BUFFER_SIZE) {
-        memcpy(compaction->buffer + compaction->buffered, bytes, size);
-        compaction->buffered += size;
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_io_write(
-        &compaction->new_log.file, compaction->written, bytes, size);
-    compaction->written += status == KVSTORE_OK ? size : 0;
-    return status;
-}
-
-/* Copies a stretch of the old log that is not in memory as a whole. */
-static kvstore_status copy_stretch(struct kv_compaction *compaction,
-                                   struct kv_log_pointer pointer)
-{
-    char part[4096];
-    uint64_t done = 0;
-    while (done < pointer.length) {
-        uint64_t left = pointer.length - done;
-        size_t size = left < sizeof part ? (size_t)left : sizeof part;
-        size_t got = 0;
-        kvstore_status status = kv_io_read(
-            &compaction->log->file, pointer.offset + done, part, size, &got);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        if (got == 0) {
-            return kv_fail_at(KVSTORE_IO,
-                              pointer.offset + done,
-                              "%s was cut short",
-                              KV_LOG_NAME);
-        }
-        status = put_bytes(compaction, part, got);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        done += got;
-    }
-    return KVSTORE_OK;
-}
-
-/* A line and the newline behind it, if it has one: a run of NULs may not. */
-static kvstore_status put_line(struct kv_compaction *compaction,
-                               const struct kv_fold_item *item)
-{
-    compaction->is_open =
-        item->bytes != NULL && item->pointer.length == item->size;
-    compaction->open_until = item->pointer.offset + item->pointer.length;
-    if (item->bytes == NULL) {
-        return copy_stretch(compaction, item->pointer);
-    }
-    kvstore_status status = put_bytes(compaction, item->bytes, item->size);
-    if (status == KVSTORE_OK && item->pointer.length > item->size) {
-        status = put_bytes(compaction, "\n", 1);
-    }
-    return status;
-}
-
-/* Did a line that was left out part this one from the last, which has no newline
- * of its own? Damage may have none, and must not grow together with a record. */
-static bool must_part(const struct kv_compaction *compaction,
-                      const struct kv_fold_item *item)
-{
-    return compaction->is_open && item->type != KV_COMMAND_DAMAGED &&
-           compaction->open_until != item->pointer.offset;
-}
 
 /* --- Batches --- */
 
@@ -175,7 +90,7 @@ static kvstore_status visit_alone(
     return status;
 }
 
-/* --- The copy --- */
+/* --- Keeping a line --- */
 
 /* Gives a line its slot in the new keydir. A record that is the newest of its
  * key is the only one; damage that tells a key may not be. */
@@ -192,32 +107,45 @@ static kvstore_status apply_moved(struct kv_compaction *compaction,
                                 : status;
 }
 
-/* Puts a newline where it is needed before an item, which belongs to the damage
- * before it. */
-static kvstore_status part(struct kv_compaction *compaction,
-                           const struct kv_fold_item *item)
+/* Puts what has to stand before an item, and counts it: a newline belongs to the
+ * damage before it. */
+static kvstore_status open_gap(struct kv_compaction *compaction,
+                               const struct kv_fold_item *item)
 {
-    if (!must_part(compaction, item)) {
-        return KVSTORE_OK;
+    struct kv_compaction_gap gap = kv_compaction_gap_before(compaction, item);
+    if (gap.is_parted) {
+        kv_keydir_lengthen_damage(&compaction->new_keydir, 1);
     }
-    kv_keydir_lengthen_damage(&compaction->new_keydir, 1);
-    return put_bytes(compaction, "\n", 1);
+    if (gap.blank_size > 0) {
+        static const struct kv_command blank = {.type = KV_COMMAND_BLANK};
+        struct kv_fold_item line = {
+            .pointer = {.offset = compaction->new_keydir.totals.applied,
+                        .length = gap.blank_size},
+            .type = KV_COMMAND_BLANK,
+            .command = &blank};
+        kvstore_status status = kv_keydir_apply(
+            &compaction->new_keydir, &compaction->new_log, &line);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    return kv_compaction_put_gap(compaction, gap);
 }
 
 static kvstore_status keep_item(struct kv_compaction *compaction,
                                 const struct kv_fold_item *item)
 {
-    kvstore_status status = part(compaction, item);
+    kvstore_status status = open_gap(compaction, item);
     if (status != KVSTORE_OK) {
         return status;
     }
     struct kv_fold_item moved = *item;
-    moved.pointer.offset = compaction->written + compaction->buffered;
-    status = put_line(compaction, item);
+    moved.pointer.offset = kv_compaction_offset(compaction);
+    status = kv_compaction_put_line(compaction, item);
     if (status != KVSTORE_OK) {
         return status;
     }
-    assert(compaction->written + compaction->buffered ==
+    assert(kv_compaction_offset(compaction) ==
            moved.pointer.offset + moved.pointer.length);
     compaction->last = moved.pointer;
     return apply_moved(compaction, &moved);
@@ -234,7 +162,9 @@ static bool is_kept_if_newest(const struct kv_compaction *compaction,
     return type == KV_COMMAND_SET || compaction->keeps_removes;
 }
 
-static kvstore_status is_kept(const struct kv_compaction *compaction,
+/* --- The copy --- */
+
+static kvstore_status is_kept(struct kv_compaction *compaction,
                               const struct kv_fold_item *item,
                               bool *is_kept_out)
 {
@@ -242,11 +172,17 @@ static kvstore_status is_kept(const struct kv_compaction *compaction,
     if (!is_record(item) || !kv_keydir_is_reachable(item)) {
         return KVSTORE_OK;
     }
-    uint64_t newest = 0;
+    uint64_t offset = item->pointer.offset;
+    bool is_marked = kv_compaction_marks_have(compaction->marks, offset);
+    struct kv_keydir_key key;
     kvstore_status status =
-        kv_keydir_newest(compaction->keydir, compaction->log, item, &newest);
-    *is_kept_out = newest == item->pointer.offset &&
-                   is_kept_if_newest(compaction, item->type);
+        kv_keydir_get_key(&compaction->keydir->index, item->command, &key);
+    if (status == KVSTORE_OK) {
+        status =
+            kv_compaction_check_record(compaction, &key, offset, is_marked);
+        kv_io_free(key.allocated);
+    }
+    *is_kept_out = is_marked && is_kept_if_newest(compaction, item->type);
     return status;
 }
 
@@ -262,20 +198,20 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 
 /* --- The queue --- */
 
-/* Most records are short, and tell their key as it is. Whether they are the
- * newest, the marks say. They wait here until the slots of the new index where
- * their keys belong have been fetched: while one batch is read in, the slots of
- * the one before are on their way. All of a batch is asked for at once: the
- * processor then looks up several pages at a time. */
+/* Most records are short, and tell their key as it is. Whether the index leads to
+ * them, the marks say. They wait here for memory: for the slot in the new index
+ * where the key of one that is marked belongs; for the slot in the old index of
+ * one that is not, and then for the later record that it leads to. All of a batch
+ * is asked for at once: the processor then looks up several places at a time. */
 #define BATCH_SIZE ((size_t)16)
-#define QUEUE_SIZE (2 * BATCH_SIZE)
+#define QUEUE_SIZE (3 * BATCH_SIZE)
 #define QUEUED_LINE_SIZE_MAX 512u
 
 struct queued {
     struct kv_log_pointer pointer;
     uint64_t hash; /* Of its key. */
     enum kv_command_type type;
-    bool is_newest; /* The old index leads to it. */
+    bool is_marked; /* The old index leads to it. */
     size_t size;    /* Of the line, without its newline. */
     size_t key_size;
     size_t key_at; /* In the line. */
@@ -285,6 +221,7 @@ struct queued {
 struct kv_compaction_queue {
     uint64_t entered; /* Records so far: the last ones are in the queue. */
     uint64_t asked;   /* The slots of so many have been asked for, */
+    uint64_t looked;  /* and the later records of so many, */
     uint64_t left;    /* and as many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
@@ -295,6 +232,7 @@ struct kv_compaction_queue *kv_compaction_queue_create(void)
     if (queue != NULL) {
         queue->entered = 0;
         queue->asked = 0;
+        queue->looked = 0;
         queue->left = 0;
     }
     return queue;
@@ -304,7 +242,6 @@ static bool can_wait(const struct kv_compaction *compaction,
                      const struct kv_fold_item *item)
 {
     if (compaction->keeps_removes || !is_record(item) ||
-        item->size < KV_COMPACTION_MARK_SPAN ||
         item->size > QUEUED_LINE_SIZE_MAX ||
         item->pointer.length != item->size + 1 || is_of_batch(item)) {
         return false;
@@ -328,7 +265,7 @@ static void enter(struct kv_compaction *compaction,
     const struct kv_text *key = &item->command->key;
     queued->pointer = item->pointer;
     queued->type = item->type;
-    queued->is_newest =
+    queued->is_marked =
         kv_compaction_marks_have(compaction->marks, item->pointer.offset);
     queued->size = item->size;
     queued->key_size = key->size;
@@ -343,34 +280,28 @@ static void ask_for_slots(struct kv_compaction *compaction)
     struct kv_compaction_queue *queue = compaction->queue;
     while (queue->asked < queue->entered) {
         struct queued *queued = queued_at(compaction, queue->asked++);
-        kv_index_prefetch(&compaction->new_keydir.index, queued->hash);
+        kv_index_prefetch(queued->is_marked ? &compaction->new_keydir.index
+                                            : &compaction->keydir->index,
+                          queued->hash);
     }
 }
 
-/* A record of a key of which there is one in the new log already: the index has
- * led to one that is not the newest. */
-static kvstore_status refuse_second(struct kv_compaction *compaction,
-                                    const struct queued *queued)
+/* Asks for the later records, of the first so many. */
+static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
 {
-    struct kv_keydir_find find;
-    kvstore_status status = kv_compaction_flush(compaction);
-    if (status == KVSTORE_OK) {
-        status = kv_keydir_find(&compaction->new_keydir,
-                                &compaction->new_log,
-                                queued->line + queued->key_at,
-                                queued->key_size,
-                                &find);
-    }
-    if (status == KVSTORE_OK) {
-        if (find.is_found) {
-            status = kv_fail_at(KVSTORE_CORRUPT,
-                                queued->pointer.offset,
-                                "the index does not belong to %s",
-                                KV_LOG_NAME);
+    struct kv_compaction_queue *queue = compaction->queue;
+    while (queue->looked < end) {
+        struct queued *queued = queued_at(compaction, queue->looked++);
+        struct kv_index_entry entry;
+        if (!queued->is_marked) {
+            struct kv_index_probe probe =
+                kv_index_probe_start(&compaction->keydir->index, queued->hash);
+            if (kv_index_probe_next(
+                    &compaction->keydir->index, &probe, &entry)) {
+                kv_log_prefetch(compaction->log, entry.offset);
+            }
         }
-        kv_keydir_find_release(&find);
     }
-    return status;
 }
 
 /* Copies a record that is the newest, and gives it its slot. */
@@ -386,14 +317,10 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
                                 .size = queued->size,
                                 .type = queued->type,
                                 .command = &command};
-    kvstore_status status = part(compaction, &item);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
     struct kv_fold_item moved = item;
-    moved.pointer.offset = compaction->written + compaction->buffered;
+    moved.pointer.offset = kv_compaction_offset(compaction);
     moved.bytes = NULL; /* What the last line is, is noted at the end. */
-    status = put_line(compaction, &item);
+    kvstore_status status = kv_compaction_put_line(compaction, &item);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -406,11 +333,12 @@ static kvstore_status leave_next(struct kv_compaction *compaction)
 {
     const struct queued *queued =
         queued_at(compaction, compaction->queue->left++);
-    kvstore_status status =
-        kv_index_may_have(&compaction->new_keydir.index, queued->hash)
-            ? refuse_second(compaction, queued)
-            : KVSTORE_OK;
-    return status == KVSTORE_OK && queued->is_newest &&
+    const struct kv_keydir_key key = {.bytes = queued->line + queued->key_at,
+                                      .size = queued->key_size,
+                                      .hash = queued->hash};
+    kvstore_status status = kv_compaction_check_record(
+        compaction, &key, queued->pointer.offset, queued->is_marked);
+    return status == KVSTORE_OK && queued->is_marked &&
                    queued->type == KV_COMMAND_SET
                ? keep_queued(compaction, queued)
                : status;
@@ -441,9 +369,12 @@ static kvstore_status copy_later(struct kv_compaction *compaction,
     if (queue->entered - queue->asked < BATCH_SIZE) {
         return KVSTORE_OK;
     }
+    uint64_t looked = queue->looked > queue->left ? queue->looked : queue->left;
+    queue->looked = looked;
     uint64_t asked = queue->asked;
     ask_for_slots(compaction);
-    return leave_up_to(compaction, asked);
+    ask_for_lines(compaction, asked);
+    return leave_up_to(compaction, looked);
 }
 
 /* --- The visits --- */
@@ -501,10 +432,10 @@ kvstore_status kv_compaction_copy_item(void *context,
 static kvstore_status follow_line(struct kv_compaction *compaction,
                                   const struct kv_fold_item *item)
 {
-    kvstore_status status = must_part(compaction, item)
-                                ? put_bytes(compaction, "\n", 1)
-                                : KVSTORE_OK;
-    return status == KVSTORE_OK ? put_line(compaction, item) : status;
+    kvstore_status status = kv_compaction_put_gap(
+        compaction, kv_compaction_gap_before(compaction, item));
+    return status == KVSTORE_OK ? kv_compaction_put_line(compaction, item)
+                                : status;
 }
 
 kvstore_status kv_compaction_follow_item(void *context,

@@ -9,11 +9,6 @@
 #include "fold.h"
 #include "kvstore.h"
 
-/* Tests have a smaller one, and as many more writes. */
-#ifndef KV_COMPACTION_BUFFER_SIZE
-#define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
-#endif
-
 /* What the copy has looked at and not decided yet. NULL, with the error set,
  * where there is no memory; freed by kv_io_free(). */
 struct kv_compaction_queue *kv_compaction_queue_create(void);
@@ -28,8 +23,5 @@ kvstore_status kv_compaction_copy_item(void *context,
 /* Visits lines of a round: all but blank ones go to the new log. */
 kvstore_status kv_compaction_follow_item(void *context,
                                          const struct kv_fold_item *item);
-
-/* Writes to the file what is in the buffer. */
-kvstore_status kv_compaction_flush(struct kv_compaction *compaction);
 
 #endif

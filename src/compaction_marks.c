@@ -19,8 +19,10 @@
 
 struct kv_compaction_marks {
     const struct kv_index *index;
+    uint64_t log_size;
     uint64_t begin; /* The bytes of the log that the window covers, */
     uint64_t end;   /* to here. */
+    uint64_t sum;   /* Over the slots that lead to before the end. */
     size_t word_count;
     uint64_t words[];
 };
@@ -38,30 +40,50 @@ struct kv_compaction_marks *kv_compaction_marks_create(
         kv_io_allocate(sizeof *marks + word_count * sizeof(uint64_t));
     if (marks != NULL) {
         marks->index = index;
+        marks->log_size = log_size;
         marks->begin = 0;
         marks->end = 0;
+        marks->sum = 0;
         marks->word_count = word_count;
     }
     return marks;
 }
 
-/* Moves the window to where it covers an offset. */
+/* Moves the window to where it covers an offset. Slots that lead to what lies
+ * between the old place and the new one are summed, too: no record is there, so
+ * the sums will differ. */
 static void move_to(struct kv_compaction_marks *marks, uint64_t offset)
 {
     const uint64_t span =
         (uint64_t)marks->word_count * WORD_BITS * KV_COMPACTION_MARK_SPAN;
+    uint64_t summed = marks->end;
     marks->begin = offset - offset % KV_COMPACTION_MARK_SPAN;
     marks->end = marks->begin + span;
     memset(marks->words, 0, marks->word_count * sizeof(uint64_t));
+    uint64_t end = marks->end < marks->log_size ? marks->end : marks->log_size;
     struct kv_index_entry entry;
     for (uint64_t slot = 0; kv_index_next_entry(marks->index, &slot, &entry);
          slot++) {
-        uint64_t place = entry.offset - marks->begin; /* Or beyond all. */
-        if (place < span && !entry.is_flagged) {
-            uint64_t mark = place / KV_COMPACTION_MARK_SPAN;
+        if (entry.is_flagged || entry.offset >= end) {
+            continue;
+        }
+        if (entry.offset >= summed) {
+            marks->sum += kv_index_mix_entry(&entry);
+        }
+        if (entry.offset >= marks->begin) {
+            uint64_t mark =
+                (entry.offset - marks->begin) / KV_COMPACTION_MARK_SPAN;
             marks->words[mark / WORD_BITS] |= UINT64_C(1) << mark % WORD_BITS;
         }
     }
+}
+
+uint64_t kv_compaction_marks_sum(struct kv_compaction_marks *marks)
+{
+    if (marks->end < marks->log_size) {
+        move_to(marks, marks->log_size - 1);
+    }
+    return marks->sum;
 }
 
 bool kv_compaction_marks_have(struct kv_compaction_marks *marks,

@@ -17,16 +17,20 @@
 
 struct kv_compaction_marks;
 
-/* For a log of this size; an eighth of the index at most, or 1 MiB. NULL, with
+/* For a log that is copied up to a size; an eighth of the index at most, or 1 MiB. NULL, with
  * the error set, where there is no memory; freed by kv_io_free(). */
 struct kv_compaction_marks *kv_compaction_marks_create(
     const struct kv_index *index,
     uint64_t log_size);
 
 /* Does a slot without the flag lead to a record at this offset? What is asked
- * for first is anywhere, and all else behind it. A slot that is changed
+ * for first is anywhere, and all else past it. A slot that is changed
  * meanwhile counts as it was, or as it is. */
 bool kv_compaction_marks_have(struct kv_compaction_marks *marks,
                               uint64_t offset);
+
+/* The sum of kv_index_mix_entry() over all slots without the flag that lead into
+ * the log up to its size. Nothing is asked of the marks any more. */
+uint64_t kv_compaction_marks_sum(struct kv_compaction_marks *marks);
 
 #endif

@@ -98,6 +98,7 @@ static uint64_t walk_step(uint64_t hash_bits)
 static struct kv_index_entry slot_entry(uint64_t word)
 {
     return (struct kv_index_entry){.offset = (word & KV_OFFSET_MAX) - 1,
+                                   .hash_bits = word >> HASH_SHIFT,
                                    .is_flagged = (word >> FLAG_SHIFT & 1) != 0};
 }
 
@@ -328,6 +329,31 @@ void kv_index_put(struct kv_index *index,
                    probe->hash_bits << HASH_SHIFT);
 }
 
+/* --- Sums over slots --- */
+
+/* Bijective, and each bit of the word changes half of the result (MurmurHash3's
+ * finalizer, by Austin Appleby). */
+static uint64_t mix_word(uint64_t word)
+{
+    word = (word ^ word >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    word = (word ^ word >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return word ^ word >> 33;
+}
+
+uint64_t kv_index_mix_entry(const struct kv_index_entry *entry)
+{
+    return mix_word((entry->offset + 1) | entry->hash_bits << HASH_SHIFT);
+}
+
+uint64_t kv_index_mix(const struct kv_index *index,
+                      uint64_t hash,
+                      uint64_t offset)
+{
+    const struct kv_index_entry entry = {
+        .offset = offset, .hash_bits = slot_hash_bits(index, hash)};
+    return kv_index_mix_entry(&entry);
+}
+
 /* --- Growth --- */
 
 bool kv_index_has_room(const struct kv_index *index, uint64_t slots_used)
@@ -370,6 +396,18 @@ static uint64_t known_hash(const struct kv_index *index,
     uint64_t home = bucket - i * walk_step(hash_bits);
     uint64_t below_tag = home & ((UINT64_C(1) << index->tag_level) - 1);
     return hash_bits >> HOME_BITS << index->tag_level | below_tag;
+}
+
+bool kv_index_probe_fits(const struct kv_index *index,
+                         const struct kv_index_probe *probe,
+                         uint64_t hash)
+{
+    assert(probe->has_place && probe->step > 0);
+    uint64_t known =
+        known_hash(index, probe->slot / BUCKET_SLOTS, probe->hash_bits);
+    uint64_t mask = (UINT64_C(1) << (index->tag_level + TAG_BITS)) - 1;
+    return slot_hash_bits(index, hash) == probe->hash_bits &&
+           (hash & mask) == (known & mask);
 }
 
 /* Stores a word, its hash bits apart, on the empty slot at the end of its

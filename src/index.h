@@ -169,8 +169,9 @@ struct kv_index_probe {
 /* What a candidate slot says. */
 struct kv_index_entry {
     uint64_t offset;
-    bool is_flagged; /* Leads to a line that tells the key and cannot be
-                        served. */
+    uint64_t hash_bits; /* As much of the key's hash as a slot holds. */
+    bool is_flagged;    /* Leads to a line that tells the key and cannot be
+                           served. */
 };
 
 struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
@@ -182,6 +183,20 @@ struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
 bool kv_index_probe_next(const struct kv_index *index,
                          struct kv_index_probe *probe,
                          struct kv_index_entry *entry_out);
+
+/* True if the candidate that kv_index_probe_next() gave last can be the slot of
+ * a key with this hash: else the line that it leads to is not the one that it was
+ * made for. */
+bool kv_index_probe_fits(const struct kv_index *index,
+                         const struct kv_index_probe *probe,
+                         uint64_t hash);
+
+/* What the slot of a key with this hash that leads to an offset adds to a sum
+ * over slots, and what an entry does: equal sums mean the same slots. */
+uint64_t kv_index_mix(const struct kv_index *index,
+                      uint64_t hash,
+                      uint64_t offset);
+uint64_t kv_index_mix_entry(const struct kv_index_entry *entry);
 
 /* May there be a slot of a key with this hash? False is certain. */
 bool kv_index_may_have(const struct kv_index *index, uint64_t hash);

@@ -135,6 +135,64 @@ bool kv_keydir_is_flagged(const struct kv_fold_item *item)
 
 /* --- Finding --- */
 
+/* Sees whether the slot where find->place is can lead to the line of another key
+ * that was read there. */
+static kvstore_status doubt_other_key(const struct kv_index *index,
+                                      uint64_t offset,
+                                      struct kv_keydir_find *find)
+{
+    struct kv_keydir_key other;
+    kvstore_status status = kv_keydir_get_key(index, &find->command, &other);
+    if (status == KVSTORE_OK) {
+        if (!kv_index_probe_fits(index, &find->place, other.hash)) {
+            find->doubt_offset = offset;
+        }
+        kv_io_free(other.allocated);
+    }
+    return status;
+}
+
+/* Reads the line that a slot leads to, and judges whether it is about the key. */
+static kvstore_status visit_entry(const struct kv_index *index,
+                                  const struct kv_log *log,
+                                  const struct kv_keydir_key *key,
+                                  struct kv_index_entry entry,
+                                  struct kv_keydir_find *find)
+{
+    uint64_t end =
+        atomic_load_explicit(&index->header->end, memory_order_acquire);
+    bool begins_line = false;
+    kvstore_status status = KVSTORE_OK;
+    if (entry.offset < end) {
+        status = kv_log_begins_line(log, entry.offset, &begins_line);
+    }
+    if (status != KVSTORE_OK || !begins_line) {
+        find->doubt_offset = entry.offset;
+        return status;
+    }
+    kv_keydir_find_release(find);
+    status = kv_log_read_line(log, entry.offset, end, &find->line);
+    if (status == KVSTORE_OK) {
+        status = kv_command_decode(
+            find->line.bytes, find->line.size, &find->command);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (!find->command.has_key ||
+        (!entry.is_flagged && !kv_command_is_record(&find->command))) {
+        find->doubt_offset = entry.offset;
+        return KVSTORE_OK;
+    }
+    if (!kv_text_equals(&find->command.key, key->bytes, key->size)) {
+        return doubt_other_key(index, entry.offset, find);
+    }
+    find->is_found = true;
+    find->pointer = (struct kv_log_pointer){.offset = entry.offset,
+                                            .length = find->line.length};
+    return KVSTORE_OK;
+}
+
 /* Reads the lines that slots lead to, from the one on where find->place stands,
  * which is an entry. */
 static kvstore_status walk_on(const struct kv_index *index,
@@ -144,39 +202,14 @@ static kvstore_status walk_on(const struct kv_index *index,
                               struct kv_index_entry entry,
                               struct kv_keydir_find *find)
 {
+    kvstore_status status = KVSTORE_OK;
     do {
-        if (entry.is_flagged != is_flagged) {
-            continue;
+        if (entry.is_flagged == is_flagged) {
+            status = visit_entry(index, log, key, entry, find);
         }
-        uint64_t end =
-            atomic_load_explicit(&index->header->end, memory_order_acquire);
-        if (entry.offset >= end) {
-            find->doubt_offset = entry.offset;
-            continue;
-        }
-        kv_keydir_find_release(find);
-        kvstore_status status =
-            kv_log_read_line(log, entry.offset, end, &find->line);
-        if (status == KVSTORE_OK) {
-            status = kv_command_decode(
-                find->line.bytes, find->line.size, &find->command);
-        }
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        if (!is_flagged && !kv_command_is_record(&find->command)) {
-            find->doubt_offset = entry.offset;
-            continue;
-        }
-        if (find->command.has_key &&
-            kv_text_equals(&find->command.key, key->bytes, key->size)) {
-            find->is_found = true;
-            find->pointer = (struct kv_log_pointer){
-                .offset = entry.offset, .length = find->line.length};
-            return KVSTORE_OK;
-        }
-    } while (kv_index_probe_next(index, &find->place, &entry));
-    return KVSTORE_OK;
+    } while (status == KVSTORE_OK && !find->is_found &&
+             kv_index_probe_next(index, &find->place, &entry));
+    return status;
 }
 
 kvstore_status kv_keydir_walk(const struct kv_index *index,
@@ -270,88 +303,64 @@ void kv_keydir_find_release(struct kv_keydir_find *find)
 
 /* --- Checking --- */
 
-/* Does a slot of the key's hash lead to the item itself? No other key's slot
- * does, so this needs no comparing. */
-static bool leads_here(const struct kv_index *index,
-                       const struct kv_keydir_key *key,
-                       const struct kv_fold_item *item)
+/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
+ * a sound one of another key. */
+static kvstore_status judge_line(const struct kv_log *log,
+                                 const struct kv_keydir_key *key,
+                                 uint64_t offset,
+                                 uint64_t end,
+                                 enum kv_keydir_lead *lead_out)
 {
-    struct kv_index_probe probe = kv_index_probe_start(index, key->hash);
-    struct kv_index_entry entry;
-    bool leads_here = false;
-    while (!leads_here && kv_index_probe_next(index, &probe, &entry)) {
-        leads_here = entry.offset == item->pointer.offset;
-    }
-    return leads_here;
-}
-
-kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
-                                const struct kv_log *log,
-                                const struct kv_fold_item *item,
-                                uint64_t *offset_out)
-{
-    assert(kv_keydir_is_indexed(item));
-    struct kv_keydir_key key;
-    kvstore_status status =
-        kv_keydir_get_key(&keydir->index, item->command, &key);
+    struct kv_log_line line;
+    struct kv_command command;
+    kvstore_status status = kv_log_read_line(log, offset, end, &line);
     if (status != KVSTORE_OK) {
         return status;
     }
-    *offset_out = item->pointer.offset;
-    if (!leads_here(&keydir->index, &key, item)) {
-        struct kv_keydir_find find;
-        kv_keydir_find_init(&find);
-        status = kv_keydir_walk(
-            &keydir->index, log, &key, kv_keydir_is_flagged(item), &find);
-        *offset_out =
-            status == KVSTORE_OK && find.is_found ? find.pointer.offset : 0;
-        kv_keydir_find_release(&find);
+    status = kv_command_decode(line.bytes, line.size, &command);
+    if (status == KVSTORE_OK) {
+        bool is_sound = kv_command_is_record(&command);
+        bool is_of_key =
+            is_sound && kv_text_equals(&command.key, key->bytes, key->size);
+        *lead_out = !is_sound   ? KV_KEYDIR_LEADS_TO_ROT
+                    : is_of_key ? KV_KEYDIR_LEADS_ON
+                                : KV_KEYDIR_LEADS_ASTRAY;
+        kv_command_release(&command);
     }
-    kv_io_free(key.allocated);
-    if (status == KVSTORE_OK && *offset_out < item->pointer.offset) {
-        status = kv_fail_at(KVSTORE_CORRUPT,
-                            item->pointer.offset,
-                            "the index does not belong to %s",
-                            KV_LOG_NAME);
-    }
+    kv_log_line_release(&line);
     return status;
-}
-
-static enum kv_keydir_lead judge_walk(const struct kv_keydir *keydir,
-                                      const struct kv_fold_item *item,
-                                      const struct kv_keydir_find *find)
-{
-    if (find->is_found) {
-        return find->pointer.offset > item->pointer.offset
-                   ? KV_KEYDIR_LEADS_ON
-                   : KV_KEYDIR_LEADS_ASTRAY;
-    }
-    uint64_t end = atomic_load(&keydir->index.header->end);
-    return find->doubt_offset < end ? KV_KEYDIR_LEADS_TO_ROT
-                                    : KV_KEYDIR_LEADS_ASTRAY;
 }
 
 kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item,
+                              const struct kv_keydir_key *key,
+                              uint64_t offset,
                               enum kv_keydir_lead *lead_out)
 {
-    assert(kv_keydir_is_indexed(item) && !kv_keydir_is_flagged(item));
-    struct kv_keydir_key key;
-    kvstore_status status =
-        kv_keydir_get_key(&keydir->index, item->command, &key);
-    if (status != KVSTORE_OK) {
-        return status;
+    const struct kv_index *index = &keydir->index;
+    struct kv_index_probe probe = kv_index_probe_start(index, key->hash);
+    struct kv_index_entry entry;
+    bool meets_rot = false;
+    kvstore_status status = KVSTORE_OK;
+    *lead_out = KV_KEYDIR_LEADS_ASTRAY;
+    while (status == KVSTORE_OK && *lead_out == KV_KEYDIR_LEADS_ASTRAY &&
+           kv_index_probe_next(index, &probe, &entry)) {
+        uint64_t end =
+            atomic_load_explicit(&index->header->end, memory_order_acquire);
+        if (!entry.is_flagged && entry.offset == offset) {
+            *lead_out = KV_KEYDIR_LEADS_HERE;
+        } else if (!entry.is_flagged && entry.offset > offset &&
+                   entry.offset < end) {
+            status = judge_line(log, key, entry.offset, end, lead_out);
+        }
+        if (*lead_out == KV_KEYDIR_LEADS_TO_ROT) {
+            meets_rot = true;
+            *lead_out = KV_KEYDIR_LEADS_ASTRAY;
+        }
     }
-    *lead_out = KV_KEYDIR_LEADS_HERE;
-    if (!leads_here(&keydir->index, &key, item)) {
-        struct kv_keydir_find find;
-        kv_keydir_find_init(&find);
-        status = kv_keydir_walk(&keydir->index, log, &key, false, &find);
-        *lead_out = judge_walk(keydir, item, &find);
-        kv_keydir_find_release(&find);
+    if (meets_rot && *lead_out == KV_KEYDIR_LEADS_ASTRAY) {
+        *lead_out = KV_KEYDIR_LEADS_TO_ROT;
     }
-    kv_io_free(key.allocated);
     return status;
 }
 

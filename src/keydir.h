@@ -74,8 +74,10 @@ struct kv_keydir_find {
     uint64_t flagged_offset; /* The newest line that tells the key and cannot
                                 be served, or UINT64_MAX; */
     bool is_unknown;         /* because a newer version wrote it. */
-    uint64_t doubt_offset;   /* Some slot that may be the key's leads to no
-                                sound line here, or UINT64_MAX. */
+    uint64_t doubt_offset; /* Some slot that may be the key's leads here, which
+                                is not what it was made for: no sound line, not
+                                the start of one, or one of a key that the slot
+                                cannot be of; or UINT64_MAX. */
 };
 
 /* The caller releases find_out on KVSTORE_OK. A key that is nowhere is found
@@ -95,6 +97,11 @@ struct kv_keydir_key {
     uint64_t hash;
     void *allocated;
 };
+
+/* The key of a command that has one. */
+kvstore_status kv_keydir_get_key(const struct kv_index *index,
+                                 const struct kv_command *command,
+                                 struct kv_keydir_key *key_out);
 
 /* A find that has begun: it knows the first place that may be the key's. */
 struct kv_keydir_start {
@@ -215,14 +222,6 @@ kvstore_status kv_keydir_apply_new_hash(struct kv_keydir *keydir,
 /* The last line that was applied is damaged, and so many bytes longer. */
 void kv_keydir_lengthen_damage(struct kv_keydir *keydir, uint64_t bytes);
 
-/* Where the newest record of the item's key stands: at item->pointer.offset if
- * it is the item. KVSTORE_CORRUPT if the key has no slot, or an older one: the
- * index does not belong to the log. */
-kvstore_status kv_keydir_newest(const struct kv_keydir *keydir,
-                                const struct kv_log *log,
-                                const struct kv_fold_item *item,
-                                uint64_t *offset_out);
-
 /* Where the index leads to for a record that the log holds. */
 enum kv_keydir_lead {
     KV_KEYDIR_LEADS_HERE,   /* To this record: it is the newest. */
@@ -231,11 +230,12 @@ enum kv_keydir_lead {
     KV_KEYDIR_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
 };
 
-/* Finds that out for a sound record that can be reached. Takes no lock, and
+/* Finds that out for a sound record of a key at an offset. Takes no lock, and
  * holds beside writers. */
 kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item,
+                              const struct kv_keydir_key *key,
+                              uint64_t offset,
                               enum kv_keydir_lead *lead_out);
 
 /* Can the item's key be had through the library? Records of other programs may

@@ -11,9 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-kvstore_status kv_keydir_get_key(const struct kv_index *index,
-                                 const struct kv_command *command,
-                                 struct kv_keydir_key *key_out);
 struct kv_keydir_key kv_keydir_plain_key(const struct kv_index *index,
                                          const void *bytes,
                                          size_t size);

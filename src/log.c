@@ -293,6 +293,29 @@ void kv_log_line_release(struct kv_log_line *line)
     line->size = 0;
 }
 
+kvstore_status kv_log_begins_line(const struct kv_log *log,
+                                  uint64_t offset,
+                                  bool *begins_line_out)
+{
+    *begins_line_out = offset == 0;
+    if (offset == 0) {
+        return KVSTORE_OK;
+    }
+    char before = 0;
+    size_t count = 1;
+    kvstore_status status = KVSTORE_OK;
+    const char *mapped =
+        log->map == NULL ? NULL : kv_log_map_peek(log->map, offset - 1);
+    if (mapped != NULL) {
+        before = *mapped;
+    } else {
+        status = kv_io_read(&log->file, offset - 1, &before, 1, &count);
+    }
+    *begins_line_out = status == KVSTORE_OK && count == 1 &&
+                       (before == '\n' || before == '\0');
+    return status;
+}
+
 void kv_log_prefetch(const struct kv_log *log, uint64_t offset)
 {
     const char *bytes =

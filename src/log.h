@@ -78,6 +78,12 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
 
+/* True if a line can begin at an offset: the byte before ends one, or is the last
+ * of a run of NULs. */
+kvstore_status kv_log_begins_line(const struct kv_log *log,
+                                  uint64_t offset,
+                                  bool *begins_line_out);
+
 /* Asks the processor to fetch the first bytes of the line at an offset, which
  * may be anything. Does nothing where the log is not in memory there. */
 void kv_log_prefetch(const struct kv_log *log, uint64_t offset);

@@ -92,6 +92,24 @@ static void count_record(struct kv_index_counts *counts,
     }
 }
 
+static kvstore_status find_lead(const struct kv_verification *verification,
+                                const struct kv_fold_item *item,
+                                enum kv_keydir_lead *lead_out)
+{
+    struct kv_keydir_key key;
+    kvstore_status status =
+        kv_keydir_get_key(&verification->keydir->index, item->command, &key);
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_lead(verification->keydir,
+                                verification->log,
+                                &key,
+                                item->pointer.offset,
+                                lead_out);
+        kv_io_free(key.allocated);
+    }
+    return status;
+}
+
 static kvstore_status check_record(struct check *check,
                                    const struct kv_fold_item *item)
 {
@@ -104,8 +122,7 @@ static kvstore_status check_record(struct check *check,
     if (verification->keydir == NULL) {
         return KVSTORE_OK;
     }
-    kvstore_status status =
-        kv_keydir_lead(verification->keydir, verification->log, item, &lead);
+    kvstore_status status = find_lead(verification, item, &lead);
     if (status == KVSTORE_OK && lead == KV_KEYDIR_LEADS_ASTRAY) {
         status = report_item(check, item, KVSTORE_DAMAGE_INDEX);
     }

@@ -286,9 +286,8 @@ static void broken_batches_are_kept_as_they_are(void **state)
     assert_compacts(state, &from, &to);
 }
 
-/* What stood between two runs of NULs goes; they become one line, which is
- * counted as two until the next fold. */
-static void runs_of_nuls_that_meet_are_kept(void **state)
+/* What was between two runs of NULs goes; they stay two lines. */
+static void runs_of_nuls_that_meet_stay_apart(void **state)
 {
     const struct store_dir *dir = *state;
     struct log_text text = LOG_TEXT_EMPTY;
@@ -302,9 +301,12 @@ static void runs_of_nuls_that_meet_are_kept(void **state)
 
     assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-    assert_int_equal(new.keydir.totals.counts.damaged_bytes, 150);
+    assert_int_equal(new.keydir.totals.counts.damaged_bytes, 151);
+    assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
     text.size = 0;
-    log_text_fill(&text, '\0', 150);
+    log_text_fill(&text, '\0', 100);
+    log_text_add(&text, "\n");
+    log_text_fill(&text, '\0', 50);
     log_text_set(&text, "a", "2");
     store_dir_assert_log(dir, &text);
     log_text_release(&text);
@@ -685,6 +687,85 @@ static void slot_of_another_key_ends_it(void **state)
     close_pair(&pair);
 }
 
+/* Every slot leads to every place in turn. */
+static void no_lie_of_one_slot_is_believed(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    for (size_t i = 0; i < 4; i++) {
+        _Atomic uint64_t *word =
+            &pair.keydir.index.slots[slot_of(&pair, keys[i])];
+        uint64_t truth = atomic_load(word);
+        for (uint64_t offset = 0; offset <= size; offset++) {
+            mislead(&pair, keys[i], offset);
+            if (atomic_load(word) != truth) {
+                assert_fails(dir, &pair, KVSTORE_CORRUPT);
+            }
+            atomic_store(word, truth);
+        }
+    }
+    close_pair(&pair);
+}
+
+static void flipped_bit_of_a_slot_is_not_believed(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    for (size_t i = 0; i < 4; i++) {
+        _Atomic uint64_t *word =
+            &pair.keydir.index.slots[slot_of(&pair, keys[i])];
+        uint64_t truth = atomic_load(word);
+        for (unsigned bit = 0; bit < 64; bit++) {
+            atomic_store(word, truth ^ UINT64_C(1) << bit);
+            assert_fails(dir, &pair, KVSTORE_CORRUPT);
+        }
+        atomic_store(word, truth);
+    }
+    close_pair(&pair);
+}
+
+/* Two slots that have changed places, so that each hash leads to the record of
+ * the other key; and a record that two slots lead to. */
+static void slots_of_two_keys_that_were_exchanged_end_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t offsets[3][4];
+    struct pair pair = make_rich_pair(dir, offsets);
+    mislead(&pair, "a", offsets[2][1]);
+    mislead(&pair, "b", offsets[2][0]);
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    mislead(&pair, "b", offsets[2][1]);
+    assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+    close_pair(&pair);
+}
+
+/* The index stays, and the log gets other keys under it: the newest record of one
+ * or a stale one, in place. */
+static void edited_key_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (int i = 0; i < 3; i++) {
+        uint64_t offsets[3][4];
+        struct pair pair = make_rich_pair(dir, offsets);
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "e", "value");
+        store_dir_overwrite(
+            dir, KV_LOG_NAME, (size_t)offsets[i][1], text.bytes, text.size);
+
+        assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+        log_text_release(&text);
+        close_pair(&pair);
+    }
+}
+
 static void log_that_shrank_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
@@ -805,7 +886,7 @@ int main(void)
         STORE_TEST(batches_lose_their_member),
         STORE_TEST(batch_with_an_empty_key_loses_its_member),
         STORE_TEST(broken_batches_are_kept_as_they_are),
-        STORE_TEST(runs_of_nuls_that_meet_are_kept),
+        STORE_TEST(runs_of_nuls_that_meet_stay_apart),
         STORE_TEST(lines_larger_than_the_buffer_are_kept),
         STORE_TEST(compacted_log_stays_as_it_is),
         STORE_TEST(mode_of_the_log_is_kept),
@@ -822,6 +903,10 @@ int main(void)
         STORE_TEST(older_record_of_one_key_ends_it),
         STORE_TEST(removed_key_is_not_brought_back_by_the_index),
         STORE_TEST(two_lies_that_balance_end_it),
+        STORE_TEST(no_lie_of_one_slot_is_believed),
+        STORE_TEST(flipped_bit_of_a_slot_is_not_believed),
+        STORE_TEST(slots_of_two_keys_that_were_exchanged_end_it),
+        STORE_TEST(edited_key_ends_it),
         STORE_TEST(slot_of_another_key_ends_it),
         STORE_TEST(log_that_shrank_ends_it),
         STORE_TEST(symbolic_link_in_the_way_goes),
