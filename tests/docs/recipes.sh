@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+#
+# docs/recipes.md is true: its commands print what it says.
+
+. "$(dirname "$0")/support.sh"
+docs_replay "$docs_source/docs/recipes.md"
