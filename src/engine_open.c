@@ -121,6 +121,80 @@ static kvstore_status open_files(kvstore *store,
     return status;
 }
 
+static kvstore_status find_name(const kvstore *store,
+                                const char *name,
+                                bool *is_there_out)
+{
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat_name(&store->directory, name, &stat);
+    *is_there_out = status == KVSTORE_OK;
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+/* True if there is a log by now. Where there is an index and none, the log has
+ * been moved away: an empty one in its place would hide that. A log is made before
+ * its index, and so is looked for after it. */
+static kvstore_status find_log(const kvstore *store, bool *is_there_out)
+{
+    bool has_index = false;
+    *is_there_out = false;
+    kvstore_status status = find_name(store, KV_INDEX_NAME, &has_index);
+    if (status == KVSTORE_OK) {
+        status = find_name(store, KV_LOG_NAME, is_there_out);
+    }
+    return status == KVSTORE_OK && has_index && !*is_there_out
+               ? kv_fail(KVSTORE_IO,
+                         "%s is gone, and %s is there: bring the log back, or "
+                         "delete %s to begin an empty store",
+                         KV_LOG_NAME,
+                         KV_INDEX_NAME,
+                         KV_INDEX_NAME)
+               : status;
+}
+
+/* Under the writers' lock, since others may be doing the same. */
+static kvstore_status create_log_locked(kvstore *store)
+{
+    bool is_there = false;
+    kvstore_status status = find_log(store, &is_there);
+    if (status == KVSTORE_OK && !is_there) {
+        struct kv_log log = KV_LOG_NONE;
+        status = kv_log_create(&store->directory, &log);
+        kv_log_close(&log);
+        store->has_made_log = status == KVSTORE_OK;
+    }
+    return status;
+}
+
+static kvstore_status create_log(kvstore *store)
+{
+    if (store->is_exclusive) {
+        return create_log_locked(store);
+    }
+    kvstore_status status =
+        kv_io_lock(&store->directory, store->lock_timeout_ms, NULL);
+    if (status == KVSTORE_OK) {
+        status = create_log_locked(store);
+        kv_io_unlock(&store->directory);
+    }
+    return status;
+}
+
+/* Makes a store where there is none. */
+static kvstore_status create(kvstore *store, const char *path)
+{
+    /* The directories are there; this brings them to the disk. */
+    kvstore_status status = kv_io_make_directories(path);
+    if (status == KVSTORE_OK) {
+        status = create_log(store);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_handle_load(store);
+    }
+    store->has_made_log = false;
+    return status;
+}
+
 static kvstore_status load_or_create(kvstore *store,
                                      const char *path,
                                      bool may_create)
@@ -131,22 +205,15 @@ static kvstore_status load_or_create(kvstore *store,
     if (!is_absent) {
         return status;
     }
-    if (!may_create) {
-        return no_store();
+    bool is_there = false;
+    status = find_log(store, &is_there);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    /* The directories are there; this brings them to the disk. */
-    status = kv_io_make_directories(path);
-    struct kv_log log = KV_LOG_NONE;
-    if (status == KVSTORE_OK) {
-        status = kv_log_create(&store->directory, &log);
+    if (is_there) {
+        return kv_handle_load(store);
     }
-    kv_log_close(&log);
-    if (status == KVSTORE_OK) {
-        store->has_made_log = true;
-        status = kv_handle_load(store);
-        store->has_made_log = false;
-    }
-    return status;
+    return may_create ? create(store, path) : no_store();
 }
 
 /* --- The handle --- */

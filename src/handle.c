@@ -387,6 +387,24 @@ static kvstore_status check_unnamed(const struct kvstore *store)
                : status;
 }
 
+/* A log with more than one name is the log of more than one directory, and each
+ * has a writers' lock of its own. */
+static kvstore_status check_single_name(const struct kvstore *store)
+{
+    uint64_t names = atomic_load(&store->log_names);
+    return names <= 1
+               ? KVSTORE_OK
+               : kv_fail(KVSTORE_IO,
+                         "%s has %" PRIu64
+                         " names (hard links), so it may be another store's, "
+                         "too, and takes no writes; give this store its own "
+                         "by: cp %s copy && mv copy %s",
+                         KV_LOG_NAME,
+                         names,
+                         KV_LOG_NAME,
+                         KV_LOG_NAME);
+}
+
 /* Brings the view up, and sees whether the store may be written. needs_mending:
  * something may stand behind the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
@@ -399,6 +417,9 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
         kv_view_follow_locked(store, store->is_durable, &is_whole);
     if (status == KVSTORE_OK && !store->keydir.is_live) {
         status = check_unnamed(store);
+    }
+    if (status == KVSTORE_OK) {
+        status = check_single_name(store);
     }
     if (status != KVSTORE_OK) {
         return status;

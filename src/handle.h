@@ -73,6 +73,7 @@ struct kvstore {
     atomic_bool is_switching; /* To a new log, behind the gate: readers need not
                                  wait for the syncs of that. */
     _Atomic int64_t checked_ns; /* When the names were last looked at. */
+    _Atomic uint64_t log_names; /* Hard links of the log, as they were then. */
     _Atomic uint64_t synced;    /* A private view's log up to here is on the
                                    disk. */
     _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */

@@ -105,14 +105,14 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
                                           bool *is_whole_out,
                                           struct kv_fold_result *result_out)
 {
-    bool is_current = false;
-    uint64_t size = 0;
+    struct kv_log_place place;
     *is_whole_out = false;
     if (store->keydir.memory.region == NULL || store->keydir.is_live) {
         return KVSTORE_OK;
     }
-    kvstore_status status =
-        kv_log_look(&store->log, &store->directory, &is_current, &size);
+    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
+    bool is_current = place.is_current;
+    uint64_t size = place.size;
     const struct kv_index_totals *totals = &store->keydir.totals;
     if (status == KVSTORE_OK && is_current && totals->applied < size) {
         status = leave_padding_out(&store->log, is_locked, &size);
@@ -120,6 +120,7 @@ kvstore_status kv_view_catch_up_privately(struct kvstore *store,
     if (status != KVSTORE_OK || !is_current || totals->is_in_doubt != 0) {
         return status;
     }
+    atomic_store(&store->log_names, place.names);
     *result_out = (struct kv_fold_result){
         .offset = totals->applied, .is_unterminated = totals->applied > size};
     if (totals->applied == size || totals->applied == size + 1) {

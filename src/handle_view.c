@@ -73,6 +73,7 @@ void kv_view_install(struct kvstore *store,
         atomic_store(&store->poisoned_inode, 0);
     }
     if (old_log.file.fd != log->file.fd) {
+        atomic_store(&store->log_names, log->names);
         store->old_log = old_log;
         atomic_store(&store->synced, 0);
         atomic_store(&store->owes_directory, true);
@@ -104,16 +105,17 @@ static kvstore_status check_pair_names(struct kvstore *store,
         now_ns - atomic_load(&store->checked_ns) < CHECK_INTERVAL_NS) {
         return KVSTORE_OK;
     }
-    bool has_log_name = false;
+    struct kv_log_place place = {.is_current = false};
     uint64_t end = atomic_load(&store->keydir.index.header->end);
     kvstore_status status = kv_index_file_is_current(
         &store->directory, &store->keydir.memory, have_names_out);
     if (status == KVSTORE_OK && *have_names_out) {
-        status = kv_log_look(
-            &store->log, &store->directory, &has_log_name, size_out);
-        *have_names_out = has_log_name && end <= *size_out + 1;
+        status = kv_log_look(&store->log, &store->directory, &place);
+        *have_names_out = place.is_current && end <= place.size + 1;
+        *size_out = place.size;
     }
     if (status == KVSTORE_OK && *have_names_out) {
+        atomic_store(&store->log_names, place.names);
         atomic_store(&store->checked_ns, now_ns);
     }
     return status;
@@ -169,17 +171,16 @@ kvstore_status kv_view_is_up(struct kvstore *store, bool *is_up_out)
     if (store->keydir.is_live) {
         return is_live_view_up(store, is_up_out);
     }
-    bool is_current = false;
-    uint64_t size = 0;
+    struct kv_log_place place;
     uint64_t applied = store->keydir.totals.applied;
-    kvstore_status status =
-        kv_log_look(&store->log, &store->directory, &is_current, &size);
-    if (status == KVSTORE_OK && is_current && applied < size) {
+    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
+    uint64_t size = place.size;
+    if (status == KVSTORE_OK && place.is_current && applied < size) {
         bool has_lines = true;
         status = has_more(&store->log, applied, size, &has_lines);
         size = has_lines ? size : applied;
     }
-    *is_up_out = status == KVSTORE_OK && is_current &&
+    *is_up_out = status == KVSTORE_OK && place.is_current &&
                  (has_all(store, size) || has_all(store, size + 1));
     return status;
 }
@@ -199,10 +200,14 @@ static kvstore_status check_step(struct kv_view_pair *pair,
         *size_out = 0;
         return KVSTORE_OK;
     }
+    const struct kv_index *index = &pair->keydir.index;
+    uint64_t end =
+        atomic_load_explicit(&index->header->end, memory_order_acquire);
     status = kv_io_end(&pair->log.file, size_out);
     const struct kv_index_totals *totals = &pair->keydir.totals;
     if (status != KVSTORE_OK || totals->is_in_doubt != 0 ||
-        totals->applied > *size_out + 1) {
+        totals->applied > *size_out + 1 || end > *size_out + 1 ||
+        !kv_index_is_explained(index, totals->slots_used)) {
         return status;
     }
     /* Whoever wrote the flags wrote this first; but it may be damaged. */

@@ -45,6 +45,14 @@
  * tells the byte order. */
 #define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(4) << 56)
 
+/* The shortest line that tells a key of one byte: {"Set":{"key":"k", */
+#define KEYED_LINE_SIZE_MIN 16u
+
+/* An index that is larger than at first has grown, when the half of it or, where
+ * walks had become too long, a part of that was full. */
+#define FIRST_REGION_SIZE_MAX ((uint64_t)17 << 20)
+#define LEAST_USED_SHARE 64u
+
 /* How often a reader of totals tries again when they change under it. */
 #define LOAD_TRIES 1000
 
@@ -234,6 +242,38 @@ bool kv_index_load_totals(const struct kv_index *index,
         }
     }
     return false;
+}
+
+bool kv_index_totals_add_up(const struct kv_index *index,
+                            const struct kv_index_totals *totals)
+{
+    const struct kv_index_counts *counts = &totals->counts;
+    const uint64_t parts[] = {counts->live_bytes,
+                              counts->stale_bytes,
+                              counts->blank_bytes,
+                              counts->damaged_bytes};
+    uint64_t left = totals->applied;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i] > left) {
+            return false;
+        }
+        left -= parts[i];
+    }
+    return left == 0 && totals->applied <= KV_OFFSET_MAX &&
+           counts->tombstone_bytes <= counts->stale_bytes &&
+           counts->damaged_records <= counts->damaged_bytes &&
+           totals->last.offset <= totals->applied &&
+           totals->last.length <= totals->applied - totals->last.offset &&
+           counts->keys <= totals->slots_used &&
+           totals->slots_flagged <= totals->slots_used &&
+           totals->slots_used <= slot_count(index) &&
+           totals->slots_used <= totals->applied / KEYED_LINE_SIZE_MIN;
+}
+
+bool kv_index_is_explained(const struct kv_index *index, uint64_t slots_used)
+{
+    return kv_index_region_size(index->level) <= FIRST_REGION_SIZE_MAX ||
+           slots_used >= slot_count(index) / LEAST_USED_SHARE;
 }
 
 uint64_t kv_index_hash(const struct kv_index *index,

@@ -145,6 +145,15 @@ struct kv_index_totals kv_index_no_totals(void);
 void kv_index_store_totals(struct kv_index *index,
                            const struct kv_index_totals *totals);
 
+/* True if totals can be those of some index like this one: counts that add up,
+ * no more slots than there are or than that much log can fill. */
+bool kv_index_totals_add_up(const struct kv_index *index,
+                            const struct kv_index_totals *totals);
+
+/* True if an index of this size can be the one of so many slots in use: one that
+ * is larger than at first has grown. */
+bool kv_index_is_explained(const struct kv_index *index, uint64_t slots_used);
+
 /* Loads the newest totals. False where they are damaged, or change all the
  * time. */
 bool kv_index_load_totals(const struct kv_index *index,

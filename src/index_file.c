@@ -331,6 +331,13 @@ static enum kv_index_trust judge_index(const struct kv_index_file *file,
     }
 }
 
+/* A file of a builder's has all its blocks, on the file systems where that can be
+ * told by counting them: others compress, or count late. */
+static bool lacks_blocks(const struct kv_io_file *file)
+{
+    return kv_io_takes_mapped_writes(file);
+}
+
 static kvstore_status map_file(const struct kv_io_file *directory,
                                bool is_writable,
                                struct kv_index_file *file,
@@ -355,6 +362,9 @@ static kvstore_status map_file(const struct kv_io_file *directory,
     file->size = (size_t)stat.size;
     file->device = stat.device;
     file->inode = stat.inode;
+    if (stat.allocated < stat.size && lacks_blocks(&file->file)) {
+        return KVSTORE_OK;
+    }
     status = kv_io_map(&file->file, 0, file->size, is_writable, &file->region);
     file->is_mapped = status == KVSTORE_OK;
     if (status == KVSTORE_OK) {
@@ -411,10 +421,15 @@ enum kv_index_trust kv_index_file_open(const struct kv_io_file *directory,
     *file_out = KV_INDEX_FILE_NONE;
     kvstore_status status =
         map_file(directory, is_writable, &file, index_out, &is_ours);
+    bool is_guarded = false;
     if (status == KVSTORE_OK && is_ours) {
+        status = kv_io_is_as_guarded(
+            &file.file, log, directory, is_writable, &is_guarded);
+    }
+    if (status == KVSTORE_OK && is_guarded) {
         status = kv_io_mount_id(log, &mount_id);
     }
-    if (status == KVSTORE_OK && is_ours) {
+    if (status == KVSTORE_OK && is_guarded) {
         trust = judge_index(&file, index_out, identity, mount_id);
     }
     if (trust == KV_INDEX_NONE) {

@@ -221,9 +221,11 @@ static struct kv_io_stat own_stat(const struct stat *stat)
     return (struct kv_io_stat){.device = (uint64_t)stat->st_dev,
                                .inode = (uint64_t)stat->st_ino,
                                .size = (uint64_t)stat->st_size,
+                               .allocated = (uint64_t)stat->st_blocks * 512,
                                .names = (uint64_t)stat->st_nlink,
                                .is_regular = S_ISREG(stat->st_mode),
                                .is_sticky = (stat->st_mode & STICKY_BIT) != 0,
+                               .is_set_group = (stat->st_mode & S_ISGID) != 0,
                                .mode = stat->st_mode & 0777,
                                .owner = stat->st_uid,
                                .group = stat->st_gid,
@@ -636,6 +638,11 @@ kvstore_status kv_io_list(const struct kv_io_file *directory,
 uint64_t kv_io_process_id(void)
 {
     return (uint64_t)getpid();
+}
+
+uid_t kv_io_user_id(void)
+{
+    return geteuid();
 }
 
 int64_t kv_io_clock_ns(void)

@@ -96,10 +96,14 @@ struct kv_io_stat {
     uint64_t device;
     uint64_t inode;
     uint64_t size;
+    uint64_t
+        allocated;  /* Bytes that have blocks; 0 where only a name was looked
+                           at. */
     uint64_t names; /* Hard links. */
     bool is_regular;
     bool is_sticky;
-    mode_t mode; /* Permissions only. */
+    bool is_set_group; /* New files in this directory get its group. */
+    mode_t mode;       /* Permissions only. */
     uid_t owner;
     gid_t group;
     int64_t changed_ns; /* When, by the file system; 0 where only a name was
@@ -256,6 +260,7 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
 bool kv_io_takes_mapped_writes(const struct kv_io_file *file);
 
 uint64_t kv_io_process_id(void);
+uid_t kv_io_user_id(void);
 int64_t kv_io_clock_ns(void);
 void kv_io_sleep_ns(int64_t ns);
 

@@ -6,6 +6,7 @@
 #include "io_system.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Read and write permission, as the low bits of a mode. */
 #define READ_WRITE 06
@@ -168,4 +169,78 @@ kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
                                "owner and group cannot be kept",
                                model->name)
                : status;
+}
+
+/* --- Who may write --- */
+
+#define OTHERS_WRITE 02
+#define GROUP_WRITES 020
+
+/* May the owner of the file, who is not that of the model, write the model? */
+static kvstore_status may_owner_write(const struct kv_io_stat *own,
+                                      const struct kv_io_stat *model,
+                                      const struct kv_io_file *directory,
+                                      bool *may_out)
+{
+    struct kv_io_stat place;
+    *may_out = false;
+    if (own->group != model->group || (model->mode & GROUP_WRITES) == 0) {
+        return KVSTORE_OK;
+    }
+    /* A file gets a group that its maker is not in only in a directory that gives
+     * its own to all. */
+    kvstore_status status = kv_io_stat(directory, &place);
+    *may_out = status == KVSTORE_OK && !place.is_sticky &&
+               (place.mode & OTHERS_WRITE) == 0;
+    return status;
+}
+
+/* May the group of the file, and whoever its list names, write the model? The
+ * group's bits of a file with a list are the most that anybody named has. */
+static kvstore_status may_group_write(const struct kv_io_file *file,
+                                      const struct kv_io_file *model,
+                                      bool is_of_group,
+                                      bool *may_out)
+{
+    struct access_list own;
+    struct access_list theirs;
+    kvstore_status status = read_list(file, &own);
+    if (status == KVSTORE_OK) {
+        status = read_list(model, &theirs);
+    }
+    *may_out = status == KVSTORE_OK && is_of_group && own.size == theirs.size &&
+               memcmp(own.bytes, theirs.bytes, own.size) == 0;
+    return status;
+}
+
+kvstore_status kv_io_is_as_guarded(const struct kv_io_file *file,
+                                   const struct kv_io_file *model,
+                                   const struct kv_io_file *directory,
+                                   bool may_write,
+                                   bool *is_as_guarded_out)
+{
+    struct kv_io_stat own;
+    struct kv_io_stat stat;
+    *is_as_guarded_out = false;
+    kvstore_status status = kv_io_stat(file, &own);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat(model, &stat);
+    }
+    if (status != KVSTORE_OK || (stat.mode & OTHERS_WRITE) != 0) {
+        *is_as_guarded_out = status == KVSTORE_OK;
+        return status;
+    }
+    bool is_fine = (own.mode & OTHERS_WRITE) == 0;
+    bool is_owner_known = own.owner == stat.owner || own.owner == 0 ||
+                          (may_write && own.owner == kv_io_user_id());
+    if (is_fine && !is_owner_known) {
+        status = may_owner_write(&own, &stat, directory, &is_fine);
+    }
+    if (status == KVSTORE_OK && is_fine && (own.mode & GROUP_WRITES) != 0) {
+        bool is_of_group =
+            own.group == stat.group && (stat.mode & GROUP_WRITES) != 0;
+        status = may_group_write(file, model, is_of_group, &is_fine);
+    }
+    *is_as_guarded_out = status == KVSTORE_OK && is_fine;
+    return status;
 }

@@ -26,4 +26,15 @@ kvstore_status kv_io_adopt_file(const struct kv_io_file *file,
 kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
                                  const struct kv_io_file *model);
 
+/* True if everybody who may write a file that was found in a directory may write a
+ * model, too, or replace it: so nobody else has put anything into the file. Not
+ * everything can be found out about an owner other than the model's: a group that
+ * may write the model is taken to have this one as a member where nobody else could
+ * have made the file. may_write: this process may write the model. */
+kvstore_status kv_io_is_as_guarded(const struct kv_io_file *file,
+                                   const struct kv_io_file *model,
+                                   const struct kv_io_file *directory,
+                                   bool may_write,
+                                   bool *is_as_guarded_out);
+
 #endif

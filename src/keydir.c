@@ -79,7 +79,8 @@ kvstore_status kv_keydir_refresh(struct kv_keydir *keydir)
 {
     assert(keydir->is_live);
     struct kv_index_totals totals;
-    if (!kv_index_load_totals(&keydir->index, &totals)) {
+    if (!kv_index_load_totals(&keydir->index, &totals) ||
+        !kv_index_totals_add_up(&keydir->index, &totals)) {
         return KVSTORE_CORRUPT;
     }
     keydir->totals = totals;

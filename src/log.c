@@ -36,8 +36,10 @@ static kvstore_status take_file(struct kv_io_file *file, struct kv_log *log_out)
         kv_io_close(file);
         return status;
     }
-    *log_out = (struct kv_log){
-        .file = *file, .device = stat.device, .inode = stat.inode};
+    *log_out = (struct kv_log){.file = *file,
+                               .device = stat.device,
+                               .inode = stat.inode,
+                               .names = stat.names};
     return KVSTORE_OK;
 }
 
@@ -133,22 +135,20 @@ void kv_log_open_tail(struct kv_log *log, bool is_mapped)
 
 kvstore_status kv_log_look(const struct kv_log *log,
                            const struct kv_io_file *directory,
-                           bool *is_current_out,
-                           uint64_t *size_out)
+                           struct kv_log_place *place_out)
 {
-    *is_current_out = false;
-    *size_out = 0;
+    *place_out = (struct kv_log_place){.is_current = false};
     struct kv_io_stat stat;
     kvstore_status status = kv_io_stat_name(directory, KV_LOG_NAME, &stat);
     if (status == KVSTORE_NOT_FOUND) {
         return kv_fail_errno(KVSTORE_IO, ENOENT, "%s is gone", KV_LOG_NAME);
     }
-    if (status != KVSTORE_OK) {
-        return status;
+    if (status == KVSTORE_OK && stat.device == log->device &&
+        stat.inode == log->inode) {
+        *place_out = (struct kv_log_place){
+            .is_current = true, .size = stat.size, .names = stat.names};
     }
-    *is_current_out = stat.device == log->device && stat.inode == log->inode;
-    *size_out = *is_current_out ? stat.size : 0;
-    return KVSTORE_OK;
+    return status;
 }
 
 /* --- One line --- */

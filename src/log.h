@@ -22,6 +22,7 @@ struct kv_log {
     struct kv_io_file file;
     uint64_t device;
     uint64_t inode;
+    uint64_t names;           /* Hard links, when it was opened. */
     struct kv_log_map *map;   /* NULL: lines are read by system calls. */
     struct kv_log_tail *tail; /* NULL: they are written by system calls. */
 };
@@ -50,12 +51,17 @@ void kv_log_unmap(struct kv_log *log);
  * open. */
 void kv_log_open_tail(struct kv_log *log, bool is_mapped);
 
-/* Looks the log up by name. is_current_out: it still is this file.
- * size_out: its size, if so. KVSTORE_IO with ENOENT where there is none. */
+/* What is found where the log has its name. */
+struct kv_log_place {
+    bool is_current; /* The log is; only then the rest holds: */
+    uint64_t size;
+    uint64_t names; /* Hard links. */
+};
+
+/* Looks the log up by name. KVSTORE_IO with ENOENT where there is none. */
 kvstore_status kv_log_look(const struct kv_log *log,
                            const struct kv_io_file *directory,
-                           bool *is_current_out,
-                           uint64_t *size_out);
+                           struct kv_log_place *place_out);
 
 /* A line read from the log. Short ones need no allocation. */
 struct kv_log_line {

@@ -104,15 +104,33 @@ static void look_tells_the_size_of_the_same_file(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_log log = open_log_of(dir, "one\n", 4);
-    bool is_current = false;
-    uint64_t size = 0;
+    struct kv_log_place place;
     store_dir_append(dir, KV_LOG_NAME, "two\n", 4);
 
-    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
-                     KVSTORE_OK);
+    assert_int_equal(kv_log_look(&log, &dir->directory, &place), KVSTORE_OK);
 
-    assert_true(is_current);
-    assert_int_equal(size, 8);
+    assert_true(place.is_current);
+    assert_int_equal(place.size, 8);
+    assert_int_equal(place.names, 1);
+    kv_log_close(&log);
+}
+
+static void look_counts_the_names_of_the_file(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    struct kv_log_place place;
+    assert_int_equal(log.names, 1);
+    assert_int_equal(
+        linkat(dir->directory.fd, KV_LOG_NAME, dir->directory.fd, "other", 0),
+        0);
+
+    assert_int_equal(kv_log_look(&log, &dir->directory, &place), KVSTORE_OK);
+
+    assert_int_equal(place.names, 2);
+    kv_log_close(&log);
+    assert_int_equal(kv_log_open(&dir->directory, true, &log), KVSTORE_OK);
+    assert_int_equal(log.names, 2);
     kv_log_close(&log);
 }
 
@@ -120,17 +138,15 @@ static void look_sees_another_file_of_the_name(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_log log = open_log_of(dir, "one\n", 4);
-    bool is_current = true;
-    uint64_t size = 0;
+    struct kv_log_place place;
     store_dir_write(dir, "other", "two\n", 4);
     assert_int_equal(
         renameat(dir->directory.fd, "other", dir->directory.fd, KV_LOG_NAME),
         0);
 
-    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
-                     KVSTORE_OK);
+    assert_int_equal(kv_log_look(&log, &dir->directory, &place), KVSTORE_OK);
 
-    assert_false(is_current);
+    assert_false(place.is_current);
     kv_log_close(&log);
 }
 
@@ -138,15 +154,13 @@ static void look_at_a_deleted_log_fails(void **state)
 {
     const struct store_dir *dir = *state;
     struct kv_log log = open_log_of(dir, "one\n", 4);
-    bool is_current = true;
-    uint64_t size = 0;
+    struct kv_log_place place;
     assert_int_equal(unlink(store_dir_path(dir, KV_LOG_NAME)), 0);
 
-    assert_int_equal(kv_log_look(&log, &dir->directory, &is_current, &size),
-                     KVSTORE_IO);
+    assert_int_equal(kv_log_look(&log, &dir->directory, &place), KVSTORE_IO);
 
     assert_int_equal(kvstore_last_error()->system_errno, ENOENT);
-    assert_false(is_current);
+    assert_false(place.is_current);
     kv_log_close(&log);
 }
 
@@ -471,6 +485,7 @@ int main(void)
         STORE_TEST(created_log_that_is_there_keeps_its_bytes),
         STORE_TEST(symbolic_link_is_no_log),
         STORE_TEST(look_tells_the_size_of_the_same_file),
+        STORE_TEST(look_counts_the_names_of_the_file),
         STORE_TEST(look_sees_another_file_of_the_name),
         STORE_TEST(look_at_a_deleted_log_fails),
         STORE_TEST(line_ends_with_its_newline_or_the_whole_lines),
