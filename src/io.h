@@ -90,7 +90,8 @@ struct kv_io_stat {
     uint64_t names; /* Hard links. */
     bool is_regular;
     bool is_sticky;
-    mode_t mode; /* Permissions only. */
+    bool is_setgid; /* A directory: new files get its group. */
+    mode_t mode;    /* Permissions only. */
     uid_t owner;
     gid_t group;
     int64_t changed_ns; /* When, by the file system; 0 where only a name was
