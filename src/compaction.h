@@ -90,9 +90,10 @@ void kv_compaction_release(struct kv_compaction *compaction);
 
 /* --- The file of the new log --- */
 
-/* Opens or creates store.log.compact, empty and locked, with the mode and the
- * owner of a log that is to be written anew. After a failure, too, the caller
- * discards it. KVSTORE_BUSY: another compaction runs. */
+/* Makes store.log.compact, locked, with the mode and the owner of a log that is
+ * to be written anew. A leftover is removed, unless somebody holds its lock:
+ * KVSTORE_BUSY, another compaction runs. After a failure, too, the caller
+ * discards the log. */
 kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
                                         const struct kv_log *log,
                                         struct kv_log *new_log);

@@ -16,6 +16,7 @@
 #include "bounds.h"
 #include "error.h"
 #include "handle_view.h"
+#include "io_holder.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -96,7 +97,9 @@ static void leave_gate(struct kvstore *store)
 
 /* --- The writers' lock; behind the gate --- */
 
-/* Says who holds the lock, as far as the index tells. */
+/* Says which process holds the lock, as far as the index tells, if the system
+ * says the same: the index may be wrong, by a holder that died, or by whoever
+ * may write it, and the message is one that people kill processes for. */
 static kvstore_status tell_holder(const struct kvstore *store)
 {
     if (!store->keydir.is_live) {
@@ -106,7 +109,8 @@ static kvstore_status tell_holder(const struct kvstore *store)
     uint64_t pid = atomic_load(&header->holder_pid);
     int64_t since_ns = (int64_t)atomic_load(&header->holder_since);
     int64_t held_ms = (kv_io_clock_ns() - since_ns) / NS_PER_MS;
-    if (pid == 0 || held_ms < 0) {
+    if (pid == 0 || held_ms < 0 ||
+        !kv_io_is_locked_by(&store->directory, pid)) {
         return KVSTORE_BUSY;
     }
     return kv_fail(KVSTORE_BUSY,

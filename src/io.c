@@ -225,7 +225,7 @@ static struct kv_io_stat own_stat(const struct stat *stat)
                                .names = (uint64_t)stat->st_nlink,
                                .is_regular = S_ISREG(stat->st_mode),
                                .is_sticky = (stat->st_mode & STICKY_BIT) != 0,
-                               .is_set_group = (stat->st_mode & S_ISGID) != 0,
+                               .is_setgid = (stat->st_mode & S_ISGID) != 0,
                                .mode = stat->st_mode & 0777,
                                .owner = stat->st_uid,
                                .group = stat->st_gid,

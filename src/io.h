@@ -96,14 +96,12 @@ struct kv_io_stat {
     uint64_t device;
     uint64_t inode;
     uint64_t size;
-    uint64_t
-        allocated;  /* Bytes that have blocks; 0 where only a name was looked
-                           at. */
-    uint64_t names; /* Hard links. */
+    uint64_t allocated; /* Bytes that have blocks; not known by name. */
+    uint64_t names;     /* Hard links. */
     bool is_regular;
     bool is_sticky;
-    bool is_set_group; /* New files in this directory get its group. */
-    mode_t mode;       /* Permissions only. */
+    bool is_setgid; /* A directory: new files get its group. */
+    mode_t mode;    /* Permissions only. */
     uid_t owner;
     gid_t group;
     int64_t changed_ns; /* When, by the file system; 0 where only a name was

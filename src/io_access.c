@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 
+/* Who may open a file, and in which order that is changed.
+ *
+ * Invariants:
+ * 1. Only a file that this process has made under a name that was free
+ *    (O_EXCL) is given an owner, a group, a mode or a list. It is made with
+ *    mode 0600: whatever list the directory gives it has an empty mask, so that
+ *    it is its maker's alone.
+ * 2. While owner, group or list change, group and others have nothing, and the
+ *    owner no more than in the end: bits that were meant for one group are never
+ *    those of another. What others get comes last, by one call: with a list it
+ *    is the list, which holds the mode, else the mode.
+ * 3. So at no moment may anybody open the file who may not in the end. */
+
 #include "io_access.h"
 
 #include "error.h"
 #include "io_system.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Read and write permission, as the low bits of a mode. */
@@ -28,12 +43,49 @@ static mode_t other_bits(const struct kv_io_stat *stat)
 
 /* --- Owner, group, mode --- */
 
+static kvstore_status set_mode(const struct kv_io_file *file,
+                               struct kv_io_stat *own,
+                               mode_t mode)
+{
+    if (mode != own->mode && kv_io_table()->fchmod(file->fd, mode) != 0) {
+        return kv_fail_errno(
+            KVSTORE_IO, errno, "cannot set the mode of %s", file->name);
+    }
+    own->mode = mode;
+    return KVSTORE_OK;
+}
+
+/* The mode that fits the owner and the group that the file has got. */
+static kvstore_status set_mode_like(const struct kv_io_file *file,
+                                    struct kv_io_stat *own,
+                                    const struct kv_io_stat *model)
+{
+    mode_t group =
+        own->group == model->group ? group_bits(model) : other_bits(model);
+    return set_mode(
+        file, own, owner_bits(model) << 6 | group << 3 | other_bits(model));
+}
+
+static bool is_of_others(const struct kv_io_stat *own,
+                         const struct kv_io_stat *model)
+{
+    return own->owner != model->owner || own->group != model->group;
+}
+
+/* Before owner, group or list change (Invariant 2). */
+static kvstore_status hold_back(const struct kv_io_file *file,
+                                struct kv_io_stat *own,
+                                const struct kv_io_stat *model)
+{
+    return set_mode(file, own, (owner_bits(own) & owner_bits(model)) << 6);
+}
+
 /* Sets owner and group, or the group alone, or nothing. */
 static void try_to_own(const struct kv_io_file *file,
-                       const struct kv_io_stat *model,
-                       struct kv_io_stat *own)
+                       struct kv_io_stat *own,
+                       const struct kv_io_stat *model)
 {
-    if (own->owner == model->owner && own->group == model->group) {
+    if (!is_of_others(own, model)) {
         return;
     }
     if (kv_io_table()->fchown(file->fd, model->owner, model->group) == 0) {
@@ -48,20 +100,17 @@ static void try_to_own(const struct kv_io_file *file,
 kvstore_status kv_io_adopt(const struct kv_io_file *file,
                            const struct kv_io_stat *model)
 {
+    assert(file->fd >= 0);
     struct kv_io_stat own;
     kvstore_status status = kv_io_stat(file, &own);
+    if (status == KVSTORE_OK && is_of_others(&own, model)) {
+        status = hold_back(file, &own, model);
+    }
     if (status != KVSTORE_OK) {
         return status;
     }
-    try_to_own(file, model, &own);
-    mode_t group =
-        own.group == model->group ? group_bits(model) : other_bits(model);
-    mode_t mode = owner_bits(model) << 6 | group << 3 | other_bits(model);
-    if (mode != own.mode && kv_io_table()->fchmod(file->fd, mode) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot set the mode of %s", file->name);
-    }
-    return KVSTORE_OK;
+    try_to_own(file, &own, model);
+    return set_mode_like(file, &own, model);
 }
 
 /* --- Access control lists --- */
@@ -85,17 +134,19 @@ static kvstore_status read_list(const struct kv_io_file *file,
                     : KVSTORE_OK;
 }
 
-/* The file may have one that its directory gave it. */
-static kvstore_status set_list(const struct kv_io_file *file,
-                               const struct access_list *list)
+static bool is_same_list(const struct access_list *one,
+                         const struct access_list *other)
 {
-    struct access_list own;
-    kvstore_status status = read_list(file, &own);
-    if (status != KVSTORE_OK || (own.size == 0 && list->size == 0)) {
-        return status;
-    }
-    return kv_io_table()->set_access_list(file->fd, list->bytes, list->size) ==
-                   0
+    return one->size == other->size &&
+           memcmp(one->bytes, other->bytes, one->size) == 0;
+}
+
+/* Size 0: takes it away. */
+static kvstore_status set_list(const struct kv_io_file *file,
+                               const void *bytes,
+                               size_t size)
+{
+    return kv_io_table()->set_access_list(file->fd, bytes, size) == 0
                ? KVSTORE_OK
                : kv_fail_errno(KVSTORE_IO,
                                errno,
@@ -104,6 +155,33 @@ static kvstore_status set_list(const struct kv_io_file *file,
 }
 
 /* --- All of it --- */
+
+/* The file may have a list that its directory gave it. */
+static kvstore_status change_all(const struct kv_io_file *file,
+                                 struct kv_io_stat *own,
+                                 const struct kv_io_stat *model,
+                                 const struct access_list *list)
+{
+    struct access_list own_list = {.size = 0};
+    kvstore_status status = read_list(file, &own_list);
+    bool is_changing =
+        is_of_others(own, model) || !is_same_list(&own_list, list);
+    if (status == KVSTORE_OK && is_changing) {
+        status = hold_back(file, own, model);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    try_to_own(file, own, model);
+    if (list->size != 0 && own->group == model->group) {
+        return is_changing ? set_list(file, list->bytes, list->size)
+                           : KVSTORE_OK;
+    }
+    if (own_list.size != 0) {
+        status = set_list(file, own_list.bytes, 0);
+    }
+    return status == KVSTORE_OK ? set_mode_like(file, own, model) : status;
+}
 
 static kvstore_status adopt_all(const struct kv_io_file *file,
                                 const struct kv_io_file *model,
@@ -117,13 +195,10 @@ static kvstore_status adopt_all(const struct kv_io_file *file,
         status = read_list(model, &list);
     }
     if (status == KVSTORE_OK) {
-        status = kv_io_adopt(file, model_out);
-    }
-    if (status == KVSTORE_OK) {
         status = kv_io_stat(file, own_out);
     }
-    if (status == KVSTORE_OK && own_out->group == model_out->group) {
-        status = set_list(file, &list);
+    if (status == KVSTORE_OK) {
+        status = change_all(file, own_out, model_out, &list);
     }
     *has_list_out = list.size != 0;
     return status;
@@ -132,6 +207,7 @@ static kvstore_status adopt_all(const struct kv_io_file *file,
 kvstore_status kv_io_adopt_file(const struct kv_io_file *file,
                                 const struct kv_io_file *model)
 {
+    assert(file->fd >= 0 && model->fd >= 0);
     struct kv_io_stat own;
     struct kv_io_stat stat;
     bool has_list = false;
@@ -158,6 +234,7 @@ static bool locks_somebody_out(const struct kv_io_stat *own,
 kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
                                  const struct kv_io_file *model)
 {
+    assert(file->fd >= 0 && model->fd >= 0);
     struct kv_io_stat own;
     struct kv_io_stat stat;
     bool has_list = false;
@@ -169,6 +246,73 @@ kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
                                "owner and group cannot be kept",
                                model->name)
                : status;
+}
+
+/* --- A new log --- */
+
+#define UMASK_LINE "\nUmask:\t"
+
+/* What umask() would say, which cannot be asked without setting it for all
+ * threads. Everything, where the system does not tell: then nobody gets what
+ * the user may have wanted to keep. */
+static mode_t read_umask(const struct kv_io_file *directory)
+{
+    kvstore_error before = *kvstore_last_error();
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    char text[1024] = "";
+    size_t size = 0;
+    mode_t mask = 0777;
+    if (kv_io_open(directory, "/proc/self/status", KV_IO_READ, &file) ==
+        KVSTORE_OK) {
+        (void)kv_io_read(&file, 0, text, sizeof text - 1, &size);
+    }
+    kv_io_close(&file);
+    const char *line = strstr(text, UMASK_LINE);
+    if (line != NULL) {
+        mask = (mode_t)strtoul(line + strlen(UMASK_LINE), NULL, 8) & 0777;
+    }
+    kv_fail_again(&before);
+    return mask;
+}
+
+/* The kernel could take the umask from the mode that a file is made with. But
+ * then the file would be open before it is given away: to the group of the
+ * process instead of the directory's, and to those of the directory's group as
+ * to others. So it is made with 0600, and the umask is asked for.
+ *
+ * - A directory that its group may write, or whose files get its group, is
+ *   shared on purpose: the log is the group's, too. With a umask of 022, which
+ *   nearly everybody has, its members could else not write each other's logs.
+ * - Nor does the umask count where the directory has a list for new files, as
+ *   it does not for any file in it.
+ * - In a directory such as /tmp, whose files belong to whoever made them, the
+ *   log is its maker's alone. */
+kvstore_status kv_io_adopt_directory(const struct kv_io_file *file,
+                                     const struct kv_io_file *directory)
+{
+    assert(file->fd >= 0 && directory->fd >= 0);
+    struct kv_io_stat model;
+    struct access_list list = {.size = 0};
+    kvstore_status status = kv_io_stat(directory, &model);
+    if (status == KVSTORE_OK && model.is_sticky) {
+        status = kv_io_stat(file, &model);
+        model.mode = 0;
+    }
+    if (status == KVSTORE_OK) {
+        status = read_list(file, &list);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    mode_t kept = list.size != 0                               ? 0066
+                  : model.is_setgid || (model.mode & 020) != 0 ? 0060
+                                                               : 0000;
+    mode_t given = model.mode & 0066;
+    if ((given & ~kept) != 0) {
+        given &= kept | ~read_umask(directory);
+    }
+    model.mode = 0600 | given;
+    return kv_io_adopt(file, &model);
 }
 
 /* --- Who may write --- */

@@ -10,7 +10,11 @@
 #include "io.h"
 #include "kvstore.h"
 
-/* Gives a file the mode, the group and, where this process may set it, the
+/* All of these are for files that this process has just made by
+ * KV_IO_CREATE_NEW, and for no others: what was there before is nobody's to give
+ * away. At no moment may anybody open the file who may not in the end.
+ *
+ * Gives a file the mode, the group and, where this process may set it, the
  * owner of another. Where the group cannot be set, the one that the file has may
  * do what others may. */
 kvstore_status kv_io_adopt(const struct kv_io_file *file,
@@ -36,5 +40,11 @@ kvstore_status kv_io_is_as_guarded(const struct kv_io_file *file,
                                    const struct kv_io_file *directory,
                                    bool may_write,
                                    bool *is_as_guarded_out);
+
+/* For a new log, mode 0600 still: makes it as open as its directory, whose owner
+ * and group it gets; less what the umask takes away, but from the group of a
+ * directory that the group shares. */
+kvstore_status kv_io_adopt_directory(const struct kv_io_file *file,
+                                     const struct kv_io_file *directory);
 
 #endif

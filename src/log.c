@@ -25,6 +25,9 @@
 #define PREFETCH_SIZE 256u
 #define CACHE_LINE_SIZE 64u
 
+/* How often a log is looked for that was there a moment ago. */
+#define CREATE_TRIES 16
+
 /* --- The file --- */
 
 /* Takes the file over, or closes it. */
@@ -62,47 +65,52 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
     return take_file(&file, log_out);
 }
 
-/* A new log is as open as its directory: who may write there may write it. In
- * a directory such as /tmp, whose files belong to whoever made them, it is its
- * owner's alone. */
-static kvstore_status adopt_from_directory(const struct kv_io_file *file,
-                                           const struct kv_io_file *directory)
+/* Makes the log. Only then it is given the directory's owner and mode: one that
+ * appeared meanwhile may be anybody's file under this name. It is opened as one
+ * that was there before, and may lack its syncs, if its maker has died. */
+static kvstore_status create_or_open(const struct kv_io_file *directory,
+                                     struct kv_log *log_out)
 {
-    struct kv_io_stat model;
-    kvstore_status status = kv_io_stat(directory, &model);
-    if (status == KVSTORE_OK && model.is_sticky) {
-        status = kv_io_stat(file, &model);
-        model.mode = 0;
-    }
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    model.mode = (model.mode & 066) | 0600;
-    return kv_io_adopt(file, &model);
-}
-
-kvstore_status kv_log_create(const struct kv_io_file *directory,
-                             struct kv_log *log_out)
-{
-    *log_out = KV_LOG_NONE;
     struct kv_io_file file = KV_IO_FILE_NONE;
     kvstore_status status =
-        kv_io_open(directory, KV_LOG_NAME, KV_IO_WRITE_CREATE, &file);
+        kv_io_open(directory, KV_LOG_NAME, KV_IO_CREATE_NEW, &file);
     if (status != KVSTORE_OK) {
-        return status;
+        return kvstore_last_error()->system_errno == EEXIST
+                   ? kv_log_open(directory, true, log_out)
+                   : status;
     }
-    status = adopt_from_directory(&file, directory);
-    if (status == KVSTORE_OK) {
-        status = kv_io_sync(&file);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_sync(directory);
-    }
+    status = kv_io_adopt_directory(&file, directory);
     if (status != KVSTORE_OK) {
         kv_io_close(&file);
         return status;
     }
     return take_file(&file, log_out);
+}
+
+kvstore_status kv_log_create(const struct kv_io_file *directory,
+                             struct kv_log *log_out)
+{
+    assert(directory->fd >= 0);
+    *log_out = KV_LOG_NONE;
+    kvstore_status status = KVSTORE_NOT_FOUND;
+    for (int i = 0; i < CREATE_TRIES && status == KVSTORE_NOT_FOUND; i++) {
+        status = create_or_open(directory, log_out);
+    }
+    if (status == KVSTORE_NOT_FOUND) {
+        return kv_fail(KVSTORE_BUSY,
+                       "busy: another program makes and removes %s",
+                       KV_LOG_NAME);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(&log_out->file);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(directory);
+    }
+    if (status != KVSTORE_OK) {
+        kv_log_close(log_out);
+    }
+    return status;
 }
 
 void kv_log_unmap(struct kv_log *log)

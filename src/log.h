@@ -34,8 +34,9 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
                            bool is_writable,
                            struct kv_log *log_out);
 
-/* Creates an empty log that is durable with its directory entry, or opens the
- * one that somebody else has created meanwhile. */
+/* Creates an empty log, as open as its directory, that is durable with its
+ * directory entry; or opens the one that appeared meanwhile, and leaves owner
+ * and mode of that as they are. */
 kvstore_status kv_log_create(const struct kv_io_file *directory,
                              struct kv_log *log_out);
 

@@ -147,14 +147,13 @@ kvstore_status kv_recovery_copy(const struct kv_io_file *from,
     return status;
 }
 
-/* Creates store.log.cut-<offset>, or, where that name is taken, the same with
- * -1, -2 and so on behind it. */
+/* Creates store.log.cut-<offset>, or, where that name is taken, by whatever it
+ * may be, the same with -1, -2 and so on after it. */
 static kvstore_status create_cut_file(const struct kv_io_file *directory,
                                       uint64_t offset,
                                       char name[KV_CUT_NAME_SIZE],
                                       struct kv_io_file *file_out)
 {
-    kvstore_status status = KVSTORE_IO;
     for (int i = 0; i < CUT_NAMES_MAX; i++) {
         (void)snprintf(name,
                        KV_CUT_NAME_SIZE,
@@ -162,13 +161,19 @@ static kvstore_status create_cut_file(const struct kv_io_file *directory,
                               : KV_LOG_NAME ".cut-%" PRIu64 "-%d",
                        offset,
                        i);
-        status = kv_io_open(directory, name, KV_IO_CREATE_NEW, file_out);
+        kvstore_status status =
+            kv_io_open(directory, name, KV_IO_CREATE_NEW, file_out);
         if (status == KVSTORE_OK ||
             kvstore_last_error()->system_errno != EEXIST) {
-            break;
+            return status;
         }
     }
-    return status;
+    return kv_fail_errno(KVSTORE_IO,
+                         EEXIST,
+                         "cannot save what is cut off: %s and the %d names "
+                         "before it are taken",
+                         name,
+                         CUT_NAMES_MAX - 1);
 }
 
 kvstore_status kv_recovery_save(const struct kv_log *log,

@@ -454,6 +454,7 @@ static void second_compaction_is_busy(void **state)
 
 /* The name given to another file while the new log is being written. */
 static const struct store_dir *swapped_dir;
+static int swapped_fd;
 
 static int replacing_fsync(int fd)
 {
@@ -517,6 +518,33 @@ static void replaced_file_is_given_up(void **state)
     kv_io_swap_table(kv_io_system_table());
 
     store_dir_assert_file(dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    close_pair(&pair);
+}
+
+static int linking_fsync(int fd)
+{
+    (void)linkat(swapped_dir->directory.fd,
+                 KV_LOG_COMPACT_NAME,
+                 swapped_dir->directory.fd,
+                 "second-name",
+                 0);
+    return kv_io_system_table()->fsync(fd);
+}
+
+/* It would be a log that two directories write. */
+static void file_with_one_more_name_is_given_up(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    table.fsync = linking_fsync;
+    swapped_dir = dir;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_BUSY);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
     close_pair(&pair);
 }
 
@@ -778,6 +806,151 @@ static void log_that_shrank_ends_it(void **state)
     close_pair(&pair);
 }
 
+/* Whoever made it may have it open still, and would have the log. */
+static void leftover_is_made_anew(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    struct kv_io_file theirs;
+    struct kv_io_stat stat;
+    char bytes[8];
+    size_t size = 0;
+    assert_int_equal(
+        kv_io_open(
+            &dir->directory, KV_LOG_COMPACT_NAME, KV_IO_CREATE_NEW, &theirs),
+        KVSTORE_OK);
+    assert_int_equal(kv_io_write(&theirs, 0, "theirs", 6), KVSTORE_OK);
+    assert_int_equal(kv_io_stat(&theirs, &stat), KVSTORE_OK);
+
+    assert_int_equal(run(dir, &pair, &new), KVSTORE_OK);
+
+    assert_int_not_equal(inode_of(dir, KV_LOG_NAME), stat.inode);
+    assert_int_equal(kv_io_read(&theirs, 0, bytes, sizeof bytes, &size),
+                     KVSTORE_OK);
+    assert_int_equal(size, 6);
+    assert_memory_equal(bytes, "theirs", 6);
+    kv_io_close(&theirs);
+    close_pair(&pair);
+    close_pair(&new);
+}
+
+static void link_to_the_log_in_the_way_goes(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    size_t size = 0;
+    char *before = store_dir_read(dir, KV_LOG_NAME, &size);
+    assert_int_equal(linkat(dir->directory.fd,
+                            KV_LOG_NAME,
+                            dir->directory.fd,
+                            KV_LOG_COMPACT_NAME,
+                            0),
+                     0);
+    assert_int_equal(
+        linkat(dir->directory.fd, KV_LOG_NAME, dir->directory.fd, "kept", 0),
+        0);
+
+    assert_int_equal(run(dir, &pair, &new), KVSTORE_OK);
+
+    store_dir_assert_file(dir, "kept", before, size);
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    free(before);
+    close_pair(&pair);
+    close_pair(&new);
+}
+
+static void fifo_in_the_way_goes(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct pair new;
+    assert_int_equal(mkfifo(store_dir_path(dir, KV_LOG_COMPACT_NAME), 0600), 0);
+
+    assert_int_equal(run(dir, &pair, &new), KVSTORE_OK);
+
+    assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    close_pair(&pair);
+    close_pair(&new);
+}
+
+static void directory_in_the_way_is_named(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    assert_int_equal(mkdir(store_dir_path(dir, KV_LOG_COMPACT_NAME), 0700), 0);
+
+    assert_fails(dir, &pair, KVSTORE_IO);
+
+    assert_string_equal(kvstore_last_error()->message,
+                        "cannot remove store.log.compact: Is a directory");
+    assert_int_equal(rmdir(store_dir_path(dir, KV_LOG_COMPACT_NAME)), 0);
+    close_pair(&pair);
+}
+
+/* Is there whenever it is to be made, and gone when it is to be removed. */
+static int openat_of_a_flicker(int dir_fd,
+                               const char *name,
+                               int flags,
+                               mode_t mode)
+{
+    if (strcmp(name, KV_LOG_COMPACT_NAME) == 0 && (flags & O_EXCL) != 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void name_that_is_always_taken_is_busy(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    table.openat = openat_of_a_flicker;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_BUSY);
+    kv_io_swap_table(kv_io_system_table());
+
+    close_pair(&pair);
+}
+
+/* The leftover loses its name between the look at it and its lock, and another
+ * compaction's file has it: that one stays. */
+static int replacing_flock(int fd, int operation)
+{
+    struct stat stat;
+    int result = kv_io_system_table()->flock(fd, operation);
+    if (fstat(fd, &stat) == 0 && stat.st_size == 6) {
+        (void)unlink(store_dir_path(swapped_dir, KV_LOG_COMPACT_NAME));
+        int other = open(store_dir_path(swapped_dir, KV_LOG_COMPACT_NAME),
+                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                         0600);
+        (void)kv_io_system_table()->flock(other, operation);
+        swapped_fd = other;
+    }
+    return result;
+}
+
+static void file_in_a_leftovers_place_is_left_to_its_holder(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_io_table table = *kv_io_system_table();
+    store_dir_write(dir, KV_LOG_COMPACT_NAME, "theirs", 6);
+    table.flock = replacing_flock;
+    swapped_dir = dir;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_BUSY);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_true(store_dir_has(dir, KV_LOG_COMPACT_NAME));
+    assert_int_equal(close(swapped_fd), 0);
+    close_pair(&pair);
+}
+
 static void symbolic_link_in_the_way_goes(void **state)
 {
     const struct store_dir *dir = *state;
@@ -909,6 +1082,13 @@ int main(void)
         STORE_TEST(edited_key_ends_it),
         STORE_TEST(slot_of_another_key_ends_it),
         STORE_TEST(log_that_shrank_ends_it),
+        STORE_TEST(leftover_is_made_anew),
+        STORE_TEST(link_to_the_log_in_the_way_goes),
+        STORE_TEST(fifo_in_the_way_goes),
+        STORE_TEST(directory_in_the_way_is_named),
+        STORE_TEST(name_that_is_always_taken_is_busy),
+        STORE_TEST(file_in_a_leftovers_place_is_left_to_its_holder),
+        STORE_TEST(file_with_one_more_name_is_given_up),
         STORE_TEST(symbolic_link_in_the_way_goes),
         STORE_TEST(leftover_that_cannot_be_opened_goes),
         STORE_TEST(writers_cannot_keep_who_gave_it_up),

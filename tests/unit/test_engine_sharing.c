@@ -307,6 +307,43 @@ static void exclusive_handle_keeps_others_from_writing(void **state)
     kvstore_close(reader);
 }
 
+static bool message_begins_with(const char *start)
+{
+    return strncmp(kvstore_last_error()->message, start, strlen(start)) == 0;
+}
+
+/* What anybody can have written into the index, or who died, is not blamed. */
+static void only_a_process_that_holds_the_lock_is_named(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = impatient_options();
+    kvstore *other = open_with(dir, &options);
+    options.exclusive = true;
+    kvstore *owner = open_with(dir, &options);
+    must_set(owner, "a", "1");
+    char named[64];
+    (void)snprintf(named,
+                   sizeof named,
+                   "busy: process %ld has held the lock for ",
+                   (long)getpid());
+    const uint64_t innocent = 1;
+
+    assert_int_equal(try_set(other, "a", "2"), KVSTORE_BUSY);
+    if (access("/proc/locks", R_OK) == 0) {
+        assert_true(message_begins_with(named));
+    }
+    store_dir_overwrite(dir,
+                        KV_INDEX_NAME,
+                        offsetof(struct kv_index_header, holder_pid),
+                        &innocent,
+                        sizeof innocent);
+    assert_int_equal(try_set(other, "a", "2"), KVSTORE_BUSY);
+
+    assert_true(message_begins_with("busy: another process holds the lock "));
+    kvstore_close(owner);
+    kvstore_close(other);
+}
+
 static void busy_writer_waits_as_long_as_it_may(void **state)
 {
     const struct store_dir *dir = *state;
@@ -641,6 +678,7 @@ int main(void)
         STORE_TEST(read_only_handle_follows_compactions),
         STORE_TEST(symbolic_link_leads_to_the_same_store),
         STORE_TEST(exclusive_handle_keeps_others_from_writing),
+        STORE_TEST(only_a_process_that_holds_the_lock_is_named),
         STORE_TEST(busy_writer_waits_as_long_as_it_may),
         STORE_TEST(lock_is_waited_for_once),
         STORE_TEST(held_compaction_file_is_busy),

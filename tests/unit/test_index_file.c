@@ -293,6 +293,33 @@ static void failed_creation_leaves_no_file(void **state)
     kv_log_close(&place.log);
 }
 
+static ssize_t constant_getrandom(void *buffer, size_t size)
+{
+    memset(buffer, 0x5a, size);
+    return (ssize_t)size;
+}
+
+static void name_in_the_way_is_told(void **state)
+{
+    struct place place = make_place(state);
+    static const char name[] = "store.index.5a5a5a5a5a5a5a5a.tmp";
+    struct opened opened;
+    table = *kv_io_system_table();
+    table.getrandom = constant_getrandom;
+    assert_int_equal(mkdir(store_dir_path(place.dir, name), 0700), 0);
+
+    kv_io_swap_table(&table);
+    kvstore_status status = try_create(&place, &opened);
+    use_system_table();
+
+    assert_int_equal(status, KVSTORE_IO);
+    assert_string_equal(kvstore_last_error()->message,
+                        "cannot open store.index.5a5a5a5a5a5a5a5a.tmp: File "
+                        "exists");
+    assert_int_equal(rmdir(store_dir_path(place.dir, name)), 0);
+    kv_log_close(&place.log);
+}
+
 /* --- Naming --- */
 
 static bool can_lock(const struct place *place, const char *name, int operation)
@@ -882,6 +909,7 @@ int main(void)
         STORE_TEST(new_file_is_as_open_as_the_log),
         STORE_TEST(full_disk_leaves_no_file),
         STORE_TEST(failed_creation_leaves_no_file),
+        STORE_TEST(name_in_the_way_is_told),
         STORE_TEST(builders_lock_becomes_a_shared_one),
         STORE_TEST(failed_naming_leaves_a_temporary),
         STORE_TEST(named_index_is_trusted),

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -213,6 +214,104 @@ static void list_is_not_given_to_another_group(void **state)
     assert_int_equal(kv_io_adopt_place(&world.file, &world.model), KVSTORE_IO);
 }
 
+/* --- In which order --- */
+
+static char steps[256];
+
+static void note_step(const char *format, unsigned number)
+{
+    size_t used = strlen(steps);
+    (void)snprintf(steps + used, sizeof steps - used, format, number);
+}
+
+static int noted_fchown(int fd, uid_t owner, gid_t group)
+{
+    (void)fd;
+    (void)owner;
+    (void)group;
+    note_step("owner; ", 0);
+    return 0;
+}
+
+static int noted_fchmod(int fd, mode_t mode)
+{
+    note_step("mode %o; ", (unsigned)mode);
+    return kv_io_system_table()->fchmod(fd, mode);
+}
+
+static int noted_set_access_list(int fd, const void *bytes, size_t size)
+{
+    note_step("list of %u; ", (unsigned)size);
+    return kv_io_system_table()->set_access_list(fd, bytes, size);
+}
+
+static void note_steps(void)
+{
+    world.table.fchown = noted_fchown;
+    world.table.fchmod = noted_fchmod;
+    world.table.set_access_list = noted_set_access_list;
+    world.owner_shift = 1;
+    world.group_shift = 1;
+    steps[0] = '\0';
+}
+
+static void nobody_has_more_than_in_the_end(void **state)
+{
+    (void)state;
+    note_steps();
+    assert_int_equal(fchmod(world.model.fd, 0640), 0);
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_OK);
+    assert_string_equal(steps, "owner; mode 640; ");
+
+    steps[0] = '\0';
+    assert_int_equal(fchmod(world.model.fd, 0464), 0);
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_OK);
+    assert_string_equal(steps, "mode 400; owner; mode 464; ");
+}
+
+static void mode_alone_is_set_by_one_call(void **state)
+{
+    (void)state;
+    note_steps();
+    world.owner_shift = 0;
+    world.group_shift = 0;
+    assert_int_equal(fchmod(world.file.fd, 0660), 0);
+    assert_int_equal(fchmod(world.model.fd, 0640), 0);
+
+    assert_int_equal(kv_io_adopt_place(&world.file, &world.model), KVSTORE_OK);
+    assert_string_equal(steps, "mode 640; ");
+    assert_int_equal(kv_io_adopt_place(&world.file, &world.model), KVSTORE_OK);
+
+    assert_string_equal(steps, "mode 640; ");
+}
+
+static void group_gets_nothing_before_the_list(void **state)
+{
+    (void)state;
+    give_list(&world.model);
+    note_steps();
+
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_OK);
+
+    assert_string_equal(steps, "owner; list of 44; ");
+    assert_int_equal(list_size(&world.file), sizeof list);
+}
+
+static void group_gets_nothing_before_the_list_goes(void **state)
+{
+    (void)state;
+    give_list(&world.file);
+    assert_int_equal(fchmod(world.model.fd, 0640), 0);
+    note_steps();
+    world.owner_shift = 0;
+    world.group_shift = 0;
+
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_OK);
+
+    assert_string_equal(steps, "mode 600; list of 0; mode 640; ");
+    assert_int_equal(list_size(&world.file), 0);
+}
+
 static void owner_beside_a_list_is_not_locked_out(void **state)
 {
     (void)state;
@@ -250,6 +349,10 @@ int main(void)
         ACCESS_TEST(access_list_is_kept),
         ACCESS_TEST(list_that_the_model_lacks_goes),
         ACCESS_TEST(list_is_not_given_to_another_group),
+        ACCESS_TEST(nobody_has_more_than_in_the_end),
+        ACCESS_TEST(mode_alone_is_set_by_one_call),
+        ACCESS_TEST(group_gets_nothing_before_the_list),
+        ACCESS_TEST(group_gets_nothing_before_the_list_goes),
         ACCESS_TEST(owner_beside_a_list_is_not_locked_out),
         ACCESS_TEST(list_that_cannot_be_read_is_an_error),
     };

@@ -7,6 +7,7 @@
 #include "store_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,20 +61,67 @@ static void missing_log_is_not_found_without_an_error(void **state)
 static void log_is_created_as_open_as_its_directory(void **state)
 {
     const struct store_dir *dir = *state;
-    static const mode_t modes[][2] = {
-        {0700, 0600}, {0750, 0640}, {0777, 0666}, {01777, 0600}};
+    static const mode_t modes[][3] = {
+        /* Directory, umask, log. */
+        {0700, 0022, 0600},
+        {0750, 0022, 0640},
+        {0777, 0000, 0666},
+        {01777, 0000, 0600},
+        {0750, 0027, 0640},
+        {0755, 0027, 0640},
+        {0755, 0077, 0600},
+        {0777, 0022, 0664}, /* What the group shares, it keeps. */
+        {0770, 0077, 0660},
+        {02750, 0077, 0640},
+        {02755, 0077, 0640},
+        {03770, 0000, 0600},
+    };
+    mode_t before = umask(0);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         assert_int_equal(chmod(dir->path, modes[i][0]), 0);
+        (void)umask(modes[i][1]);
         struct kv_log log;
 
         assert_int_equal(kv_log_create(&dir->directory, &log), KVSTORE_OK);
 
-        assert_int_equal(mode_of(dir, KV_LOG_NAME), modes[i][1]);
+        assert_int_equal(mode_of(dir, KV_LOG_NAME), modes[i][2]);
         assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), 0);
         kv_log_close(&log);
         assert_int_equal(log.file.fd, -1);
         assert_int_equal(unlink(store_dir_path(dir, KV_LOG_NAME)), 0);
     }
+    (void)umask(before);
+}
+
+static int openat_without_proc(int dir_fd,
+                               const char *name,
+                               int flags,
+                               mode_t mode)
+{
+    if (strncmp(name, "/proc/", 6) == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void umask_that_is_not_told_takes_all(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table table = *kv_io_system_table();
+    struct kv_log log;
+    table.openat = openat_without_proc;
+    assert_int_equal(chmod(dir->path, 0755), 0);
+    (void)kv_fail(KVSTORE_BUSY, "an older error");
+
+    kv_io_swap_table(&table);
+    kvstore_status status = kv_log_create(&dir->directory, &log);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_OK);
+    assert_int_equal(mode_of(dir, KV_LOG_NAME), 0600);
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_BUSY);
+    kv_log_close(&log);
 }
 
 static void created_log_that_is_there_keeps_its_bytes(void **state)
@@ -86,6 +134,67 @@ static void created_log_that_is_there_keeps_its_bytes(void **state)
 
     store_dir_assert_file(dir, KV_LOG_NAME, "abc\n", 4);
     kv_log_close(&log);
+}
+
+static int counted_fchown(int fd, uid_t owner, gid_t group)
+{
+    (void)fd;
+    (void)owner;
+    (void)group;
+    fail_msg("it was given away");
+    return -1;
+}
+
+/* It may be anybody's, whatever its name. */
+static void log_that_appeared_meanwhile_is_not_given_away(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table table = *kv_io_system_table();
+    struct kv_log log;
+    table.fchown = counted_fchown;
+    store_dir_write(dir, "secret", "abc\n", 4);
+    assert_int_equal(chmod(store_dir_path(dir, "secret"), 0600), 0);
+    assert_int_equal(
+        renameat(dir->directory.fd, "secret", dir->directory.fd, KV_LOG_NAME),
+        0);
+    assert_int_equal(chmod(dir->path, 0770), 0);
+
+    kv_io_swap_table(&table);
+    kvstore_status status = kv_log_create(&dir->directory, &log);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_OK);
+    assert_int_equal(mode_of(dir, KV_LOG_NAME), 0600);
+    kv_log_close(&log);
+}
+
+/* Appears whenever it is to be made, and is gone before it is opened. */
+static int openat_of_a_flicker(int dir_fd,
+                               const char *name,
+                               int flags,
+                               mode_t mode)
+{
+    if ((flags & O_EXCL) != 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void log_that_comes_and_goes_is_busy(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table table = *kv_io_system_table();
+    struct kv_log log;
+    table.openat = openat_of_a_flicker;
+
+    kv_io_swap_table(&table);
+    kvstore_status status = kv_log_create(&dir->directory, &log);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_BUSY);
+    assert_int_equal(kvstore_last_error()->status, KVSTORE_BUSY);
+    assert_int_equal(log.file.fd, -1);
 }
 
 static void symbolic_link_is_no_log(void **state)
@@ -482,7 +591,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(missing_log_is_not_found_without_an_error),
         STORE_TEST(log_is_created_as_open_as_its_directory),
+        STORE_TEST(umask_that_is_not_told_takes_all),
         STORE_TEST(created_log_that_is_there_keeps_its_bytes),
+        STORE_TEST(log_that_appeared_meanwhile_is_not_given_away),
+        STORE_TEST(log_that_comes_and_goes_is_busy),
         STORE_TEST(symbolic_link_is_no_log),
         STORE_TEST(look_tells_the_size_of_the_same_file),
         STORE_TEST(look_counts_the_names_of_the_file),

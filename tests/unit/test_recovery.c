@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -312,6 +313,56 @@ static void taken_name_of_a_cut_is_not_overwritten(void **state)
     store_dir_assert_file(dir, "store.log.cut-0-2", "x2\ny\n", 5);
 }
 
+static void name_of_a_cut_may_be_no_files(void **state)
+{
+    const struct store_dir *dir = *state;
+    store_dir_write(dir, KV_LOG_NAME, "x\ny\n", 4);
+    assert_int_equal(mkfifo(store_dir_path(dir, "store.log.cut-0"), 0600), 0);
+    assert_int_equal(mkdir(store_dir_path(dir, "store.log.cut-0-1"), 0700), 0);
+    assert_int_equal(
+        symlink("elsewhere", store_dir_path(dir, "store.log.cut-0-2")), 0);
+
+    recover(dir);
+
+    store_dir_assert_file(dir, "store.log.cut-0-3", "x\ny\n", 4);
+    assert_false(store_dir_has(dir, "elsewhere"));
+    assert_int_equal(rmdir(store_dir_path(dir, "store.log.cut-0-1")), 0);
+}
+
+static int openat_of_taken_names(int dir_fd,
+                                 const char *name,
+                                 int flags,
+                                 mode_t mode)
+{
+    if (strncmp(name, "store.log.cut-", 14) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void thousand_taken_names_are_told(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log;
+    char name[KV_CUT_NAME_SIZE];
+    store_dir_write(dir, KV_LOG_NAME, "x\ny\n", 4);
+    assert_int_equal(kv_log_open(&dir->directory, true, &log), KVSTORE_OK);
+    struct kv_io_table table = *kv_io_system_table();
+    table.openat = openat_of_taken_names;
+
+    kv_io_swap_table(&table);
+    kvstore_status status = kv_recovery_save(&log, &dir->directory, 0, 4, name);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(status, KVSTORE_IO);
+    assert_string_equal(kvstore_last_error()->message,
+                        "cannot save what is cut off: store.log.cut-0-999 and "
+                        "the 999 names before it are taken: File exists");
+    store_dir_assert_file(dir, KV_LOG_NAME, "x\ny\n", 4);
+    kv_log_close(&log);
+}
+
 static void saved_cut_has_the_mode_of_the_log(void **state)
 {
     const struct store_dir *dir = *state;
@@ -448,6 +499,8 @@ int main(void)
         STORE_TEST(second_line_far_behind_is_seen),
         STORE_TEST(torn_batch_is_saved),
         STORE_TEST(taken_name_of_a_cut_is_not_overwritten),
+        STORE_TEST(name_of_a_cut_may_be_no_files),
+        STORE_TEST(thousand_taken_names_are_told),
         STORE_TEST(saved_cut_has_the_mode_of_the_log),
         STORE_TEST(missing_newline_is_added),
         STORE_TEST(closed_last_line_is_never_cut),
