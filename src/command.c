@@ -11,15 +11,13 @@
 
 #include "command.h"
 
-#include <assert.h>
-#include <string.h>
-
-#define XXH_INLINE_ALL
 #include "bounds.h"
 #include "command_foreign.h"
+#include "command_sum.h"
 #include "io.h"
 
-#include <xxhash.h>
+#include <assert.h>
+#include <string.h>
 
 /* A constant text, and its size without the NUL. */
 #define LITERAL(text) (text), (sizeof(text) - 1)
@@ -32,14 +30,7 @@
 #define VALUE_NAME ",\"value\":\""
 #define VAL64_NAME ",\"val64\":\""
 #define BATCH_NAME ",\"batch\":"
-#define SUM_NAME ",\"sum\":\""
-#define SUM_TAIL "\"}}"
 #define TAIL "}}"
-
-#define SUM_DIGITS ((size_t)8)
-/* What stands behind the comma up to which the sum reaches. */
-#define SUM_MEMBER_SIZE (sizeof(SUM_NAME) - 1 + SUM_DIGITS + 1)
-#define SUM_TAIL_SIZE (SUM_MEMBER_SIZE + sizeof(TAIL) - 1)
 
 /* Passes over a literal. False, and at unmoved, where it does not stand. */
 static inline bool take_literal(const char **at,
@@ -58,58 +49,6 @@ static inline char *put(char *out, const char *literal, size_t size)
 {
     memcpy(out, literal, size);
     return out + size;
-}
-
-/* One of the eight digits of a sum. */
-static char sum_digit(uint64_t sum, size_t number)
-{
-    static const char hex_digits[] = "0123456789abcdef";
-    assert(number < SUM_DIGITS);
-    return hex_digits[sum >> (4 * (SUM_DIGITS - 1 - number)) & 15];
-}
-
-/* Of the line from its first brace on, up to and including the comma. */
-static uint64_t hash_line(const char *start, const char *comma)
-{
-    return XXH3_64bits(start, (size_t)(comma + 1 - start));
-}
-
-/* Does the line end as only a line with a sum does? */
-static bool has_sum_tail(const char *line, const char *end)
-{
-    if ((size_t)(end - line) < SUM_TAIL_SIZE) {
-        return false;
-    }
-    const char *name = end - SUM_TAIL_SIZE;
-    const char *digits = name + sizeof(SUM_NAME) - 1;
-    return take_literal(&name, end, LITERAL(SUM_NAME)) &&
-           memcmp(digits + SUM_DIGITS, LITERAL(SUM_TAIL)) == 0;
-}
-
-/* Does the sum of a line with such an end fit? Start is the line's first
- * brace. Only lower-case digits can fit. */
-static bool is_sum_fitting(const char *start, const char *end)
-{
-    const char *comma = end - SUM_TAIL_SIZE;
-    const char *digits = comma + sizeof(SUM_NAME) - 1;
-    assert(start <= comma && *start == '{');
-    uint64_t sum = hash_line(start, comma);
-    int difference = 0;
-    for (size_t i = 0; i < SUM_DIGITS; i++) {
-        difference |= digits[i] ^ sum_digit(sum, i);
-    }
-    return difference == 0;
-}
-
-/* Does a line of any layout end in a sum, and does it fit? */
-static bool has_fitting_sum(const char *line, const char *end)
-{
-    if (!has_sum_tail(line, end)) {
-        return false;
-    }
-    const char *before = end - SUM_TAIL_SIZE;
-    const char *start = memchr(line, '{', (size_t)(before - line));
-    return start != NULL && is_sum_fitting(start, end);
 }
 
 /* Reads the type and the key, with which every canonical line begins. Returns
@@ -214,10 +153,11 @@ static bool decode_canonical(const char *line,
     if (left == sizeof(TAIL) - 1) {
         return memcmp(at, LITERAL(TAIL)) == 0;
     }
-    if (left != SUM_TAIL_SIZE || !has_sum_tail(line, end)) {
+    if (left != KV_COMMAND_SUM_TAIL_SIZE ||
+        !kv_command_has_sum_tail(line, end)) {
         return false;
     }
-    if (!is_sum_fitting(line, end)) {
+    if (!kv_command_is_sum_fitting(line, end)) {
         struct kv_text key = command_out->key;
         reset(command_out, KV_COMMAND_DAMAGED);
         command_out->has_key = true;
@@ -239,14 +179,16 @@ size_t kv_command_decode_ahead(const char *bytes,
     if (at == NULL) {
         return 0;
     }
-    bool has_sum = (size_t)(end - at) > SUM_TAIL_SIZE &&
-                   has_sum_tail(bytes, at + SUM_TAIL_SIZE);
+    bool has_sum =
+        (size_t)(end - at) > KV_COMMAND_SUM_TAIL_SIZE &&
+        kv_command_has_sum_tail(bytes, at + KV_COMMAND_SUM_TAIL_SIZE);
     if (has_sum) {
-        at += SUM_TAIL_SIZE;
+        at += KV_COMMAND_SUM_TAIL_SIZE;
     } else if (!take_literal(&at, end, LITERAL(TAIL))) {
         return 0;
     }
-    if (at == end || *at != '\n' || (has_sum && !is_sum_fitting(bytes, at))) {
+    if (at == end || *at != '\n' ||
+        (has_sum && !kv_command_is_sum_fitting(bytes, at))) {
         return 0;
     }
     return (size_t)(at + 1 - bytes);
@@ -265,12 +207,46 @@ static void tell_key(const char *line,
     }
 }
 
+/* A line holds no other white space of JSON's. */
+static bool is_space(char character)
+{
+    return character == ' ' || character == '\t' || character == '\r';
+}
+
 static bool is_blank(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r')) {
+    while (at < end && is_space(*at)) {
         at++;
     }
     return at == end;
+}
+
+/* False of most lines that are no JSON object; they cost no copy. */
+static bool looks_like_object(const char *at, const char *end)
+{
+    while (at < end && is_space(*at)) {
+        at++;
+    }
+    while (at < end && is_space(end[-1])) {
+        end--;
+    }
+    return end - at >= 2 && *at == '{' && end[-1] == '}';
+}
+
+/* Decodes a line of foreign layout. All looks at it are at one private copy: it
+ * may stand in a mapping that a hostile process changes between two of them. */
+static kvstore_status decode_copy(const char *line,
+                                  size_t size,
+                                  struct kv_command *command)
+{
+    char *copy = kv_io_allocate(size);
+    if (copy == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    memcpy(copy, line, size);
+    kvstore_status status = kv_command_decode_foreign(copy, size, command);
+    kv_io_free(copy);
+    return status;
 }
 
 kvstore_status kv_command_decode(const char *line,
@@ -286,9 +262,8 @@ kvstore_status kv_command_decode(const char *line,
         return KVSTORE_OK;
     }
     reset(command_out, KV_COMMAND_DAMAGED);
-    if (!is_too_long) {
-        kvstore_status status = kv_command_decode_foreign(
-            line, size, has_fitting_sum(line, end), command_out);
+    if (!is_too_long && looks_like_object(line, end)) {
+        kvstore_status status = decode_copy(line, size, command_out);
         if (status != KVSTORE_OK) {
             reset(command_out, KV_COMMAND_BLANK);
             return status;
@@ -347,7 +322,8 @@ struct kv_command_plan kv_command_plan_set(const void *key,
         .key_plan = key_plan,
         .value_plan = value_plan,
         .line_size = sizeof(SET_HEAD) - 1 + key_member_size(key_plan) +
-                     value_member_size(value_plan) + SUM_TAIL_SIZE + 1,
+                     value_member_size(value_plan) + KV_COMMAND_SUM_TAIL_SIZE +
+                     1,
     };
 }
 
@@ -361,7 +337,7 @@ struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size)
         .key_size = key_size,
         .key_plan = key_plan,
         .line_size = sizeof(REMOVE_HEAD) - 1 + key_member_size(key_plan) +
-                     SUM_TAIL_SIZE + 1,
+                     KV_COMMAND_SUM_TAIL_SIZE + 1,
     };
 }
 
@@ -397,13 +373,8 @@ void kv_command_encode(const struct kv_command_plan *plan, char *line_out)
         out = put(out, LITERAL(REMOVE_HEAD));
         out = put_key(out, plan);
     }
-    const char *comma = out;
-    out = put(out, LITERAL(SUM_NAME));
-    uint64_t sum = hash_line(line_out, comma);
-    for (size_t i = 0; i < SUM_DIGITS; i++) {
-        *out++ = sum_digit(sum, i);
-    }
-    out = put(out, LITERAL(SUM_TAIL "\n"));
+    out = kv_command_put_sum(line_out, out);
+    *out++ = '\n';
     assert((size_t)(out - line_out) == plan->line_size);
     (void)out;
 }

@@ -28,7 +28,23 @@ kvstore_status kv_engine_check_key(const kvstore *store,
     return KVSTORE_OK;
 }
 
+/* The value's bytes have changed since its line was decoded. */
+static kvstore_status give_back(struct kv_engine_destination *destination,
+                                uint64_t offset)
+{
+    if (destination->is_allocated) {
+        kv_io_free(destination->buffer);
+        destination->buffer = NULL;
+    }
+    destination->value_size = 0;
+    return kv_fail_at(KVSTORE_CORRUPT,
+                      offset,
+                      "%s was changed under a running program",
+                      KV_LOG_NAME);
+}
+
 static kvstore_status deliver(const struct kv_text *value,
+                              uint64_t offset,
                               struct kv_engine_destination *destination)
 {
     if (value->size > KV_VALUE_SIZE_MAX) {
@@ -50,10 +66,9 @@ static kvstore_status deliver(const struct kv_text *value,
                        value->size,
                        destination->capacity);
     }
-    if (value->size > 0) {
-        kv_text_decode(value, destination->buffer);
-    }
-    return KVSTORE_OK;
+    return value->size == 0 || kv_text_decode(value, destination->buffer)
+               ? KVSTORE_OK
+               : give_back(destination, offset);
 }
 
 /* Tells what was found of a key. */
@@ -83,9 +98,10 @@ static kvstore_status answer(kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    return find->command.type == KV_COMMAND_SET
-               ? deliver(&find->command.value, destination)
-               : KVSTORE_NOT_FOUND;
+    return find->command.type == KV_COMMAND_SET ? deliver(&find->command.value,
+                                                          find->pointer.offset,
+                                                          destination)
+                                                : KVSTORE_NOT_FOUND;
 }
 
 kvstore_status kv_engine_answer(kvstore *store,

@@ -219,7 +219,12 @@ static kvstore_status note_item(void *context, const struct kv_fold_item *item)
     if (key == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    kv_text_decode(text, key);
+    if (!kv_text_decode(text, key)) {
+        return kv_fail_at(KVSTORE_CORRUPT,
+                          item->pointer.offset,
+                          "%s was changed under a running program",
+                          KV_LOG_NAME);
+    }
     if (!begins_so(list->listing, key, text->size)) {
         return KVSTORE_OK;
     }

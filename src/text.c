@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /* How the bytes of a key or a value stand in a line: JSON strings and base64,
- * checked, measured, read and written. Knows nothing of records. */
+ * checked, measured, read and written. Knows nothing of records.
+ *
+ * What is read may stand in a mapping that a hostile process changes at any
+ * moment, also between two looks at one byte. So each pass is bounded by what
+ * it was given, whatever an earlier pass has found there, and nothing of those
+ * bytes is ever asserted. */
 
 #include "text.h"
 
@@ -123,12 +128,12 @@ static char read_short_escape(char letter)
     }
 }
 
-/* Reads the escape whose backslash stands at a place. False if it is wrong. */
+/* Reads the escape whose backslash was seen at a place. False if it is wrong. */
 static bool read_escape(const char *at,
                         const char *end,
                         struct escape *escape_out)
 {
-    assert(at < end && *at == '\\');
+    assert(at < end);
     if (end - at < 2) {
         return false;
     }
@@ -224,20 +229,17 @@ struct piece {
     struct escape escape;
 };
 
-/* Reads the next piece of an escaped text that a scan has checked. Returns the
- * place behind it. */
+/* Reads the next piece of an escaped text. Returns the place past it, or NULL
+ * where there is none: the bytes have changed since a scan checked them. */
 static const char *read_piece(const char *at,
                               const char *end,
                               struct piece *piece_out)
 {
     assert(at < end);
     if (*at == '\\') {
-        /* If it were not sound, it would be the last. */
-        piece_out->escape =
-            (struct escape){.raw_size = (size_t)(end - at), .size = 0};
-        bool is_sound = read_escape(at, end, &piece_out->escape);
-        assert(is_sound);
-        (void)is_sound;
+        if (!read_escape(at, end, &piece_out->escape)) {
+            return NULL;
+        }
         piece_out->bytes = piece_out->escape.bytes;
         piece_out->size = piece_out->escape.size;
         return at + piece_out->escape.raw_size;
@@ -249,50 +251,58 @@ static const char *read_piece(const char *at,
     return next;
 }
 
-static void decode_escaped(const struct kv_text *text, char *out)
+static bool decode_escaped(const struct kv_text *text, char *out)
 {
     const char *at = text->raw;
     const char *end = text->raw + text->raw_size;
+    size_t room = text->size;
     while (at < end) {
         struct piece piece;
         at = read_piece(at, end, &piece);
+        if (at == NULL || piece.size > room) {
+            return false;
+        }
         memcpy(out, piece.bytes, piece.size);
         out += piece.size;
+        room -= piece.size;
     }
+    return room == 0;
 }
 
-void kv_text_decode(const struct kv_text *text, void *out)
+bool kv_text_decode(const struct kv_text *text, void *out)
 {
     assert(text != NULL && (out != NULL || text->size == 0));
     if (text->size == 0) {
-        return;
+        return true;
     }
     switch (text->form) {
     case KV_TEXT_PLAIN:
         memcpy(out, text->raw, text->size);
-        break;
+        return true;
     case KV_TEXT_ESCAPED:
-        decode_escaped(text, out);
-        break;
+        return decode_escaped(text, out);
     case KV_TEXT_BASE64:
-        kv_base64_decode(text->raw, text->raw_size, out);
-        break;
+        return kv_base64_decode(text->raw, text->raw_size, out, text->size);
     }
+    return false;
 }
 
 static bool equals_escaped(const struct kv_text *text, const char *bytes)
 {
     const char *at = text->raw;
     const char *end = text->raw + text->raw_size;
+    size_t left = text->size;
     while (at < end) {
         struct piece piece;
         at = read_piece(at, end, &piece);
-        if (memcmp(piece.bytes, bytes, piece.size) != 0) {
+        if (at == NULL || piece.size > left ||
+            memcmp(piece.bytes, bytes, piece.size) != 0) {
             return false;
         }
         bytes += piece.size;
+        left -= piece.size;
     }
-    return true;
+    return left == 0;
 }
 
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size)
@@ -307,7 +317,7 @@ bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size)
     case KV_TEXT_ESCAPED:
         return equals_escaped(text, bytes);
     case KV_TEXT_BASE64:
-        return kv_base64_equals(text->raw, text->raw_size, bytes);
+        return kv_base64_equals(text->raw, text->raw_size, bytes, size);
     }
     return false;
 }

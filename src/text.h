@@ -47,10 +47,13 @@ bool kv_text_from_base64(const char *bytes,
 /* Bytes as their own plain text. */
 struct kv_text kv_text_plain(const void *bytes, size_t size);
 
-/* Writes what the text means to out, which holds text->size bytes. */
-void kv_text_decode(const struct kv_text *text, void *out);
+/* Writes what the text means to out, which holds text->size bytes. False where
+ * it does not mean text->size bytes any more: its bytes have changed since they
+ * were scanned. What is in out is then without meaning; nothing past it was
+ * written, and nothing past text->raw_size read. */
+bool kv_text_decode(const struct kv_text *text, void *out);
 
-/* Does the text mean exactly these bytes? */
+/* True if the text means exactly these bytes. Its own may have changed, too. */
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size);
 
 /* Are the bytes valid UTF-8 (RFC 3629)? NUL is. */
