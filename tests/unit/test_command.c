@@ -926,21 +926,115 @@ static void lack_of_memory_is_never_damage(void **state)
     (void)state;
     cJSON_Hooks hooks = {limited_malloc, free};
     cJSON_InitHooks(&hooks);
-#ifdef KV_IO_SWAPPABLE
     struct kv_io_table table = *kv_io_system_table();
     table.malloc = limited_malloc;
     kv_io_swap_table(&table);
-#endif
 
     check_each_allocation("{ 'Set':{'x':[1,'y',{}],'val':'b','key':'a'}}");
     check_each_allocation(
         "{'Set':{'x':1000000000000000000000000000000000000000000000000000000"
         "0000000000000000000,'val':'b','key':'a'}}");
 
-#ifdef KV_IO_SWAPPABLE
     kv_io_swap_table(kv_io_system_table());
-#endif
     cJSON_InitHooks(NULL);
+}
+
+/* --- Lines that change while they are decoded --- */
+
+/* The line changes at an allocation: when this has counted down to 0. */
+static struct {
+    size_t left;
+    struct line line;
+    const char *after;
+} change;
+
+static void *changing_malloc(size_t size)
+{
+    if (change.left == 0) {
+        memcpy(change.line.bytes, change.after, change.line.size);
+    }
+    change.left--;
+    return malloc(size);
+}
+
+static bool is_damaged(const struct kv_command *command)
+{
+    return command->type == KV_COMMAND_DAMAGED;
+}
+
+/* Decodes a line that becomes another at the n-th allocation, for each n: it is
+ * what it was, with this value, or what it becomes, which is damage. */
+static void check_each_change(const char *before,
+                              const char *after,
+                              const char *value)
+{
+    struct line changed = line_of(after);
+    size_t n = 0;
+    do {
+        change.line = line_of(before);
+        assert_int_equal(change.line.size, changed.size);
+        change.after = changed.bytes;
+        change.left = n++;
+        struct kv_command command = decode(&change.line);
+        if (!is_damaged(&command)) {
+            check_type(before, &command, KV_COMMAND_SET);
+            check_key(before, &command, "a");
+            assert_true(means(&command.value, value));
+        }
+        kv_command_release(&command);
+        free(change.line.bytes);
+        assert_true(n < 1000);
+    } while (change.left > SIZE_MAX / 2);
+    assert_true(n > 3);
+    free(changed.bytes);
+}
+
+static void foreign_line_that_changes_is_the_one_or_the_other(void **state)
+{
+    (void)state;
+    cJSON_Hooks hooks = {changing_malloc, free};
+    cJSON_InitHooks(&hooks);
+    struct kv_io_table table = *kv_io_system_table();
+    table.malloc = changing_malloc;
+    kv_io_swap_table(&table);
+
+    check_each_change("{ 'Set':{'key':'a','val':'bbbbb'}}",
+                      "{ 'Set':{'key':'a','val':'\\u000'}}",
+                      "bbbbb");
+    check_each_change("{ 'Set':{'val':'\\u0041','key':'a','x':'\\u0000'}}",
+                      "{ 'Set':{'val':'AAAAAA','key':'a','x':'\\x0000'}}",
+                      "A");
+    check_each_change("{ 'Set':{'key':'a','val64':'Zg=='}}",
+                      "{ 'Set':{'key':'a','val64':'Zm9='}}",
+                      "f");
+    check_each_change("{ 'Set':{'key':'a','val':'b','sum':'SUM'}}",
+                      "{ 'Set':{'key':'a','val':'c','sum':'00000000'}}",
+                      "b");
+    check_each_change("{ 'Set':{'key':'a','val':'b','x':1}}",
+                      "{ 'Set':{'key':'a','val':'b','x':1]}",
+                      "b");
+
+    kv_io_swap_table(kv_io_system_table());
+    cJSON_InitHooks(NULL);
+}
+
+/* Escapes, which its texts borrow from the line, and the key that is told. */
+static void canonical_line_that_changes_is_not_decoded(void **state)
+{
+    (void)state;
+    struct line line = line_of("{'Set':{'key':'\\u0041','val':'\\u0041'}}");
+    struct kv_command command = decode(&line);
+    check_type("canonical", &command, KV_COMMAND_SET);
+
+    memcpy(line.bytes + strlen("{\"Set\":{\"key\":\""), "AAAAAA", 6);
+    memcpy(line.bytes + line.size - 9, "AAAAAA", 6);
+
+    char out[2] = "??";
+    assert_false(kv_text_decode(&command.key, out));
+    assert_false(kv_text_decode(&command.value, out));
+    assert_int_equal(out[1], '?');
+    kv_command_release(&command);
+    free(line.bytes);
 }
 
 static void line_over_its_bound_is_damage(void **state)
@@ -1146,7 +1240,7 @@ static bool is_same_text(const struct kv_text *left,
                          const struct kv_text *right)
 {
     char *bytes = allocate(right->size);
-    kv_text_decode(right, bytes);
+    assert_true(kv_text_decode(right, bytes));
     bool is_same = kv_text_equals(left, bytes, right->size);
     free(bytes);
     return is_same;
@@ -1322,6 +1416,8 @@ int main(void)
         cmocka_unit_test(long_numbers_in_unknown_members_are_ignored),
         cmocka_unit_test(nesting_beyond_its_bound_is_damage),
         cmocka_unit_test(lack_of_memory_is_never_damage),
+        cmocka_unit_test(foreign_line_that_changes_is_the_one_or_the_other),
+        cmocka_unit_test(canonical_line_that_changes_is_not_decoded),
         cmocka_unit_test(line_over_its_bound_is_damage),
         cmocka_unit_test(release_leaves_nothing_behind),
         cmocka_unit_test(generated_records_come_back),

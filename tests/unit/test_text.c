@@ -68,7 +68,7 @@ static void assert_string_means(const char *raw,
     assert_int_equal(text.raw_size, raw_size);
     assert_int_equal(text.size, size);
     char *decoded = allocate(size);
-    kv_text_decode(&text, decoded);
+    assert_true(kv_text_decode(&text, decoded));
     assert_memory_equal(decoded, meaning, size);
     assert_true(kv_text_equals(&text, meaning, size));
     free(decoded);
@@ -396,7 +396,7 @@ static void base64_vectors_decode(void **state)
 
         assert_int_equal(text.form, KV_TEXT_BASE64);
         assert_int_equal(text.size, strlen(meaning));
-        kv_text_decode(&text, decoded);
+        assert_true(kv_text_decode(&text, decoded));
         assert_memory_equal(decoded, meaning, strlen(meaning));
         assert_true(kv_text_equals(&text, meaning, strlen(meaning)));
         char encoded[16];
@@ -497,7 +497,7 @@ static void texts_without_bytes_need_no_memory(void **state)
     assert_non_null(text.raw);
     assert_true(kv_text_equals(&text, NULL, 0));
     assert_false(kv_text_equals(&text, "a", 1));
-    kv_text_decode(&text, NULL);
+    assert_true(kv_text_decode(&text, NULL));
     assert_true(kv_text_is_utf8(NULL, 0));
     struct kv_text_plan plan = kv_text_plan(NULL, 0);
     assert_int_equal(plan.form, KV_TEXT_PLAIN);
@@ -682,7 +682,7 @@ static void assert_round_trip(const char *bytes, size_t size)
     assert_int_equal(text.size, size);
     assert_true(kv_text_equals(&text, bytes, size));
     char decoded[400];
-    kv_text_decode(&text, decoded);
+    assert_true(kv_text_decode(&text, decoded));
     assert_memory_equal(decoded, bytes, size);
     if (size > 0) {
         decoded[random_below(size)] ^= 1;
@@ -703,6 +703,124 @@ static void generated_bytes_come_back_in_every_form(void **state)
         assert_round_trip(copy, size);
         free(copy);
     }
+}
+
+/* --- Bytes that change after they were scanned --- */
+
+static struct kv_text scan(const char *line, size_t size, bool is_base64_text)
+{
+    struct kv_text text;
+    const char *next = is_base64_text
+                           ? kv_text_scan_base64(line, line + size, &text)
+                           : kv_text_scan_string(line, line + size, &text);
+    assert_ptr_equal(next, line + size);
+    return text;
+}
+
+/* Decodes to memory of exactly the text's size and one byte more, which must
+ * stay as it is. */
+static bool decode_with_canary(const struct kv_text *text)
+{
+    char *out = allocate(text->size + 1);
+    out[text->size] = '#';
+    bool is_decoded = kv_text_decode(text, out);
+    assert_int_equal(out[text->size], '#');
+    if (is_decoded) {
+        assert_true(kv_text_equals(text, out, text->size));
+    }
+    free(out);
+    return is_decoded;
+}
+
+static void text_that_changes_its_size_is_not_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        const char *after;
+        bool is_base64;
+    } cases[] = {
+        {"\\u0041", "AAAAAA", false},
+        {"\\u0041\\u0041", "AAAAAAAAAAAA", false},
+        {"\\u0041", "\\n\\n\\n", false},
+        {"\\n\\n\\n", "\\u0041", false},
+        {"\\ud83d\\ude00", "\\u20ac\\u20ac", false},
+        {"\\u20ac\\u20ac", "\\ud83d\\ude00", false},
+        {"\\n1234", "\\ud83d", false},
+        {"ab\\n", "ab\\u", false},
+        {"ab\\n", "abc\\", false},
+        {"\\n", "\\\0", false},
+        {"Zg==", "Zm9v", true},
+        {"Zg==", "Zm8=", true},
+        {"Zg==", "Zh==", true},
+        {"Zm8=", "Zm9v", true},
+        {"Zm8=", "Zg==", true},
+        {"Zm8=", "Zm9=", true},
+        {"Zm9v", "Zg==", true},
+        {"Zm9v", "Zm9\"", true},
+        {"Zm9vZm9v", "Zg==Zm9v", true},
+        {"Zm9vZm9v", "Zm9vZm8=", true},
+        {"Zm9vZg==", "Zm9vZm9v", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t raw_size = strlen(cases[i].before);
+        char *line = exact_copy(cases[i].before, raw_size + 1);
+        line[raw_size] = '"';
+        struct kv_text text = scan(line, raw_size + 1, cases[i].is_base64);
+        char *meaning = allocate(text.size);
+        assert_true(kv_text_decode(&text, meaning));
+
+        memcpy(line, cases[i].after, raw_size);
+
+        if (decode_with_canary(&text) ||
+            kv_text_equals(&text, meaning, text.size)) {
+            fail_msg("%s has become %s", cases[i].before, cases[i].after);
+        }
+        free(meaning);
+        free(line);
+    }
+}
+
+static void text_that_keeps_its_size_is_what_it_is_now(void **state)
+{
+    (void)state;
+    char line[] = "\\u0041bc\"";
+    struct kv_text text = scan(line, sizeof line - 1, false);
+    char out[3];
+
+    memcpy(line, "b\\u0044C", 8);
+
+    assert_true(kv_text_decode(&text, out));
+    assert_memory_equal(out, "bDC", 3);
+    assert_true(kv_text_equals(&text, "bDC", 3));
+}
+
+/* Any bytes in the place of any text: nothing beyond the room is touched. */
+static void text_that_becomes_anything_stays_in_its_room(void **state)
+{
+    (void)state;
+    size_t refused = 0;
+    random_state = 5;
+    for (int i = 0; i < 20000; i++) {
+        char bytes[400];
+        size_t size = random_bytes(bytes, sizeof bytes);
+        struct kv_text_plan plan = kv_text_plan(bytes, size);
+        char *line = allocate(plan.raw_size + 1);
+        *kv_text_encode(plan, bytes, size, line) = '"';
+        struct kv_text text =
+            scan(line, plan.raw_size + 1, plan.form == KV_TEXT_BASE64);
+
+        for (size_t left = 1 + random_below(4); left > 0; left--) {
+            static const char changes[] = "\\\\\\u0n\"=Ax\xc3\xff";
+            size_t change = random_below(sizeof changes);
+            line[random_below(plan.raw_size + 1)] = changes[change];
+        }
+
+        refused += decode_with_canary(&text) ? 0 : 1;
+        (void)kv_text_equals(&text, bytes, size);
+        free(line);
+    }
+    assert_true(refused > 1000);
 }
 
 int main(void)
@@ -727,6 +845,9 @@ int main(void)
         cmocka_unit_test(text_with_nul_or_bad_utf8_is_base64),
         cmocka_unit_test(plan_matches_the_definition_at_every_boundary),
         cmocka_unit_test(generated_bytes_come_back_in_every_form),
+        cmocka_unit_test(text_that_changes_its_size_is_not_decoded),
+        cmocka_unit_test(text_that_keeps_its_size_is_what_it_is_now),
+        cmocka_unit_test(text_that_becomes_anything_stays_in_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
