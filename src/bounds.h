@@ -24,6 +24,11 @@
 /* Nesting that the JSON parser follows; deeper is damage. */
 #define KV_JSON_DEPTH_MAX 1000u
 
+/* Members of a line of foreign layout, those of the outermost object and of the
+ * objects in it together: each costs the parser much more memory than it takes
+ * up in the line. A line with more is damage. */
+#define KV_JSON_MEMBERS_MAX ((size_t)65536)
+
 /* Stale bytes and share of the log that make a compaction due. */
 #define KV_COMPACTION_THRESHOLD_DEFAULT ((uint64_t)KVSTORE_COMPACTION_THRESHOLD)
 #define KV_COMPACTION_PERCENT_DEFAULT KVSTORE_COMPACTION_PERCENT

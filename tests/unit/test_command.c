@@ -477,23 +477,42 @@ static void duplicate_members_are_damage(void **state)
     assert_bad_json("{'Set':{'key':'a','val':'b'},'Remove':{'key':'c'}}", "a");
 }
 
-static void many_members_are_read_in_reasonable_time(void **state)
+/* A Set with so many members, some of them in an object of its own. */
+static struct line line_of_members(size_t count, size_t inner_count)
 {
-    (void)state;
-    enum { MEMBERS = 200000 };
-    char *text = allocate(MEMBERS * 16 + 64);
-    size_t size = (size_t)sprintf(text, "{\"Set\":{\"key\":\"a\"");
-    for (int i = 0; i < MEMBERS; i++) {
-        size += (size_t)sprintf(text + size, ",\"m%d\":0", i);
+    char *text = allocate(count * 16 + 96);
+    size_t size = (size_t)sprintf(text, "{\"x\":{\"m\":0");
+    for (size_t i = 1; i < inner_count; i++) {
+        size += (size_t)sprintf(text + size, ",\"m%zu\":0", i);
+    }
+    size += (size_t)sprintf(text + size, "},\"Set\":{\"key\":\"a\"");
+    for (size_t i = inner_count + 4; i < count; i++) {
+        size += (size_t)sprintf(text + size, ",\"m%zu\":0", i);
     }
     size += (size_t)sprintf(text + size, ",\"val\":\"b\"}}");
     struct line line = line_of_bytes(text, size);
-    struct kv_command command = decode(&line);
-    assert_int_equal(command.type, KV_COMMAND_SET);
-    assert_true(means(&command.value, "b"));
-    kv_command_release(&command);
-    free(line.bytes);
     free(text);
+    return line;
+}
+
+static void members_are_bounded_at_two_levels_together(void **state)
+{
+    (void)state;
+    static const size_t inner_counts[] = {1, 30000, KV_JSON_MEMBERS_MAX - 4};
+    for (size_t i = 0; i < 2 * COUNT(inner_counts); i++) {
+        size_t excess = i % 2;
+        struct line line =
+            line_of_members(KV_JSON_MEMBERS_MAX + excess, inner_counts[i / 2]);
+        struct kv_command command = decode(&line);
+        check_type("many members",
+                   &command,
+                   excess == 0 ? KV_COMMAND_SET : KV_COMMAND_DAMAGED);
+        if (excess == 0) {
+            assert_true(means(&command.value, "b"));
+        }
+        kv_command_release(&command);
+        free(line.bytes);
+    }
 }
 
 static void batch_counts_from_1_to_4294967295(void **state)
@@ -1037,6 +1056,120 @@ static void canonical_line_that_changes_is_not_decoded(void **state)
     free(line.bytes);
 }
 
+/* --- Memory --- */
+
+/* Each allocation begins with its size. */
+union counted {
+    size_t size;
+    max_align_t alignment;
+};
+static size_t counted_bytes;
+static size_t most_bytes;
+
+static void *counted_malloc(size_t size)
+{
+    union counted *counted = allocate(sizeof *counted + size);
+    counted->size = size;
+    counted_bytes += size;
+    most_bytes = counted_bytes > most_bytes ? counted_bytes : most_bytes;
+    return counted + 1;
+}
+
+static void counted_free(void *memory)
+{
+    if (memory != NULL) {
+        union counted *counted = (union counted *)memory - 1;
+        counted_bytes -= counted->size;
+        free(counted);
+    }
+}
+
+/* The most that decoding a line has allocated at a time, in the library's own
+ * memory and in cJSON's. */
+static size_t decode_counted(const struct line *line,
+                             struct kv_command *command_out)
+{
+    cJSON_Hooks hooks = {counted_malloc, counted_free};
+    cJSON_InitHooks(&hooks);
+    struct kv_io_table table = *kv_io_system_table();
+    table.malloc = counted_malloc;
+    table.free = counted_free;
+    kv_io_swap_table(&table);
+    counted_bytes = 0;
+    most_bytes = 0;
+    kvstore_status status =
+        kv_command_decode(line->bytes, line->size, command_out);
+    assert_int_equal(status, KVSTORE_OK);
+    assert_true(means(&command_out->key, "a"));
+    assert_true(means(&command_out->value, "b"));
+    kv_command_release(command_out);
+    assert_int_equal(counted_bytes, 0);
+    kv_io_swap_table(kv_io_system_table());
+    cJSON_InitHooks(NULL);
+    return most_bytes;
+}
+
+/* A Set with a text so many times between two others. */
+static struct line line_around(const char *before,
+                               const char *repeated,
+                               size_t count,
+                               const char *after)
+{
+    size_t size = strlen(repeated);
+    char *text = allocate(strlen(before) + count * size + strlen(after) + 1);
+    char *at = text + sprintf(text, "%s", before);
+    for (size_t i = 0; i < count; i++, at += size) {
+        memcpy(at, repeated, size);
+    }
+    at += sprintf(at, "%s", after);
+    struct line line = line_of_bytes(text, (size_t)(at - text));
+    free(text);
+    return line;
+}
+
+static void what_is_deeper_costs_no_memory(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"{\"Set\":{\"note\":[1", ",123", "],\"key\":\"a\",\"val\":\"b\"}}"},
+        {"{\"note\":[1", ",123", "],\"Set\":{\"key\":\"a\",\"val\":\"b\"}}"},
+        {"{\"Set\":{\"key\":\"a\",\"val\":\"b\",\"note\":{\"1\":1",
+         ",\"\":[]",
+         "}}}"},
+        {"{\"Set\":{\"key\":\"a\",\"val\":\"b\"},\"x\":{\"y\":[{}",
+         ",\"]\"",
+         "]}}"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t count = i == 0 ? 1000000 : 100000;
+        struct line line =
+            line_around(cases[i][0], cases[i][1], count, cases[i][2]);
+        struct kv_command command;
+        size_t most = decode_counted(&line, &command);
+        assert_in_range(most, 1, 2 * line.size);
+        free(line.bytes);
+    }
+}
+
+/* Blanks are no excuse for what is not JSON; and brackets in strings are none. */
+static void what_is_deeper_is_judged_all_the_same(void **state)
+{
+    (void)state;
+    assert_set(
+        "{'Set':{'x':[']','}','\\']\\\\'],'key':'a','val':'b'}}", "a", "b");
+    assert_set("{'x':[[{'Set':1}],'{'],'Set':{'y':{'z':{'{':[]}},'key':'a',"
+               "'val':'b'}}",
+               "a",
+               "b");
+    assert_set(
+        "{ 'Set':{'key':'a','val':'b','x':[],'y':{},'z':[{}]}}", "a", "b");
+    assert_bad_json("{ 'Set':{'key':'a','val':'b','x':[1,]}}", NULL);
+    assert_bad_json("{ 'Set':{'key':'a','val':'b','x':[{'y':01}]}}", NULL);
+    assert_bad_json("{ 'Set':{'key':'a','val':'b','x':['\xff']}}", NULL);
+    assert_bad_json("{ 'Set':{'key':['a'],'val':'b'}}", NULL);
+    assert_bad_json("{ 'Set':[{'key':'a','val':'b'}]}", NULL);
+}
+
 static void line_over_its_bound_is_damage(void **state)
 {
     (void)state;
@@ -1396,7 +1529,9 @@ int main(void)
         cmocka_unit_test(wrong_members_are_damage),
         cmocka_unit_test(wrong_value_is_damage_that_tells_its_key),
         cmocka_unit_test(duplicate_members_are_damage),
-        cmocka_unit_test(many_members_are_read_in_reasonable_time),
+        cmocka_unit_test(members_are_bounded_at_two_levels_together),
+        cmocka_unit_test(what_is_deeper_costs_no_memory),
+        cmocka_unit_test(what_is_deeper_is_judged_all_the_same),
         cmocka_unit_test(batch_counts_from_1_to_4294967295),
         cmocka_unit_test(sum_that_does_not_fit_is_corrupt),
         cmocka_unit_test(sum_of_another_form_is_corrupt),
