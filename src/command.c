@@ -2,35 +2,23 @@
 
 /* The canonical line of a record, both ways, and its sum:
  *
- *   {"Set":{KEY,VALUE[,"batch":N][,"sum":"xxxxxxxx"]}}
+ *   {"Set":{KEY,VALUE[,"expires":N][,"batch":N][,"sum":"xxxxxxxx"]}}
  *   {"Remove":{KEY[,"batch":N][,"sum":"xxxxxxxx"]}}
  *
  * where KEY is "key":"..." or "key64":"...", VALUE is "val", "value" or
- * "val64" likewise, and no white space stands anywhere. Whatever else a line
- * holds is for command_foreign.c. */
+ * "val64" likewise. There is no white space anywhere, but a CR may follow the
+ * last brace. Whatever else a line holds is for command_foreign.c. */
 
 #include "command.h"
 
 #include "bounds.h"
 #include "command_foreign.h"
+#include "command_names.h"
 #include "command_sum.h"
 #include "io.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* A constant text, and its size without the NUL. */
-#define LITERAL(text) (text), (sizeof(text) - 1)
-
-#define SET_HEAD "{\"Set\":{"
-#define REMOVE_HEAD "{\"Remove\":{"
-#define KEY_NAME "\"key\":\""
-#define KEY64_NAME "\"key64\":\""
-#define VAL_NAME ",\"val\":\""
-#define VALUE_NAME ",\"value\":\""
-#define VAL64_NAME ",\"val64\":\""
-#define BATCH_NAME ",\"batch\":"
-#define TAIL "}}"
 
 /* Passes over a literal. False, and at unmoved, where it does not stand. */
 static inline bool take_literal(const char **at,
@@ -43,12 +31,6 @@ static inline bool take_literal(const char **at,
     }
     *at += size;
     return true;
-}
-
-static inline char *put(char *out, const char *literal, size_t size)
-{
-    memcpy(out, literal, size);
-    return out + size;
 }
 
 /* Reads the type and the key, with which every canonical line begins. Returns
@@ -91,24 +73,45 @@ static const char *scan_value(const char *at,
     return NULL;
 }
 
-/* Reads the batch member if there is one. NULL where it is not canonical. */
-static const char *scan_batch(const char *at,
-                              const char *end,
-                              uint32_t *batch_out)
+/* Reads a whole number from 1 to some most. NULL where there is none in its
+ * canonical form. */
+static const char *scan_number(const char *at,
+                               const char *end,
+                               uint64_t most,
+                               uint64_t *number_out)
 {
-    if (!take_literal(&at, end, LITERAL(BATCH_NAME))) {
-        return at;
-    }
-    uint64_t batch = 0;
+    uint64_t number = 0;
     while (at < end && *at >= '0' && *at <= '9') {
-        batch = batch * 10 + (uint64_t)(*at - '0');
-        if (batch == 0 || batch > UINT32_MAX) {
+        number = number * 10 + (uint64_t)(*at - '0');
+        if (number == 0 || number > most) {
             return NULL;
         }
         at++;
     }
-    *batch_out = (uint32_t)batch;
-    return batch == 0 ? NULL : at;
+    *number_out = number;
+    return number == 0 ? NULL : at;
+}
+
+/* Reads the members of numbers, if there are any. NULL where one is not
+ * canonical. A Remove does not expire: there that member is one like others. */
+static const char *scan_numbers(const char *at,
+                                const char *end,
+                                struct kv_command *command)
+{
+    uint64_t number = 0;
+    if (command->type == KV_COMMAND_SET &&
+        take_literal(&at, end, LITERAL(EXPIRES_NAME))) {
+        at = scan_number(at, end, KV_EXPIRES_MS_MAX, &number);
+        if (at == NULL) {
+            return NULL;
+        }
+        command->expires_ms = (int64_t)number;
+    }
+    if (take_literal(&at, end, LITERAL(BATCH_NAME))) {
+        at = scan_number(at, end, UINT32_MAX, &number);
+        command->batch = at == NULL ? 0 : (uint32_t)number;
+    }
+    return at;
 }
 
 /* Sets every member by itself: this runs for each line that is read, and
@@ -120,6 +123,7 @@ static void reset(struct kv_command *command, enum kv_command_type type)
     command->has_key = false;
     command->key = no_text;
     command->value = no_text;
+    command->expires_ms = 0;
     command->batch = 0;
     command->damage =
         type == KV_COMMAND_DAMAGED ? KVSTORE_BAD_JSON : KVSTORE_OK;
@@ -136,7 +140,7 @@ static const char *scan_members(const char *line,
     if (at != NULL && command->type == KV_COMMAND_SET) {
         at = scan_value(at, end, &command->value);
     }
-    return at == NULL ? NULL : scan_batch(at, end, &command->batch);
+    return at == NULL ? NULL : scan_numbers(at, end, command);
 }
 
 /* Decodes a canonical line, also one whose sum does not fit. False for every
@@ -149,6 +153,7 @@ static bool decode_canonical(const char *line,
     if (at == NULL) {
         return false;
     }
+    end -= at < end && end[-1] == '\r' ? 1 : 0;
     size_t left = (size_t)(end - at);
     if (left == sizeof(TAIL) - 1) {
         return memcmp(at, LITERAL(TAIL)) == 0;
@@ -282,99 +287,4 @@ void kv_command_release(struct kv_command *command)
         kv_io_free(command->owned);
         reset(command, KV_COMMAND_BLANK);
     }
-}
-
-/* The size of a member with one of two names; the names hold the opening
- * quote, not the closing one. */
-static size_t member_size(struct kv_text_plan plan,
-                          size_t name_size,
-                          size_t name64_size)
-{
-    return (plan.form == KV_TEXT_BASE64 ? name64_size : name_size) +
-           plan.raw_size + 1;
-}
-
-static size_t key_member_size(struct kv_text_plan plan)
-{
-    return member_size(plan, sizeof(KEY_NAME) - 1, sizeof(KEY64_NAME) - 1);
-}
-
-static size_t value_member_size(struct kv_text_plan plan)
-{
-    return member_size(plan, sizeof(VAL_NAME) - 1, sizeof(VAL64_NAME) - 1);
-}
-
-struct kv_command_plan kv_command_plan_set(const void *key,
-                                           size_t key_size,
-                                           const void *value,
-                                           size_t value_size)
-{
-    assert(key != NULL);
-    assert(value_size <= KV_VALUE_SIZE_MAX);
-    struct kv_text_plan key_plan = kv_text_plan(key, key_size);
-    struct kv_text_plan value_plan = kv_text_plan(value, value_size);
-    return (struct kv_command_plan){
-        .type = KV_COMMAND_SET,
-        .key = key,
-        .key_size = key_size,
-        .value = value,
-        .value_size = value_size,
-        .key_plan = key_plan,
-        .value_plan = value_plan,
-        .line_size = sizeof(SET_HEAD) - 1 + key_member_size(key_plan) +
-                     value_member_size(value_plan) + KV_COMMAND_SUM_TAIL_SIZE +
-                     1,
-    };
-}
-
-struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size)
-{
-    assert(key != NULL);
-    struct kv_text_plan key_plan = kv_text_plan(key, key_size);
-    return (struct kv_command_plan){
-        .type = KV_COMMAND_REMOVE,
-        .key = key,
-        .key_size = key_size,
-        .key_plan = key_plan,
-        .line_size = sizeof(REMOVE_HEAD) - 1 + key_member_size(key_plan) +
-                     KV_COMMAND_SUM_TAIL_SIZE + 1,
-    };
-}
-
-static char *put_key(char *out, const struct kv_command_plan *plan)
-{
-    out = plan->key_plan.form == KV_TEXT_BASE64 ? put(out, LITERAL(KEY64_NAME))
-                                                : put(out, LITERAL(KEY_NAME));
-    out = kv_text_encode(plan->key_plan, plan->key, plan->key_size, out);
-    *out++ = '"';
-    return out;
-}
-
-static char *put_value(char *out, const struct kv_command_plan *plan)
-{
-    out = plan->value_plan.form == KV_TEXT_BASE64
-              ? put(out, LITERAL(VAL64_NAME))
-              : put(out, LITERAL(VAL_NAME));
-    out = kv_text_encode(plan->value_plan, plan->value, plan->value_size, out);
-    *out++ = '"';
-    return out;
-}
-
-void kv_command_encode(const struct kv_command_plan *plan, char *line_out)
-{
-    assert(plan != NULL && line_out != NULL);
-    assert(plan->type == KV_COMMAND_SET || plan->type == KV_COMMAND_REMOVE);
-    char *out = line_out;
-    if (plan->type == KV_COMMAND_SET) {
-        out = put(out, LITERAL(SET_HEAD));
-        out = put_key(out, plan);
-        out = put_value(out, plan);
-    } else {
-        out = put(out, LITERAL(REMOVE_HEAD));
-        out = put_key(out, plan);
-    }
-    out = kv_command_put_sum(line_out, out);
-    *out++ = '\n';
-    assert((size_t)(out - line_out) == plan->line_size);
-    (void)out;
 }

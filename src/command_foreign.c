@@ -14,6 +14,7 @@
 
 #include "command_foreign.h"
 
+#include "bounds.h"
 #include "command_copy.h"
 #include "command_sum.h"
 #include "error.h"
@@ -148,18 +149,32 @@ static bool read_value(const cJSON *variant, struct kv_text *value_out)
         val != NULL ? val : value, get_member(variant, "val64"), value_out);
 }
 
-static bool read_batch(const cJSON *variant, uint32_t *batch_out)
+/* Reads a member that is a whole number from 1 to some most; 0 where there is no
+ * such member. False where it is anything else. */
+static bool read_number(const cJSON *variant,
+                        const char *name,
+                        int64_t most,
+                        int64_t *number_out)
 {
-    const cJSON *batch = get_member(variant, "batch");
-    if (batch == NULL) {
+    const cJSON *member = get_member(variant, name);
+    *number_out = 0;
+    if (member == NULL) {
         return true;
     }
-    if (!cJSON_IsNumber(batch) || !(batch->valuedouble >= 1) ||
-        !(batch->valuedouble <= UINT32_MAX)) {
+    if (!cJSON_IsNumber(member) || !(member->valuedouble >= 1) ||
+        !(member->valuedouble <= (double)most)) {
         return false;
     }
-    *batch_out = (uint32_t)batch->valuedouble;
-    return (double)*batch_out == batch->valuedouble;
+    *number_out = (int64_t)member->valuedouble;
+    return (double)*number_out == member->valuedouble;
+}
+
+static bool read_batch(const cJSON *variant, uint32_t *batch_out)
+{
+    int64_t batch = 0;
+    bool is_sound = read_number(variant, "batch", UINT32_MAX, &batch);
+    *batch_out = is_sound ? (uint32_t)batch : 0;
+    return is_sound;
 }
 
 /* A sum in a variant's object must be the last thing in the line, in the one
@@ -194,48 +209,58 @@ static kvstore_status read_known(const cJSON *variant,
         return KVSTORE_OK;
     }
     uint32_t batch = 0;
+    int64_t expires_ms = 0;
     if (!has_key || !read_batch(variant, &batch)) {
         return KVSTORE_OK;
     }
-    if (type == KV_COMMAND_SET && !read_value(variant, &command->value)) {
+    if (type == KV_COMMAND_SET &&
+        (!read_value(variant, &command->value) ||
+         !read_number(variant, "expires", KV_EXPIRES_MS_MAX, &expires_ms))) {
         return KVSTORE_OK;
     }
     command->type = type;
+    command->expires_ms = expires_ms;
     command->batch = batch;
     command->damage = KVSTORE_OK;
     return KVSTORE_OK;
 }
 
-/* Every object at the top may be the variant that a newer version knows, so
- * all of them have to be sound. The first key that is told counts. */
+/* A newer version writes a sum: it is the last member of the last member, which is
+ * its variant, and fits. Without that, this is somebody's error. Any object may
+ * tell the key, and the first that does counts; so all of them have to be
+ * sound. */
 static kvstore_status read_unknown(const cJSON *root,
                                    bool has_fitting_sum,
                                    struct kv_command *command)
 {
-    bool has_variant = false;
-    bool is_sound = true;
     const cJSON *variant = NULL;
-    cJSON_ArrayForEach(variant, root)
+    const cJSON *member = NULL;
+    const cJSON *sum = NULL;
+    bool has_sum = false;
+    cJSON_ArrayForEach(member, root)
     {
         bool are_unique = false;
-        if (!cJSON_IsObject(variant)) {
+        if (!cJSON_IsObject(member)) {
             continue;
         }
-        has_variant = true;
-        kvstore_status status = check_member_names(variant, &are_unique);
+        kvstore_status status = check_member_names(member, &are_unique);
         if (status != KVSTORE_OK || !are_unique) {
             return status;
         }
         if (!command->has_key) {
-            read_key(variant, command);
+            read_key(member, command);
         }
-        is_sound = is_sound && is_sum_sound(variant, has_fitting_sum);
+        variant = member;
+        sum = get_member(member, "sum");
+        has_sum = has_sum || sum != NULL;
     }
-    if (!is_sound) {
-        command->damage = KVSTORE_CORRUPT;
-    } else if (has_variant) {
+    if (has_fitting_sum && sum != NULL && sum->next == NULL &&
+        variant->next == NULL) {
         command->type = KV_COMMAND_UNKNOWN;
+        (void)read_batch(variant, &command->batch);
         command->damage = KVSTORE_OK;
+    } else if (has_sum) {
+        command->damage = KVSTORE_CORRUPT;
     }
     return KVSTORE_OK;
 }
@@ -311,7 +336,9 @@ kvstore_status kv_command_decode_foreign(char *line,
     assert(line != NULL && command != NULL);
     assert(command->type == KV_COMMAND_DAMAGED && command->owned == NULL);
     cJSON *root = NULL;
-    bool has_fitting_sum = kv_command_has_fitting_sum(line, line + size);
+    const char *end = line + size;
+    end -= size > 0 && end[-1] == '\r' ? 1 : 0;
+    bool has_fitting_sum = kv_command_has_fitting_sum(line, end);
     struct kv_command_copy copy;
     if (!kv_command_copy_prepare(line, size, &copy)) {
         return KVSTORE_OK;

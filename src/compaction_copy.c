@@ -143,6 +143,7 @@ static kvstore_status encode_without_batch(const struct kv_fold_item *item,
     struct kv_command_plan plan =
         is_set ? kv_command_plan_set(key, key_size, value, value_size)
                : kv_command_plan_remove(key, key_size);
+    kv_command_plan_add(&plan, is_set ? command->expires_ms : 0, 0);
     *line_out = kv_io_allocate(plan.line_size);
     if (*line_out != NULL) {
         kv_command_encode(&plan, *line_out);

@@ -258,7 +258,9 @@ static void publish_write(kvstore *store, struct kv_engine_write *write)
     struct kv_command command = {.type = plan->type,
                                  .has_key = true,
                                  .key =
-                                     kv_text_plain(plan->key, plan->key_size)};
+                                     kv_text_plain(plan->key, plan->key_size),
+                                 .expires_ms = plan->expires_ms,
+                                 .batch = plan->batch};
     write->pointer = (struct kv_log_pointer){
         .offset = store->keydir.totals.applied, .length = plan->line_size};
     struct kv_fold_item item = {.pointer = write->pointer,

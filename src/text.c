@@ -336,29 +336,48 @@ bool kv_text_is_utf8(const char *bytes, size_t size)
     return at == end;
 }
 
-/* The letter of a byte's short escape, or 0. */
-static char short_escape_letter(char character)
+/* The letters of the bytes that have a short escape. */
+static const char escape_letters[0x80] = {
+    ['"'] = '"',
+    ['\\'] = '\\',
+    ['\b'] = 'b',
+    ['\f'] = 'f',
+    ['\n'] = 'n',
+    ['\r'] = 'r',
+    ['\t'] = 't',
+};
+
+static bool is_ascii(char character)
 {
-    switch (character) {
-    case '"':
-    case '\\':
-        return character;
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
+    return (unsigned char)character < 0x80;
 }
 
-struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
+/* The bytes that an ASCII character other than NUL takes up in a string. */
+static size_t escaped_size_of(char character)
+{
+    if (escape_letters[(unsigned char)character] != 0) {
+        return 2;
+    }
+    return character < 0x20 ? 6 : 1;
+}
+
+/* One escape often follows another at once, and then a search for the next one
+ * costs more than a look at each of so many bytes. */
+#define NEAR_SIZE ((ptrdiff_t)16)
+
+static const char *near_end(const char *at, const char *end)
+{
+    return end - at > NEAR_SIZE ? at + NEAR_SIZE : end;
+}
+
+struct kv_text_plan kv_text_plan_base64(size_t size)
+{
+    return (struct kv_text_plan){KV_TEXT_BASE64, kv_base64_size(size)};
+}
+
+struct kv_text_plan kv_text_plan(const void *bytes,
+                                 size_t size,
+                                 size_t raw_size_max)
 {
     assert(bytes != NULL || size == 0);
     if (size == 0) {
@@ -366,16 +385,20 @@ struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
     }
     const char *start = bytes;
     const char *end = start + size;
-    struct kv_text_plan base64 = {KV_TEXT_BASE64, kv_base64_size(size)};
     size_t escaped_size = size;
     const char *at = kv_scan_text(start, end);
-    while (at < end) {
-        escaped_size += short_escape_letter(*at) != 0 ? 1 : 5;
-        if (*at == 0 || (unsigned char)*at >= 0x80 ||
-            escaped_size > base64.raw_size) {
-            return base64;
+    while (at < end && escaped_size <= raw_size_max) {
+        if (*at == 0 || !is_ascii(*at)) {
+            return kv_text_plan_base64(size);
         }
-        at = kv_scan_text(at + 1, end);
+        const char *stop = near_end(at, end);
+        while (at < stop && *at != 0 && is_ascii(*at)) {
+            escaped_size += escaped_size_of(*at++) - 1;
+        }
+        at = kv_scan_text(at, end);
+    }
+    if (escaped_size > raw_size_max) {
+        return kv_text_plan_base64(size);
     }
     return (struct kv_text_plan){
         escaped_size == size ? KV_TEXT_PLAIN : KV_TEXT_ESCAPED,
@@ -383,19 +406,24 @@ struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
     };
 }
 
-static char *write_escape(char character, char *out)
+/* Writes an ASCII character other than NUL. */
+static char *write_escaped(char character, char *out)
 {
     static const char hex_digits[] = "0123456789abcdef";
-    char letter = short_escape_letter(character);
-    *out++ = '\\';
+    char letter = escape_letters[(unsigned char)character];
     if (letter != 0) {
-        *out++ = letter;
-        return out;
+        out[0] = '\\';
+        out[1] = letter;
+        return out + 2;
     }
-    memcpy(out, "u00", 3);
-    out[3] = hex_digits[(unsigned char)character >> 4];
-    out[4] = hex_digits[(unsigned char)character & 15];
-    return out + 5;
+    if (character >= 0x20) {
+        *out = character;
+        return out + 1;
+    }
+    memcpy(out, "\\u00", 4);
+    out[4] = hex_digits[(unsigned char)character >> 4];
+    out[5] = hex_digits[(unsigned char)character & 15];
+    return out + 6;
 }
 
 /* Of text that has been planned: all that cannot stand in it has an escape. */
@@ -406,9 +434,9 @@ static char *encode_escaped(const char *at, const char *end, char *out)
         memcpy(out, at, (size_t)(next - at));
         out += next - at;
         at = next;
-        if (at < end) {
-            out = write_escape(*at, out);
-            at++;
+        const char *stop = near_end(at, end);
+        while (at < stop && is_ascii(*at)) {
+            out = write_escaped(*at++, out);
         }
     }
     return out;

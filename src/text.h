@@ -60,13 +60,16 @@ bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size);
 bool kv_text_is_utf8(const char *bytes, size_t size);
 
 /* The form that the format prescribes for these bytes, and its size: a JSON
- * string where they are UTF-8 without NUL and the string is no longer than
- * their base64; else base64. */
+ * string where they are UTF-8 without NUL and the string has no more than so many
+ * bytes; else base64. */
 struct kv_text_plan {
     enum kv_text_form form; /* Plain, escaped or base64. */
     size_t raw_size;        /* Bytes between the quotes. */
 };
-struct kv_text_plan kv_text_plan(const void *bytes, size_t size);
+struct kv_text_plan kv_text_plan(const void *bytes,
+                                 size_t size,
+                                 size_t raw_size_max);
+struct kv_text_plan kv_text_plan_base64(size_t size);
 
 /* Writes the bytes in the planned form, plan.raw_size bytes, and returns the
  * place behind them. */

@@ -171,7 +171,8 @@ static void assert_utf8_everywhere(const struct bytes *given, bool is_valid)
             bool has_nul = memchr(buffer, 0, size) != NULL;
             buffer[size] = '"';
             assert_int_equal(is_string(buffer, size + 1), is_valid && !has_nul);
-            bool is_text = kv_text_plan(buffer, size).form != KV_TEXT_BASE64;
+            bool is_text =
+                kv_text_plan(buffer, size, SIZE_MAX).form != KV_TEXT_BASE64;
             assert_int_equal(is_text, is_valid && !has_nul);
         }
     }
@@ -365,7 +366,7 @@ static void all_byte_pairs_stand_as_they_should(void **state)
                             second != '"' && first != '\\' && second != '\\';
             bool is_whole = next == raw + 41 && text.form == KV_TEXT_PLAIN;
             assert_int_equal(is_whole, is_plain);
-            struct kv_text_plan plan = kv_text_plan(raw, 40);
+            struct kv_text_plan plan = kv_text_plan(raw, 40, SIZE_MAX);
             assert_int_equal(plan.form == KV_TEXT_PLAIN, is_plain);
         }
     }
@@ -499,7 +500,7 @@ static void texts_without_bytes_need_no_memory(void **state)
     assert_false(kv_text_equals(&text, "a", 1));
     assert_true(kv_text_decode(&text, NULL));
     assert_true(kv_text_is_utf8(NULL, 0));
-    struct kv_text_plan plan = kv_text_plan(NULL, 0);
+    struct kv_text_plan plan = kv_text_plan(NULL, 0, 0);
     assert_int_equal(plan.form, KV_TEXT_PLAIN);
     assert_int_equal(plan.raw_size, 0);
     char out = 'x';
@@ -512,7 +513,7 @@ static void assert_written_as(const char *bytes,
                               const char *expected)
 {
     char encoded[256];
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
+    struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
     assert_int_equal(plan.raw_size, strlen(expected));
     assert_ptr_equal(kv_text_encode(plan, bytes, size, encoded),
                      encoded + plan.raw_size);
@@ -541,26 +542,16 @@ static void text_is_escaped_as_the_format_says(void **state)
                       "\xe2\x82\xac\xe2\x82\xac\\n\xe2\x82\xac");
 }
 
-static void text_gives_way_to_base64_only_where_it_is_longer(void **state)
+static void text_is_text_whatever_its_escapes_cost(void **state)
 {
     (void)state;
-    /* As long as its base64: text. One longer: base64. */
-    assert_written_as(BYTES("\""), "\\\"");
-    assert_written_as(BYTES("\"\""), "\\\"\\\"");
-    assert_written_as(BYTES("\"\"\""), "IiIi");
-    assert_written_as(BYTES("\"aa"), "\\\"aa");
-    assert_written_as(BYTES("\"\"a"), "IiJh");
-    assert_written_as(BYTES("\x01"), "AQ==");
-    assert_written_as(BYTES("abcdefghijk\x01"), "YWJjZGVmZ2hpamsB");
-    assert_written_as(BYTES("abcdefghijkl\x01"), "abcdefghijkl\\u0001");
-    assert_written_as(BYTES("abcdefghijklmn\x01"), "abcdefghijklmn\\u0001");
-    /* Fifteen bytes are twenty in base64: one escape of six fits exactly. */
-    assert_written_as(BYTES("\x01"
-                            "abcdefghijklmn"),
-                      "\\u0001abcdefghijklmn");
-    assert_written_as(BYTES("\x01"
-                            "abcdefghijklm\n"),
-                      "AWFiY2RlZmdoaWprbG0K");
+    assert_written_as(BYTES("\"\"\""), "\\\"\\\"\\\"");
+    assert_written_as(BYTES("{\"a\":\"b\"}"), "{\\\"a\\\":\\\"b\\\"}");
+    assert_written_as(BYTES("1\n2\n3\n"), "1\\n2\\n3\\n");
+    assert_written_as(BYTES("\x01"), "\\u0001");
+    assert_written_as(BYTES("\x01\x02\x1f\x7f"), "\\u0001\\u0002\\u001f\x7f");
+    assert_written_as(BYTES("\t\xc3\xa9\t\xe2\x82\xac\""),
+                      "\\t\xc3\xa9\\t\xe2\x82\xac\\\"");
 }
 
 static void text_with_nul_or_bad_utf8_is_base64(void **state)
@@ -584,7 +575,9 @@ static size_t escaped_byte_size(char character)
 }
 
 /* The rule of the format, byte by byte. */
-static struct kv_text_plan plan_by_definition(const char *bytes, size_t size)
+static struct kv_text_plan plan_by_definition(const char *bytes,
+                                              size_t size,
+                                              size_t raw_size_max)
 {
     size_t escaped_size = 0;
     for (size_t i = 0; i < size; i++) {
@@ -593,7 +586,7 @@ static struct kv_text_plan plan_by_definition(const char *bytes, size_t size)
     size_t base64_size = (size + 2) / 3 * 4;
     bool is_text = kv_text_is_utf8(bytes, size) &&
                    (size == 0 || memchr(bytes, 0, size) == NULL) &&
-                   escaped_size <= base64_size;
+                   escaped_size <= raw_size_max;
     if (!is_text) {
         return (struct kv_text_plan){KV_TEXT_BASE64, base64_size};
     }
@@ -608,12 +601,18 @@ static void check_plan(size_t size, size_t quotes, size_t controls)
     memset(bytes, 'a', sizeof bytes);
     memset(bytes, '"', quotes);
     memset(bytes + size - controls, 0x1b, controls);
+    size_t escaped_size = size + quotes + 5 * controls;
+    for (size_t i = 0; i < 3 && escaped_size > 0; i++) {
+        size_t raw_size_max = escaped_size + i - 1;
 
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
+        struct kv_text_plan plan = kv_text_plan(bytes, size, raw_size_max);
 
-    struct kv_text_plan expected = plan_by_definition(bytes, size);
-    assert_int_equal(plan.form, expected.form);
-    assert_int_equal(plan.raw_size, expected.raw_size);
+        struct kv_text_plan expected =
+            plan_by_definition(bytes, size, raw_size_max);
+        assert_int_equal(plan.form, expected.form);
+        assert_int_equal(plan.raw_size, expected.raw_size);
+        assert_int_equal(plan.form == KV_TEXT_BASE64, i == 0);
+    }
 }
 
 static void check_plans(size_t size, size_t controls)
@@ -623,10 +622,10 @@ static void check_plans(size_t size, size_t controls)
     }
 }
 
-static void plan_matches_the_definition_at_every_boundary(void **state)
+static void text_is_base64_only_beyond_its_bound(void **state)
 {
     (void)state;
-    for (size_t size = 0; size <= 48; size++) {
+    for (size_t size = 1; size <= 48; size++) {
         for (size_t controls = 0; controls <= size; controls++) {
             check_plans(size, controls);
         }
@@ -664,8 +663,8 @@ static size_t random_bytes(char *bytes, size_t capacity)
 
 static void assert_round_trip(const char *bytes, size_t size)
 {
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
-    struct kv_text_plan expected = plan_by_definition(bytes, size);
+    struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
+    struct kv_text_plan expected = plan_by_definition(bytes, size, SIZE_MAX);
     assert_int_equal(plan.form, expected.form);
     assert_int_equal(plan.raw_size, expected.raw_size);
     char *line = allocate(plan.raw_size + 1);
@@ -804,7 +803,7 @@ static void text_that_becomes_anything_stays_in_its_room(void **state)
     for (int i = 0; i < 20000; i++) {
         char bytes[400];
         size_t size = random_bytes(bytes, sizeof bytes);
-        struct kv_text_plan plan = kv_text_plan(bytes, size);
+        struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
         char *line = allocate(plan.raw_size + 1);
         *kv_text_encode(plan, bytes, size, line) = '"';
         struct kv_text text =
@@ -841,9 +840,9 @@ int main(void)
         cmocka_unit_test(base64_string_is_scanned_to_its_quote),
         cmocka_unit_test(texts_without_bytes_need_no_memory),
         cmocka_unit_test(text_is_escaped_as_the_format_says),
-        cmocka_unit_test(text_gives_way_to_base64_only_where_it_is_longer),
+        cmocka_unit_test(text_is_text_whatever_its_escapes_cost),
         cmocka_unit_test(text_with_nul_or_bad_utf8_is_base64),
-        cmocka_unit_test(plan_matches_the_definition_at_every_boundary),
+        cmocka_unit_test(text_is_base64_only_beyond_its_bound),
         cmocka_unit_test(generated_bytes_come_back_in_every_form),
         cmocka_unit_test(text_that_changes_its_size_is_not_decoded),
         cmocka_unit_test(text_that_keeps_its_size_is_what_it_is_now),
