@@ -105,27 +105,31 @@ static bool read_unicode_escape(const char *at,
     return true;
 }
 
-/* What a letter behind a backslash means, or 0. */
+/* What the letters of the short escapes mean; 0: no such escape. */
+static const char short_meanings[256] = {
+    ['"'] = '"',
+    ['\\'] = '\\',
+    ['/'] = '/',
+    ['b'] = '\b',
+    ['f'] = '\f',
+    ['n'] = '\n',
+    ['r'] = '\r',
+    ['t'] = '\t',
+};
+
 static char read_short_escape(char letter)
 {
-    switch (letter) {
-    case '"':
-    case '\\':
-    case '/':
-        return letter;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
+    return short_meanings[(unsigned char)letter];
+}
+
+/* Counts the short escapes that follow each other from a place on. */
+static size_t count_short_escapes(const char *at, const char *end)
+{
+    const char *start = at;
+    while (end - at >= 2 && at[0] == '\\' && read_short_escape(at[1]) != 0) {
+        at += 2;
     }
+    return (size_t)(at - start) / 2;
 }
 
 /* Reads the escape whose backslash was seen at a place. False if it is wrong. */
@@ -156,8 +160,9 @@ const char *kv_text_scan_string(const char *at,
     size_t saved_size = 0; /* Not 0 where there is an escape. */
     at = kv_scan_text(at, end);
     while (at != end && *at == '\\') {
-        struct escape escape;
-        if (!read_escape(at, end, &escape)) {
+        size_t count = count_short_escapes(at, end);
+        struct escape escape = {.raw_size = 2 * count, .size = count};
+        if (count == 0 && !read_escape(at, end, &escape)) {
             return NULL;
         }
         saved_size += escape.raw_size - escape.size;
@@ -251,6 +256,25 @@ static const char *read_piece(const char *at,
     return next;
 }
 
+/* Decodes the short escapes that follow each other from a place on, as far as
+ * there is room. Returns their number. */
+static size_t decode_short_escapes(const char *at,
+                                   const char *end,
+                                   char *out,
+                                   size_t room)
+{
+    size_t count = 0;
+    while (count < room && end - at >= 2 && at[0] == '\\') {
+        char meaning = read_short_escape(at[1]);
+        if (meaning == 0) {
+            break;
+        }
+        out[count++] = meaning;
+        at += 2;
+    }
+    return count;
+}
+
 static bool decode_escaped(const struct kv_text *text, char *out)
 {
     const char *at = text->raw;
@@ -258,6 +282,13 @@ static bool decode_escaped(const struct kv_text *text, char *out)
     size_t room = text->size;
     while (at < end) {
         struct piece piece;
+        size_t count = decode_short_escapes(at, end, out, room);
+        at += 2 * count;
+        out += count;
+        room -= count;
+        if (at == end) {
+            break;
+        }
         at = read_piece(at, end, &piece);
         if (at == NULL || piece.size > room) {
             return false;
