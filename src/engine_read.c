@@ -98,10 +98,10 @@ static kvstore_status answer(kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    return find->command.type == KV_COMMAND_SET ? deliver(&find->command.value,
-                                                          find->pointer.offset,
-                                                          destination)
-                                                : KVSTORE_NOT_FOUND;
+    if (!kv_expiry_is_live(destination->expiry, &find->command)) {
+        return KVSTORE_NOT_FOUND;
+    }
+    return deliver(&find->command.value, find->pointer.offset, destination);
 }
 
 kvstore_status kv_engine_answer(kvstore *store,
@@ -174,7 +174,9 @@ kvstore_status kvstore_get(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_engine_destination destination = {.is_allocated = true};
+    struct kv_expiry expiry = {.has_asked = false};
+    struct kv_engine_destination destination = {.is_allocated = true,
+                                                .expiry = &expiry};
     status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
@@ -198,8 +200,9 @@ kvstore_status kvstore_get_into(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_engine_destination destination = {.buffer = buffer,
-                                                .capacity = capacity};
+    struct kv_expiry expiry = {.has_asked = false};
+    struct kv_engine_destination destination = {
+        .buffer = buffer, .capacity = capacity, .expiry = &expiry};
     status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;

@@ -160,8 +160,9 @@ static void get_into_a_buffer_stays_in_it(void **state)
         char *buffer = malloc(size + 1);
         assert_non_null(buffer);
         buffer[size] = '#';
-        struct kv_engine_destination destination = {.buffer = buffer,
-                                                    .capacity = size};
+        struct kv_expiry expiry = {.has_asked = false};
+        struct kv_engine_destination destination = {
+            .buffer = buffer, .capacity = size, .expiry = &expiry};
         world.change = &changes[i];
         make_change();
 
