@@ -120,6 +120,15 @@ size_t log_text_batch_remove(struct log_text *text,
     return add_line(text, key, NULL, batch);
 }
 
+size_t log_text_unknown(struct log_text *text, const char *key)
+{
+    size_t offset = log_text_add(text, "{\"Later\":{\"key\":\"");
+    (void)log_text_add(text, key);
+    (void)log_text_add(text, "\",");
+    log_text_close(text, offset);
+    return offset;
+}
+
 size_t log_text_expiring_set(struct log_text *text,
                              const char *key,
                              const char *value,

@@ -34,6 +34,9 @@ size_t log_text_batch_remove(struct log_text *text,
                              const char *key,
                              unsigned batch);
 
+/* A record of a newer version, with its sum. */
+size_t log_text_unknown(struct log_text *text, const char *key);
+
 /* A Set that expires. */
 size_t log_text_expiring_set(struct log_text *text,
                              const char *key,
