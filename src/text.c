@@ -392,13 +392,25 @@ static size_t escaped_size_of(char character)
     return character < 0x20 ? 6 : 1;
 }
 
-/* One escape often follows another at once, and then a search for the next one
- * costs more than a look at each of so many bytes. */
-#define NEAR_SIZE ((ptrdiff_t)16)
+/* How many bytes are looked at one by one before the next escape is searched
+ * for: where escapes are close together, a search costs more than that. It is one,
+ * the escape itself, and twice as many whenever a search has not gone far. */
+#define STRETCH_MAX ((ptrdiff_t)32)
+#define NEAR_SIZE ((ptrdiff_t)4)
 
-static const char *near_end(const char *at, const char *end)
+static ptrdiff_t next_stretch(ptrdiff_t stretch, ptrdiff_t searched)
 {
-    return end - at > NEAR_SIZE ? at + NEAR_SIZE : end;
+    if (searched > NEAR_SIZE) {
+        return 1;
+    }
+    return stretch < STRETCH_MAX ? 2 * stretch : stretch;
+}
+
+static const char *end_of_stretch(const char *at,
+                                  const char *end,
+                                  ptrdiff_t stretch)
+{
+    return end - at > stretch ? at + stretch : end;
 }
 
 struct kv_text_plan kv_text_plan_base64(size_t size)
@@ -418,15 +430,18 @@ struct kv_text_plan kv_text_plan(const void *bytes,
     const char *end = start + size;
     size_t escaped_size = size;
     const char *at = kv_scan_text(start, end);
+    ptrdiff_t stretch = 1;
     while (at < end && escaped_size <= raw_size_max) {
         if (*at == 0 || !is_ascii(*at)) {
             return kv_text_plan_base64(size);
         }
-        const char *stop = near_end(at, end);
+        const char *stop = end_of_stretch(at, end, stretch);
         while (at < stop && *at != 0 && is_ascii(*at)) {
             escaped_size += escaped_size_of(*at++) - 1;
         }
+        stop = at;
         at = kv_scan_text(at, end);
+        stretch = next_stretch(stretch, at - stop);
     }
     if (escaped_size > raw_size_max) {
         return kv_text_plan_base64(size);
@@ -460,12 +475,14 @@ static char *write_escaped(char character, char *out)
 /* Of text that has been planned: all that cannot stand in it has an escape. */
 static char *encode_escaped(const char *at, const char *end, char *out)
 {
+    ptrdiff_t stretch = 1;
     while (at < end) {
         const char *next = kv_scan_text(at, end);
         memcpy(out, at, (size_t)(next - at));
         out += next - at;
+        stretch = next_stretch(stretch, next - at);
+        const char *stop = end_of_stretch(next, end, stretch);
         at = next;
-        const char *stop = near_end(at, end);
         while (at < stop && is_ascii(*at)) {
             out = write_escaped(*at++, out);
         }
