@@ -5,8 +5,8 @@
  * - Nothing reaches it that is not strictly JSON.
  * - It would cut a string at an escaped NUL; a character that the line does not
  *   have stands in for that.
- * - Some releases fail at a number longer than their buffer; such numbers are
- *   replaced.
+ * - It rounds numbers, and some releases fail at one longer than their buffer;
+ *   long numbers are replaced.
  * - It takes some forty times the memory of an array of small numbers. Nobody
  *   asks for what is in the arrays, or in the objects that are deeper than the
  *   variant: their insides become blanks. The members that are left are counted
@@ -21,9 +21,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The longest number that every cJSON reads: 1.7.15 as its authors released it
- * has room for no more. */
-#define NUMBER_SIZE_MAX ((size_t)63)
+/* The longest number that can mean anything here: 2^53 - 1 takes as much. A
+ * longer one with a fraction may be a whole number as the parser rounds it; and
+ * for more than 63 characters cJSON 1.7.15 has no room. */
+#define NUMBER_SIZE_MAX ((size_t)16)
 
 /* The place past a string whose opening quote stands just before at. */
 static char *skip_string(char *at, const char *end)
