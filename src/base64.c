@@ -68,40 +68,73 @@ bool kv_base64_measure(const char *digits, size_t count, size_t *size_out)
     return true;
 }
 
-size_t kv_base64_decode(const char *digits, size_t count, char *out)
+/* Writes what the last four digits mean, one or two bytes. False where they
+ * are not that any more. */
+static bool decode_tail(const char *digits, size_t size, char *out)
 {
-    assert(count % 4 == 0);
-    size_t size = 0;
-    for (size_t i = 0; i < count; i += 4) {
-        uint32_t bits = base64_value(digits[i]) << 18 |
-                        base64_value(digits[i + 1]) << 12 |
-                        (base64_value(digits[i + 2]) & 63) << 6 |
-                        (base64_value(digits[i + 3]) & 63);
-        out[size++] = (char)(bits >> 16);
-        if (digits[i + 2] != '=') {
-            out[size++] = (char)(bits >> 8 & 0xff);
-        }
-        if (digits[i + 3] != '=') {
-            out[size++] = (char)(bits & 0xff);
-        }
+    assert(size == 1 || size == 2);
+    uint32_t first = base64_value(digits[0]);
+    uint32_t second = base64_value(digits[1]);
+    char third_digit = digits[2];
+    uint32_t third = size == 1 ? 0 : base64_value(third_digit);
+    bool is_padded = digits[3] == '=' && (size == 2 || third_digit == '=');
+    uint32_t unused_bits = size == 1 ? second & 0x0f : third & 0x03;
+    if (!is_padded || (first | second | third) >= 64 || unused_bits != 0) {
+        return false;
     }
-    return size;
-}
-
-bool kv_base64_equals(const char *digits, size_t count, const char *bytes)
-{
-    enum { CHUNK_SIZE = 256 };
-    for (size_t done = 0; done < count; done += CHUNK_SIZE) {
-        char chunk[CHUNK_SIZE / 4 * 3];
-        size_t left = count - done;
-        size_t size = kv_base64_decode(
-            digits + done, left < CHUNK_SIZE ? left : CHUNK_SIZE, chunk);
-        if (memcmp(chunk, bytes, size) != 0) {
-            return false;
-        }
-        bytes += size;
+    uint32_t bits = first << 18 | second << 12 | third << 6;
+    out[0] = (char)(bits >> 16);
+    if (size == 2) {
+        out[1] = (char)(bits >> 8 & 0xff);
     }
     return true;
+}
+
+bool kv_base64_decode(const char *digits, size_t count, char *out, size_t size)
+{
+    assert(digits != NULL || count == 0);
+    assert(out != NULL || size == 0);
+    if (count != kv_base64_size(size)) {
+        return false;
+    }
+    const size_t whole_size = size - size % 3;
+    uint32_t seen = 0;
+    for (size_t done = 0; done < whole_size; done += 3, digits += 4) {
+        uint32_t first = base64_value(digits[0]);
+        uint32_t second = base64_value(digits[1]);
+        uint32_t third = base64_value(digits[2]);
+        uint32_t fourth = base64_value(digits[3]);
+        uint32_t bits = first << 18 | second << 12 | third << 6 | fourth;
+        seen |= first | second | third | fourth;
+        out[done] = (char)(bits >> 16 & 0xff);
+        out[done + 1] = (char)(bits >> 8 & 0xff);
+        out[done + 2] = (char)(bits & 0xff);
+    }
+    return seen < 64 &&
+           (whole_size == size ||
+            decode_tail(digits, size - whole_size, out + whole_size));
+}
+
+bool kv_base64_equals(const char *digits,
+                      size_t count,
+                      const char *bytes,
+                      size_t size)
+{
+    enum { CHUNK_SIZE = 192 };
+    if (count != kv_base64_size(size)) {
+        return false;
+    }
+    bool is_equal = true;
+    for (size_t done = 0; is_equal && done < size; done += CHUNK_SIZE) {
+        char chunk[CHUNK_SIZE];
+        size_t left = size - done;
+        size_t part = left < CHUNK_SIZE ? left : CHUNK_SIZE;
+        is_equal =
+            kv_base64_decode(
+                digits + done / 3 * 4, kv_base64_size(part), chunk, part) &&
+            memcmp(chunk, bytes + done, part) == 0;
+    }
+    return is_equal;
 }
 
 /* Writes the last one or two bytes, padded. */

@@ -19,11 +19,16 @@ static inline size_t kv_base64_size(size_t size)
  * it means, if so. */
 bool kv_base64_measure(const char *digits, size_t count, size_t *size_out);
 
-/* Writes what checked digits mean, and returns the bytes of that. */
-size_t kv_base64_decode(const char *digits, size_t count, char *out);
+/* Writes what the digits mean, which is so many bytes. False where they are not
+ * strict base64 of as many: they may stand in memory that changes after they were
+ * measured. Touches nothing but these digits and this room. */
+bool kv_base64_decode(const char *digits, size_t count, char *out, size_t size);
 
-/* Do checked digits mean the bytes that stand here? There are as many. */
-bool kv_base64_equals(const char *digits, size_t count, const char *bytes);
+/* True if the digits mean exactly these bytes. They may change as above. */
+bool kv_base64_equals(const char *digits,
+                      size_t count,
+                      const char *bytes,
+                      size_t size);
 
 /* Writes the kv_base64_size(size) digits of the bytes, and returns the place
  * behind them. */

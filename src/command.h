@@ -33,6 +33,7 @@ struct kv_command {
     bool has_key;
     struct kv_text key;
     struct kv_text value;  /* SET only. */
+    int64_t expires_ms;    /* SET only: since the epoch; 0: never. */
     uint32_t batch;        /* Records to the end of the batch, this one
                              counted; 0: not in a batch. */
     kvstore_status damage; /* DAMAGED: KVSTORE_BAD_JSON, or KVSTORE_CORRUPT
@@ -72,6 +73,8 @@ struct kv_command_plan {
     size_t key_size;
     const void *value;
     size_t value_size;
+    int64_t expires_ms; /* 0: never. */
+    uint32_t batch;     /* 0: not in a batch. */
     struct kv_text_plan key_plan;
     struct kv_text_plan value_plan;
     size_t line_size; /* The newline counted. */
@@ -85,6 +88,13 @@ struct kv_command_plan kv_command_plan_set(const void *key,
                                            const void *value,
                                            size_t value_size);
 struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size);
+
+/* Adds the members that are in few lines: when a Set expires, up to
+ * KV_EXPIRES_MS_MAX, and the place in a batch; each may be 0. Changes
+ * plan->line_size. */
+void kv_command_plan_add(struct kv_command_plan *plan,
+                         int64_t expires_ms,
+                         uint32_t batch);
 
 /* Lays the planned line out, sum and newline included: plan->line_size
  * bytes. */

@@ -3,12 +3,9 @@
 /* Lines that others wrote or people edited: members in any order, any white
  * space, any escapes, unknown members. cJSON takes them apart, behind fences:
  *
- * - Nothing reaches it that is not strictly JSON.
- * - It would cut a string at an escaped NUL; it gets a copy of the line in which
- *   a character that the line does not have stands in for that.
- * - Some releases fail at a number longer than their buffer; they get a copy of
- *   the line in which such numbers are replaced.
- * - So it fails for one reason only, a lack of memory.
+ * - It gets a private copy, which command_copy.c has judged and prepared: that is
+ *   strictly JSON, and holds nothing that some cJSON cannot take. So it fails
+ *   for one reason only, a lack of memory.
  * - It keeps the first of two members with one name; here they are damage.
  * - Its parser writes a record of its last error that all threads share; so
  *   parses take turns, and that record is never read. A fork takes its turn,
@@ -17,9 +14,11 @@
 
 #include "command_foreign.h"
 
+#include "bounds.h"
+#include "command_copy.h"
+#include "command_sum.h"
 #include "error.h"
 #include "io.h"
-#include "json.h"
 
 #include <cjson/cJSON.h>
 
@@ -28,10 +27,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The longest number that every cJSON reads: 1.7.15 as its authors released it
- * has room for no more. */
-#define NUMBER_SIZE_MAX ((size_t)63)
 
 static pthread_mutex_t parser_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -52,7 +47,7 @@ static void watch_for_fork(void)
     fork_result = pthread_atfork(take_turn, end_turn, end_turn);
 }
 
-/* Parses a line that passed the fences. */
+/* Parses a copy that has been prepared. */
 static kvstore_status parse_fenced(const char *line,
                                    size_t size,
                                    cJSON **root_out)
@@ -71,136 +66,6 @@ static kvstore_status parse_fenced(const char *line,
                        size);
     }
     return KVSTORE_OK;
-}
-
-/* The place behind a string whose opening quote stands just before at. */
-static char *skip_string(char *at, const char *end)
-{
-    while (at < end && *at != '"') {
-        at += *at == '\\' ? 2 : 1;
-    }
-    return at + 1;
-}
-
-static bool is_in_number(char character)
-{
-    return memchr("0123456789+-.eE", character, 15) != NULL;
-}
-
-/* Replaces the numbers that are too long by a zero and blanks. That is no
- * batch, and of no account anywhere else. */
-static void replace_long_numbers(char *line, size_t size)
-{
-    char *at = line;
-    const char *end = line + size;
-    while (at < end) {
-        if (*at == '"') {
-            at = skip_string(at + 1, end);
-            continue;
-        }
-        size_t number_size = 0;
-        while (at + number_size < end && is_in_number(at[number_size])) {
-            number_size++;
-        }
-        if (number_size > NUMBER_SIZE_MAX) {
-            memset(at, ' ', number_size);
-            *at = '0';
-        }
-        at += number_size == 0 ? 1 : number_size;
-    }
-}
-
-/* The characters that may stand in for a NUL, U+FDD0 to U+FDDF: they are assigned
- * to nothing, and are there for programs to use among themselves (Unicode, section
- * 23.7). As UTF-8, they differ in the last byte. */
-#define STAND_IN_COUNT 16u
-#define STAND_IN_FIRST 0x90u
-static const char stand_in_start[] = {(char)0xef, (char)0xb7};
-static const char stand_in_escape[] = "\\ufdd";
-static const char stand_in_digits[] = "0123456789abcdef";
-
-/* Which of them begins here, as itself or escaped; or STAND_IN_COUNT. */
-static unsigned stand_in_at(const char *at, const char *end)
-{
-    const size_t escape_size = sizeof stand_in_escape - 1;
-    if (end - at >= 3 && memcmp(at, stand_in_start, 2) == 0) {
-        return (unsigned char)at[2] - STAND_IN_FIRST;
-    }
-    if ((size_t)(end - at) <= escape_size || *at != '\\') {
-        return STAND_IN_COUNT;
-    }
-    char lower[sizeof stand_in_escape];
-    for (size_t i = 0; i <= escape_size; i++) {
-        lower[i] = (char)(at[i] | 0x20); /* The backslash is no letter: */
-    }
-    lower[0] = *at;
-    const char *digit =
-        memchr(stand_in_digits, lower[escape_size], STAND_IN_COUNT);
-    return digit != NULL && memcmp(lower, stand_in_escape, escape_size) == 0
-               ? (unsigned)(digit - stand_in_digits)
-               : STAND_IN_COUNT;
-}
-
-/* One that the line does not have; or STAND_IN_COUNT. */
-static unsigned find_stand_in(const char *line, size_t size)
-{
-    bool is_taken[STAND_IN_COUNT] = {false};
-    for (size_t i = 0; i < size; i++) {
-        unsigned number = stand_in_at(line + i, line + size);
-        if (number < STAND_IN_COUNT) {
-            is_taken[number] = true;
-        }
-    }
-    unsigned free_one = 0;
-    while (free_one < STAND_IN_COUNT && is_taken[free_one]) {
-        free_one++;
-    }
-    return free_one;
-}
-
-/* Escapes stand in strings alone. */
-static void replace_nuls(char *line, size_t size, unsigned stand_in)
-{
-    char *at = line;
-    const char *end = line + size;
-    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
-        if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0) {
-            memcpy(at, stand_in_escape, sizeof stand_in_escape - 1);
-            at[5] = stand_in_digits[stand_in];
-        }
-        at += 2; /* The escaped character may be a backslash itself. */
-    }
-}
-
-/* Gives the text back what was replaced. Returns its size. */
-static size_t restore_nuls(char *text, size_t size, unsigned stand_in)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < size; i++) {
-        bool is_nul =
-            stand_in_at(text + i, text + size) == stand_in && text[i] != '\\';
-        text[kept++] = is_nul ? '\0' : text[i];
-        i += is_nul ? 2 : 0;
-    }
-    return kept;
-}
-
-/* Parses a copy without what cJSON cannot read. */
-static kvstore_status parse_copy(const char *line,
-                                 size_t size,
-                                 unsigned stand_in,
-                                 cJSON **root_out)
-{
-    char *copy = kv_io_allocate(size);
-    if (copy == NULL) {
-        return KVSTORE_NO_MEMORY;
-    }
-    memcpy(copy, line, size);
-    replace_long_numbers(copy, size);
-    replace_nuls(copy, size, stand_in);
-    kvstore_status status = parse_fenced(copy, size, root_out);
-    kv_io_free(copy);
-    return status;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -284,18 +149,32 @@ static bool read_value(const cJSON *variant, struct kv_text *value_out)
         val != NULL ? val : value, get_member(variant, "val64"), value_out);
 }
 
-static bool read_batch(const cJSON *variant, uint32_t *batch_out)
+/* Reads a member that is a whole number from 1 to some most; 0 where there is no
+ * such member. False where it is anything else. */
+static bool read_number(const cJSON *variant,
+                        const char *name,
+                        int64_t most,
+                        int64_t *number_out)
 {
-    const cJSON *batch = get_member(variant, "batch");
-    if (batch == NULL) {
+    const cJSON *member = get_member(variant, name);
+    *number_out = 0;
+    if (member == NULL) {
         return true;
     }
-    if (!cJSON_IsNumber(batch) || !(batch->valuedouble >= 1) ||
-        !(batch->valuedouble <= UINT32_MAX)) {
+    if (!cJSON_IsNumber(member) || !(member->valuedouble >= 1) ||
+        !(member->valuedouble <= (double)most)) {
         return false;
     }
-    *batch_out = (uint32_t)batch->valuedouble;
-    return (double)*batch_out == batch->valuedouble;
+    *number_out = (int64_t)member->valuedouble;
+    return (double)*number_out == member->valuedouble;
+}
+
+static bool read_batch(const cJSON *variant, uint32_t *batch_out)
+{
+    int64_t batch = 0;
+    bool is_sound = read_number(variant, "batch", UINT32_MAX, &batch);
+    *batch_out = is_sound ? (uint32_t)batch : 0;
+    return is_sound;
 }
 
 /* A sum in a variant's object must be the last thing in the line, in the one
@@ -330,48 +209,58 @@ static kvstore_status read_known(const cJSON *variant,
         return KVSTORE_OK;
     }
     uint32_t batch = 0;
+    int64_t expires_ms = 0;
     if (!has_key || !read_batch(variant, &batch)) {
         return KVSTORE_OK;
     }
-    if (type == KV_COMMAND_SET && !read_value(variant, &command->value)) {
+    if (type == KV_COMMAND_SET &&
+        (!read_value(variant, &command->value) ||
+         !read_number(variant, "expires", KV_EXPIRES_MS_MAX, &expires_ms))) {
         return KVSTORE_OK;
     }
     command->type = type;
+    command->expires_ms = expires_ms;
     command->batch = batch;
     command->damage = KVSTORE_OK;
     return KVSTORE_OK;
 }
 
-/* Every object at the top may be the variant that a newer version knows, so
- * all of them have to be sound. The first key that is told counts. */
+/* A newer version writes a sum: it is the last member of the last member, which is
+ * its variant, and fits. Without that, this is somebody's error. Any object may
+ * tell the key, and the first that does counts; so all of them have to be
+ * sound. */
 static kvstore_status read_unknown(const cJSON *root,
                                    bool has_fitting_sum,
                                    struct kv_command *command)
 {
-    bool has_variant = false;
-    bool is_sound = true;
     const cJSON *variant = NULL;
-    cJSON_ArrayForEach(variant, root)
+    const cJSON *member = NULL;
+    const cJSON *sum = NULL;
+    bool has_sum = false;
+    cJSON_ArrayForEach(member, root)
     {
         bool are_unique = false;
-        if (!cJSON_IsObject(variant)) {
+        if (!cJSON_IsObject(member)) {
             continue;
         }
-        has_variant = true;
-        kvstore_status status = check_member_names(variant, &are_unique);
+        kvstore_status status = check_member_names(member, &are_unique);
         if (status != KVSTORE_OK || !are_unique) {
             return status;
         }
         if (!command->has_key) {
-            read_key(variant, command);
+            read_key(member, command);
         }
-        is_sound = is_sound && is_sum_sound(variant, has_fitting_sum);
+        variant = member;
+        sum = get_member(member, "sum");
+        has_sum = has_sum || sum != NULL;
     }
-    if (!is_sound) {
-        command->damage = KVSTORE_CORRUPT;
-    } else if (has_variant) {
+    if (has_fitting_sum && sum != NULL && sum->next == NULL &&
+        variant->next == NULL) {
         command->type = KV_COMMAND_UNKNOWN;
+        (void)read_batch(variant, &command->batch);
         command->damage = KVSTORE_OK;
+    } else if (has_sum) {
+        command->damage = KVSTORE_CORRUPT;
     }
     return KVSTORE_OK;
 }
@@ -403,23 +292,25 @@ static kvstore_status read_record(const cJSON *root,
     return read_unknown(root, has_fitting_sum, command);
 }
 
-/* Writes a text to memory of the command's own. Base64 has no NULs to restore. */
+/* Writes a text to memory of the command's own. */
 static struct kv_text own_text(const struct kv_text *text,
                                size_t size,
-                               unsigned stand_in,
+                               const struct kv_command_copy *copy,
                                char *memory)
 {
-    if (size > 0) {
-        kv_text_decode(text, memory);
-    }
-    if (text->form == KV_TEXT_PLAIN && stand_in < STAND_IN_COUNT) {
-        size = restore_nuls(memory, size, stand_in);
+    bool is_decoded =
+        size == 0 || kv_text_decode(text, memory); /* Of memory of our own. */
+    assert(is_decoded);
+    (void)is_decoded;
+    if (text->form == KV_TEXT_PLAIN) { /* Base64 has no NULs to restore. */
+        size = kv_command_copy_restore(copy, memory, size);
     }
     return kv_text_plain(memory, size);
 }
 
 /* Moves the texts from cJSON's memory to the command's own. */
-static kvstore_status own_texts(struct kv_command *command, unsigned stand_in)
+static kvstore_status own_texts(struct kv_command *command,
+                                const struct kv_command_copy *copy)
 {
     size_t key_size = command->has_key ? command->key.size : 0;
     size_t value_size =
@@ -433,40 +324,32 @@ static kvstore_status own_texts(struct kv_command *command, unsigned stand_in)
     }
     char *key = command->owned;
     char *value = key_size == 0 ? key : key + key_size;
-    command->key = own_text(&command->key, key_size, stand_in, key);
-    command->value = own_text(&command->value, value_size, stand_in, value);
+    command->key = own_text(&command->key, key_size, copy, key);
+    command->value = own_text(&command->value, value_size, copy, value);
     return KVSTORE_OK;
 }
 
-kvstore_status kv_command_decode_foreign(const char *line,
+kvstore_status kv_command_decode_foreign(char *line,
                                          size_t size,
-                                         bool has_fitting_sum,
                                          struct kv_command *command)
 {
     assert(line != NULL && command != NULL);
     assert(command->type == KV_COMMAND_DAMAGED && command->owned == NULL);
     cJSON *root = NULL;
-    struct kv_json_facts facts;
-    if (!kv_json_is_valid(line, size, &facts)) {
+    const char *end = line + size;
+    end -= size > 0 && end[-1] == '\r' ? 1 : 0;
+    bool has_fitting_sum = kv_command_has_fitting_sum(line, end);
+    struct kv_command_copy copy;
+    if (!kv_command_copy_prepare(line, size, &copy)) {
         return KVSTORE_OK;
     }
-    unsigned stand_in = STAND_IN_COUNT;
-    if (facts.has_nul) {
-        stand_in = find_stand_in(line, size);
-        if (stand_in == STAND_IN_COUNT) {
-            return KVSTORE_OK;
-        }
-    }
-    kvstore_status status =
-        facts.has_nul || facts.longest_number_size > NUMBER_SIZE_MAX
-            ? parse_copy(line, size, stand_in, &root)
-            : parse_fenced(line, size, &root);
+    kvstore_status status = parse_fenced(line, size, &root);
     if (status != KVSTORE_OK) {
         return status;
     }
     status = read_record(root, has_fitting_sum, command);
     if (status == KVSTORE_OK) {
-        status = own_texts(command, stand_in);
+        status = own_texts(command, &copy);
     }
     cJSON_Delete(root);
     return status;

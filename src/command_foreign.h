@@ -9,17 +9,15 @@
 #include "command.h"
 #include "kvstore.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
-/* Decodes a line with cJSON into a command that comes as DAMAGED and empty.
- * has_fitting_sum: the line ends in a sum member and two closing braces, and
- * the sum fits. Returns KVSTORE_OK whatever the line holds, the texts pointing
- * into owned; or KVSTORE_NO_MEMORY, with nothing owned and the command without
- * meaning. Threads: any; they take turns. */
-kvstore_status kv_command_decode_foreign(const char *line,
+/* Decodes a line with cJSON into a command that comes as DAMAGED and empty. The
+ * line is a private copy, which is changed on the way. Returns KVSTORE_OK
+ * whatever it holds, the texts pointing into owned; or KVSTORE_NO_MEMORY, with
+ * nothing owned and the command without meaning. Threads: any; they take
+ * turns. */
+kvstore_status kv_command_decode_foreign(char *line,
                                          size_t size,
-                                         bool has_fitting_sum,
                                          struct kv_command *command);
 
 #endif

@@ -34,31 +34,38 @@
 
 /* Encodes the record of a batch anew, without that member. The caller frees
  * the line, which has line_size_out bytes, its newline counted. */
-static char *encode_without_batch(const struct kv_command *command,
-                                  size_t *line_size_out)
+static kvstore_status encode_without_batch(const struct kv_fold_item *item,
+                                           char **line_out,
+                                           size_t *line_size_out)
 {
+    const struct kv_command *command = item->command;
     size_t key_size = command->key.size;
     bool is_set = command->type == KV_COMMAND_SET;
     size_t value_size = is_set ? command->value.size : 0;
     char *key = kv_io_allocate(key_size + value_size + 1);
     if (key == NULL) {
-        return NULL;
+        return KVSTORE_NO_MEMORY;
     }
     char *value = key + key_size;
-    kv_text_decode(&command->key, key);
-    if (is_set) {
-        kv_text_decode(&command->value, value);
+    if (!kv_text_decode(&command->key, key) ||
+        (is_set && !kv_text_decode(&command->value, value))) {
+        kv_io_free(key);
+        return kv_fail_at(KVSTORE_CORRUPT,
+                          item->pointer.offset,
+                          "%s was changed under a running program",
+                          KV_LOG_NAME);
     }
     struct kv_command_plan plan =
         is_set ? kv_command_plan_set(key, key_size, value, value_size)
                : kv_command_plan_remove(key, key_size);
-    char *line = kv_io_allocate(plan.line_size);
-    if (line != NULL) {
-        kv_command_encode(&plan, line);
+    kv_command_plan_add(&plan, is_set ? command->expires_ms : 0, 0);
+    *line_out = kv_io_allocate(plan.line_size);
+    if (*line_out != NULL) {
+        kv_command_encode(&plan, *line_out);
         *line_size_out = plan.line_size;
     }
     kv_io_free(key);
-    return line;
+    return *line_out != NULL ? KVSTORE_OK : KVSTORE_NO_MEMORY;
 }
 
 static bool is_of_batch(const struct kv_fold_item *item)
@@ -77,15 +84,16 @@ static kvstore_status visit_alone(
         return visit(compaction, item);
     }
     size_t line_size = 0;
-    char *line = encode_without_batch(item->command, &line_size);
-    if (line == NULL) {
-        return KVSTORE_NO_MEMORY;
+    char *line = NULL;
+    kvstore_status status = encode_without_batch(item, &line, &line_size);
+    if (status != KVSTORE_OK) {
+        return status;
     }
     struct kv_fold_item alone = *item;
     alone.bytes = line;
     alone.size = line_size - 1;
     alone.pointer.length = line_size;
-    kvstore_status status = visit(compaction, &alone);
+    status = visit(compaction, &alone);
     kv_io_free(line);
     return status;
 }

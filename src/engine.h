@@ -6,6 +6,7 @@
 #define KV_ENGINE_H
 
 #include "command.h"
+#include "expiry.h"
 #include "gate.h"
 #include "keydir.h"
 #include "kvstore.h"
@@ -31,6 +32,7 @@ struct kv_engine_destination {
     size_t capacity;
     bool is_allocated; /* By the engine, with one NUL behind the value. */
     size_t value_size;
+    struct kv_expiry *expiry; /* Of the call. */
 };
 
 /* Within a read: tells what was found of a key, and releases the find. doubt_out:

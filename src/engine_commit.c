@@ -38,9 +38,11 @@ struct group {
 
 /* Finds what is to be removed. KVSTORE_OK: it is a Set, and has been prepared
  * for. KVSTORE_CONFLICT: it may be a line that tells the key and cannot be
- * served; the place is to be prepared. KVSTORE_NOT_FOUND: there is nothing. */
+ * served; the place is to be prepared. KVSTORE_NOT_FOUND: there is nothing, or
+ * what has expired. */
 static kvstore_status find_to_remove(const kvstore *store,
                                      const struct kv_command_plan *plan,
+                                     struct kv_expiry *expiry,
                                      struct kv_keydir_find *older_out)
 {
     kvstore_status status = kv_keydir_find(
@@ -53,7 +55,7 @@ static kvstore_status find_to_remove(const kvstore *store,
         flagged_offset != KV_NO_OFFSET &&
         (!older_out->is_found || flagged_offset > older_out->pointer.offset);
     bool is_live =
-        older_out->is_found && older_out->command.type == KV_COMMAND_SET;
+        older_out->is_found && kv_expiry_is_live(expiry, &older_out->command);
     bool is_in_doubt = older_out->doubt_offset != KV_NO_OFFSET;
     if (is_live && flagged_offset == KV_NO_OFFSET && !is_in_doubt) {
         return KVSTORE_OK;
@@ -91,14 +93,19 @@ static kvstore_status prepare_write(const struct group *group,
     struct kv_engine_write *write = group->writes[number];
     const struct kv_command_plan *plan = write->plan;
     bool is_remove = plan->type == KV_COMMAND_REMOVE;
+    struct kv_expiry expiry = {.has_asked = false};
     kvstore_status status = KVSTORE_OK;
     write->earlier = find_earlier(group, number);
     if (write->earlier != NULL) {
-        bool is_there = write->earlier->plan->type == KV_COMMAND_SET;
+        const struct kv_command_plan *earlier = write->earlier->plan;
+        bool is_there = earlier->type == KV_COMMAND_SET &&
+                        !kv_expiry_has_come(&expiry, earlier->expires_ms);
         status = is_remove && !is_there ? KVSTORE_NOT_FOUND : KVSTORE_OK;
     } else {
-        status = is_remove ? find_to_remove(group->store, plan, &write->older)
-                           : KVSTORE_CONFLICT;
+        status =
+            is_remove
+                ? find_to_remove(group->store, plan, &expiry, &write->older)
+                : KVSTORE_CONFLICT;
         if (status == KVSTORE_CONFLICT) {
             status = kv_handle_prepare(group->store,
                                        plan->key,
@@ -258,7 +265,9 @@ static void publish_write(kvstore *store, struct kv_engine_write *write)
     struct kv_command command = {.type = plan->type,
                                  .has_key = true,
                                  .key =
-                                     kv_text_plain(plan->key, plan->key_size)};
+                                     kv_text_plain(plan->key, plan->key_size),
+                                 .expires_ms = plan->expires_ms,
+                                 .batch = plan->batch};
     write->pointer = (struct kv_log_pointer){
         .offset = store->keydir.totals.applied, .length = plan->line_size};
     struct kv_fold_item item = {.pointer = write->pointer,

@@ -39,9 +39,11 @@ static void take_answer(kvstore_item *item,
  * the index is in doubt, and the answer does not count. */
 static bool read_item(kvstore *store,
                       const struct kv_keydir_start *start,
+                      struct kv_expiry *expiry,
                       kvstore_item *item)
 {
-    struct kv_engine_destination destination = {.is_allocated = true};
+    struct kv_engine_destination destination = {.is_allocated = true,
+                                                .expiry = expiry};
     struct kv_keydir_find find;
     uint64_t doubt_offset = KV_NO_OFFSET;
     kvstore_status status =
@@ -58,9 +60,12 @@ static bool read_item(kvstore *store,
 }
 
 /* Not within a read: gets one key as kvstore_get() does. */
-static void get_item(kvstore *store, kvstore_item *item)
+static void get_item(kvstore *store,
+                     struct kv_expiry *expiry,
+                     kvstore_item *item)
 {
-    struct kv_engine_destination destination = {.is_allocated = true};
+    struct kv_engine_destination destination = {.is_allocated = true,
+                                                .expiry = expiry};
     kvstore_status status =
         kv_engine_get(store, item->key, item->key_size, &destination);
     take_answer(item, status, &destination);
@@ -68,7 +73,8 @@ static void get_item(kvstore *store, kvstore_item *item)
 
 static kvstore_status get_group(kvstore *store,
                                 kvstore_item *items,
-                                size_t count)
+                                size_t count,
+                                struct kv_expiry *expiry)
 {
     struct kv_keydir_start starts[GROUP_SIZE];
     kvstore_item *doubted[GROUP_SIZE];
@@ -79,13 +85,13 @@ static kvstore_status get_group(kvstore *store,
     }
     kv_keydir_start_finds(&store->keydir, &store->log, items, count, starts);
     for (size_t i = 0; i < count; i++) {
-        if (!read_item(store, &starts[i], &items[i])) {
+        if (!read_item(store, &starts[i], expiry, &items[i])) {
             doubted[doubted_count++] = &items[i];
         }
     }
     kv_handle_end_read(store);
     for (size_t i = 0; i < doubted_count; i++) {
-        get_item(store, doubted[i]);
+        get_item(store, expiry, doubted[i]);
     }
     return KVSTORE_OK;
 }
@@ -94,11 +100,12 @@ static kvstore_status get_groups(kvstore *store,
                                  kvstore_item *items,
                                  size_t count)
 {
+    struct kv_expiry expiry = {.has_asked = false};
     kvstore_status status = KVSTORE_OK;
     for (size_t i = 0; i < count && status == KVSTORE_OK; i += GROUP_SIZE) {
         size_t left = count - i;
-        status =
-            get_group(store, &items[i], left < GROUP_SIZE ? left : GROUP_SIZE);
+        status = get_group(
+            store, &items[i], left < GROUP_SIZE ? left : GROUP_SIZE, &expiry);
     }
     return status;
 }

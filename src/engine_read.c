@@ -28,7 +28,23 @@ kvstore_status kv_engine_check_key(const kvstore *store,
     return KVSTORE_OK;
 }
 
+/* The value's bytes have changed since its line was decoded. */
+static kvstore_status give_back(struct kv_engine_destination *destination,
+                                uint64_t offset)
+{
+    if (destination->is_allocated) {
+        kv_io_free(destination->buffer);
+        destination->buffer = NULL;
+    }
+    destination->value_size = 0;
+    return kv_fail_at(KVSTORE_CORRUPT,
+                      offset,
+                      "%s was changed under a running program",
+                      KV_LOG_NAME);
+}
+
 static kvstore_status deliver(const struct kv_text *value,
+                              uint64_t offset,
                               struct kv_engine_destination *destination)
 {
     if (value->size > KV_VALUE_SIZE_MAX) {
@@ -50,10 +66,9 @@ static kvstore_status deliver(const struct kv_text *value,
                        value->size,
                        destination->capacity);
     }
-    if (value->size > 0) {
-        kv_text_decode(value, destination->buffer);
-    }
-    return KVSTORE_OK;
+    return value->size == 0 || kv_text_decode(value, destination->buffer)
+               ? KVSTORE_OK
+               : give_back(destination, offset);
 }
 
 /* Tells what was found of a key. */
@@ -83,9 +98,10 @@ static kvstore_status answer(kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    return find->command.type == KV_COMMAND_SET
-               ? deliver(&find->command.value, destination)
-               : KVSTORE_NOT_FOUND;
+    if (!kv_expiry_is_live(destination->expiry, &find->command)) {
+        return KVSTORE_NOT_FOUND;
+    }
+    return deliver(&find->command.value, find->pointer.offset, destination);
 }
 
 kvstore_status kv_engine_answer(kvstore *store,
@@ -158,7 +174,9 @@ kvstore_status kvstore_get(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_engine_destination destination = {.is_allocated = true};
+    struct kv_expiry expiry = {.has_asked = false};
+    struct kv_engine_destination destination = {.is_allocated = true,
+                                                .expiry = &expiry};
     status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
@@ -182,8 +200,9 @@ kvstore_status kvstore_get_into(const kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_engine_destination destination = {.buffer = buffer,
-                                                .capacity = capacity};
+    struct kv_expiry expiry = {.has_asked = false};
+    struct kv_engine_destination destination = {
+        .buffer = buffer, .capacity = capacity, .expiry = &expiry};
     status = kv_engine_get(kv_engine_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;

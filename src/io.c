@@ -650,6 +650,11 @@ int64_t kv_io_clock_ns(void)
     return kv_io_table()->clock_ns();
 }
 
+int64_t kv_io_clock_real_ms(void)
+{
+    return kv_io_table()->clock_real_ms();
+}
+
 void kv_io_sleep_ns(int64_t ns)
 {
     kv_io_table()->sleep_ns(ns);

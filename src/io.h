@@ -63,6 +63,7 @@ struct kv_io_table {
     int (*closedir)(DIR *directory);
     long (*file_system_type)(int fd); /* fstatfs: f_type, or -1 */
     int64_t (*clock_ns)(void);        /* CLOCK_MONOTONIC */
+    int64_t (*clock_real_ms)(void);   /* CLOCK_REALTIME */
     void (*sleep_ns)(int64_t ns);
     ssize_t (*getrandom)(void *buffer, size_t size);
     int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *context);
@@ -260,6 +261,7 @@ bool kv_io_takes_mapped_writes(const struct kv_io_file *file);
 uint64_t kv_io_process_id(void);
 uid_t kv_io_user_id(void);
 int64_t kv_io_clock_ns(void);
+int64_t kv_io_clock_real_ms(void); /* Since the epoch. May jump. */
 void kv_io_sleep_ns(int64_t ns);
 
 /* Starts a thread that takes no signals; the caller joins it. KVSTORE_NO_MEMORY

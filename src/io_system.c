@@ -176,6 +176,13 @@ static int64_t system_clock_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static int64_t system_clock_real_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void system_sleep_ns(int64_t ns)
 {
     struct timespec duration = {.tv_sec = (time_t)(ns / 1000000000),
@@ -340,6 +347,7 @@ static const struct kv_io_table system_table = {
     .closedir = closedir,
     .file_system_type = system_file_system_type,
     .clock_ns = system_clock_ns,
+    .clock_real_ms = system_clock_real_ms,
     .sleep_ns = system_sleep_ns,
     .start_thread = system_start_thread,
     .getrandom = system_getrandom,

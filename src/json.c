@@ -162,6 +162,9 @@ static bool read_scalar(struct reader *reader)
 /* A member's name, and what stands between it and the value. */
 static bool read_name(struct reader *reader)
 {
+    if (reader->depth <= 2) {
+        reader->facts.member_count++;
+    }
     skip_space(reader);
     if (!read_string(reader)) {
         return false;

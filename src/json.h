@@ -15,6 +15,8 @@
 struct kv_json_facts {
     bool has_nul;               /* An escaped NUL, \u0000, in some string. */
     size_t longest_number_size; /* Bytes; 0: there is no number. */
+    size_t member_count;        /* Of the outermost object and of the objects
+                                   that are its members. */
 };
 
 /* True if the text is one JSON value in valid UTF-8 with white space around

@@ -112,7 +112,13 @@ kvstore_status kv_keydir_get_key(const struct kv_index *index,
         *key_out = (struct kv_keydir_key){.bytes = NULL};
         return KVSTORE_NO_MEMORY;
     }
-    kv_text_decode(text, bytes);
+    if (!kv_text_decode(text, bytes)) {
+        kv_io_free(bytes);
+        *key_out = (struct kv_keydir_key){.bytes = NULL};
+        return kv_fail(KVSTORE_CORRUPT,
+                       "%s was changed under a running program",
+                       KV_LOG_NAME);
+    }
     *key_out = kv_keydir_plain_key(index, bytes, text->size);
     key_out->allocated = bytes;
     return KVSTORE_OK;

@@ -13,6 +13,7 @@
 
 #include "command.h"
 #include "error.h"
+#include "expiry.h"
 #include "io.h"
 #include "keydir.h"
 
@@ -47,6 +48,7 @@ struct list {
     size_t capacity;
     uint64_t numbers; /* Given out so far. */
     struct block *blocks;
+    struct kv_expiry expiry;
 };
 
 /* --- Blocks --- */
@@ -219,7 +221,12 @@ static kvstore_status note_item(void *context, const struct kv_fold_item *item)
     if (key == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    kv_text_decode(text, key);
+    if (!kv_text_decode(text, key)) {
+        return kv_fail_at(KVSTORE_CORRUPT,
+                          item->pointer.offset,
+                          "%s was changed under a running program",
+                          KV_LOG_NAME);
+    }
     if (!begins_so(list->listing, key, text->size)) {
         return KVSTORE_OK;
     }
@@ -229,7 +236,9 @@ static kvstore_status note_item(void *context, const struct kv_fold_item *item)
         .head = head_of(key, text->size, list->listing->prefix_size),
         .number = list->numbers++,
         .key_size = (uint32_t)text->size,
-        .is_there = item->type != KV_COMMAND_REMOVE};
+        .is_there = item->type == KV_COMMAND_SET
+                        ? kv_expiry_is_live(&list->expiry, item->command)
+                        : item->type != KV_COMMAND_REMOVE};
     return KVSTORE_OK;
 }
 

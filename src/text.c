@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /* How the bytes of a key or a value stand in a line: JSON strings and base64,
- * checked, measured, read and written. Knows nothing of records. */
+ * checked, measured, read and written. Knows nothing of records.
+ *
+ * What is read may stand in a mapping that a hostile process changes at any
+ * moment, also between two looks at one byte. So each pass is bounded by what
+ * it was given, whatever an earlier pass has found there, and nothing of those
+ * bytes is ever asserted. */
 
 #include "text.h"
 
@@ -100,35 +105,39 @@ static bool read_unicode_escape(const char *at,
     return true;
 }
 
-/* What a letter behind a backslash means, or 0. */
+/* What the letters of the short escapes mean; 0: no such escape. */
+static const char short_meanings[256] = {
+    ['"'] = '"',
+    ['\\'] = '\\',
+    ['/'] = '/',
+    ['b'] = '\b',
+    ['f'] = '\f',
+    ['n'] = '\n',
+    ['r'] = '\r',
+    ['t'] = '\t',
+};
+
 static char read_short_escape(char letter)
 {
-    switch (letter) {
-    case '"':
-    case '\\':
-    case '/':
-        return letter;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
-    }
+    return short_meanings[(unsigned char)letter];
 }
 
-/* Reads the escape whose backslash stands at a place. False if it is wrong. */
+/* Counts the short escapes that follow each other from a place on. */
+static size_t count_short_escapes(const char *at, const char *end)
+{
+    const char *start = at;
+    while (end - at >= 2 && at[0] == '\\' && read_short_escape(at[1]) != 0) {
+        at += 2;
+    }
+    return (size_t)(at - start) / 2;
+}
+
+/* Reads the escape whose backslash was seen at a place. False if it is wrong. */
 static bool read_escape(const char *at,
                         const char *end,
                         struct escape *escape_out)
 {
-    assert(at < end && *at == '\\');
+    assert(at < end);
     if (end - at < 2) {
         return false;
     }
@@ -151,8 +160,9 @@ const char *kv_text_scan_string(const char *at,
     size_t saved_size = 0; /* Not 0 where there is an escape. */
     at = kv_scan_text(at, end);
     while (at != end && *at == '\\') {
-        struct escape escape;
-        if (!read_escape(at, end, &escape)) {
+        size_t count = count_short_escapes(at, end);
+        struct escape escape = {.raw_size = 2 * count, .size = count};
+        if (count == 0 && !read_escape(at, end, &escape)) {
             return NULL;
         }
         saved_size += escape.raw_size - escape.size;
@@ -224,20 +234,17 @@ struct piece {
     struct escape escape;
 };
 
-/* Reads the next piece of an escaped text that a scan has checked. Returns the
- * place behind it. */
+/* Reads the next piece of an escaped text. Returns the place past it, or NULL
+ * where there is none: the bytes have changed since a scan checked them. */
 static const char *read_piece(const char *at,
                               const char *end,
                               struct piece *piece_out)
 {
     assert(at < end);
     if (*at == '\\') {
-        /* If it were not sound, it would be the last. */
-        piece_out->escape =
-            (struct escape){.raw_size = (size_t)(end - at), .size = 0};
-        bool is_sound = read_escape(at, end, &piece_out->escape);
-        assert(is_sound);
-        (void)is_sound;
+        if (!read_escape(at, end, &piece_out->escape)) {
+            return NULL;
+        }
         piece_out->bytes = piece_out->escape.bytes;
         piece_out->size = piece_out->escape.size;
         return at + piece_out->escape.raw_size;
@@ -249,50 +256,84 @@ static const char *read_piece(const char *at,
     return next;
 }
 
-static void decode_escaped(const struct kv_text *text, char *out)
+/* Decodes the short escapes that follow each other from a place on, as far as
+ * there is room. Returns their number. */
+static size_t decode_short_escapes(const char *at,
+                                   const char *end,
+                                   char *out,
+                                   size_t room)
+{
+    size_t count = 0;
+    while (count < room && end - at >= 2 && at[0] == '\\') {
+        char meaning = read_short_escape(at[1]);
+        if (meaning == 0) {
+            break;
+        }
+        out[count++] = meaning;
+        at += 2;
+    }
+    return count;
+}
+
+static bool decode_escaped(const struct kv_text *text, char *out)
 {
     const char *at = text->raw;
     const char *end = text->raw + text->raw_size;
+    size_t room = text->size;
     while (at < end) {
         struct piece piece;
+        size_t count = decode_short_escapes(at, end, out, room);
+        at += 2 * count;
+        out += count;
+        room -= count;
+        if (at == end) {
+            break;
+        }
         at = read_piece(at, end, &piece);
+        if (at == NULL || piece.size > room) {
+            return false;
+        }
         memcpy(out, piece.bytes, piece.size);
         out += piece.size;
+        room -= piece.size;
     }
+    return room == 0;
 }
 
-void kv_text_decode(const struct kv_text *text, void *out)
+bool kv_text_decode(const struct kv_text *text, void *out)
 {
     assert(text != NULL && (out != NULL || text->size == 0));
     if (text->size == 0) {
-        return;
+        return true;
     }
     switch (text->form) {
     case KV_TEXT_PLAIN:
         memcpy(out, text->raw, text->size);
-        break;
+        return true;
     case KV_TEXT_ESCAPED:
-        decode_escaped(text, out);
-        break;
+        return decode_escaped(text, out);
     case KV_TEXT_BASE64:
-        kv_base64_decode(text->raw, text->raw_size, out);
-        break;
+        return kv_base64_decode(text->raw, text->raw_size, out, text->size);
     }
+    return false;
 }
 
 static bool equals_escaped(const struct kv_text *text, const char *bytes)
 {
     const char *at = text->raw;
     const char *end = text->raw + text->raw_size;
+    size_t left = text->size;
     while (at < end) {
         struct piece piece;
         at = read_piece(at, end, &piece);
-        if (memcmp(piece.bytes, bytes, piece.size) != 0) {
+        if (at == NULL || piece.size > left ||
+            memcmp(piece.bytes, bytes, piece.size) != 0) {
             return false;
         }
         bytes += piece.size;
+        left -= piece.size;
     }
-    return true;
+    return left == 0;
 }
 
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size)
@@ -307,7 +348,7 @@ bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size)
     case KV_TEXT_ESCAPED:
         return equals_escaped(text, bytes);
     case KV_TEXT_BASE64:
-        return kv_base64_equals(text->raw, text->raw_size, bytes);
+        return kv_base64_equals(text->raw, text->raw_size, bytes, size);
     }
     return false;
 }
@@ -326,29 +367,60 @@ bool kv_text_is_utf8(const char *bytes, size_t size)
     return at == end;
 }
 
-/* The letter of a byte's short escape, or 0. */
-static char short_escape_letter(char character)
+/* The letters of the bytes that have a short escape. */
+static const char escape_letters[0x80] = {
+    ['"'] = '"',
+    ['\\'] = '\\',
+    ['\b'] = 'b',
+    ['\f'] = 'f',
+    ['\n'] = 'n',
+    ['\r'] = 'r',
+    ['\t'] = 't',
+};
+
+static bool is_ascii(char character)
 {
-    switch (character) {
-    case '"':
-    case '\\':
-        return character;
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
+    return (unsigned char)character < 0x80;
 }
 
-struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
+/* The bytes that an ASCII character other than NUL takes up in a string. */
+static size_t escaped_size_of(char character)
+{
+    if (escape_letters[(unsigned char)character] != 0) {
+        return 2;
+    }
+    return character < 0x20 ? 6 : 1;
+}
+
+/* How many bytes are looked at one by one before the next escape is searched
+ * for: where escapes are close together, a search costs more than that. It is one,
+ * the escape itself, and twice as many whenever a search has not gone far. */
+#define STRETCH_MAX ((ptrdiff_t)32)
+#define NEAR_SIZE ((ptrdiff_t)4)
+
+static ptrdiff_t next_stretch(ptrdiff_t stretch, ptrdiff_t searched)
+{
+    if (searched > NEAR_SIZE) {
+        return 1;
+    }
+    return stretch < STRETCH_MAX ? 2 * stretch : stretch;
+}
+
+static const char *end_of_stretch(const char *at,
+                                  const char *end,
+                                  ptrdiff_t stretch)
+{
+    return end - at > stretch ? at + stretch : end;
+}
+
+struct kv_text_plan kv_text_plan_base64(size_t size)
+{
+    return (struct kv_text_plan){KV_TEXT_BASE64, kv_base64_size(size)};
+}
+
+struct kv_text_plan kv_text_plan(const void *bytes,
+                                 size_t size,
+                                 size_t raw_size_max)
 {
     assert(bytes != NULL || size == 0);
     if (size == 0) {
@@ -356,16 +428,23 @@ struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
     }
     const char *start = bytes;
     const char *end = start + size;
-    struct kv_text_plan base64 = {KV_TEXT_BASE64, kv_base64_size(size)};
     size_t escaped_size = size;
     const char *at = kv_scan_text(start, end);
-    while (at < end) {
-        escaped_size += short_escape_letter(*at) != 0 ? 1 : 5;
-        if (*at == 0 || (unsigned char)*at >= 0x80 ||
-            escaped_size > base64.raw_size) {
-            return base64;
+    ptrdiff_t stretch = 1;
+    while (at < end && escaped_size <= raw_size_max) {
+        if (*at == 0 || !is_ascii(*at)) {
+            return kv_text_plan_base64(size);
         }
-        at = kv_scan_text(at + 1, end);
+        const char *stop = end_of_stretch(at, end, stretch);
+        while (at < stop && *at != 0 && is_ascii(*at)) {
+            escaped_size += escaped_size_of(*at++) - 1;
+        }
+        stop = at;
+        at = kv_scan_text(at, end);
+        stretch = next_stretch(stretch, at - stop);
+    }
+    if (escaped_size > raw_size_max) {
+        return kv_text_plan_base64(size);
     }
     return (struct kv_text_plan){
         escaped_size == size ? KV_TEXT_PLAIN : KV_TEXT_ESCAPED,
@@ -373,32 +452,39 @@ struct kv_text_plan kv_text_plan(const void *bytes, size_t size)
     };
 }
 
-static char *write_escape(char character, char *out)
+/* Writes an ASCII character other than NUL. */
+static char *write_escaped(char character, char *out)
 {
     static const char hex_digits[] = "0123456789abcdef";
-    char letter = short_escape_letter(character);
-    *out++ = '\\';
+    char letter = escape_letters[(unsigned char)character];
     if (letter != 0) {
-        *out++ = letter;
-        return out;
+        out[0] = '\\';
+        out[1] = letter;
+        return out + 2;
     }
-    memcpy(out, "u00", 3);
-    out[3] = hex_digits[(unsigned char)character >> 4];
-    out[4] = hex_digits[(unsigned char)character & 15];
-    return out + 5;
+    if (character >= 0x20) {
+        *out = character;
+        return out + 1;
+    }
+    memcpy(out, "\\u00", 4);
+    out[4] = hex_digits[(unsigned char)character >> 4];
+    out[5] = hex_digits[(unsigned char)character & 15];
+    return out + 6;
 }
 
 /* Of text that has been planned: all that cannot stand in it has an escape. */
 static char *encode_escaped(const char *at, const char *end, char *out)
 {
+    ptrdiff_t stretch = 1;
     while (at < end) {
         const char *next = kv_scan_text(at, end);
         memcpy(out, at, (size_t)(next - at));
         out += next - at;
+        stretch = next_stretch(stretch, next - at);
+        const char *stop = end_of_stretch(next, end, stretch);
         at = next;
-        if (at < end) {
-            out = write_escape(*at, out);
-            at++;
+        while (at < stop && is_ascii(*at)) {
+            out = write_escaped(*at++, out);
         }
     }
     return out;

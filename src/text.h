@@ -47,23 +47,29 @@ bool kv_text_from_base64(const char *bytes,
 /* Bytes as their own plain text. */
 struct kv_text kv_text_plain(const void *bytes, size_t size);
 
-/* Writes what the text means to out, which holds text->size bytes. */
-void kv_text_decode(const struct kv_text *text, void *out);
+/* Writes what the text means to out, which holds text->size bytes. False where
+ * it does not mean text->size bytes any more: its bytes have changed since they
+ * were scanned. What is in out is then without meaning; nothing past it was
+ * written, and nothing past text->raw_size read. */
+bool kv_text_decode(const struct kv_text *text, void *out);
 
-/* Does the text mean exactly these bytes? */
+/* True if the text means exactly these bytes. Its own may have changed, too. */
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size);
 
 /* Are the bytes valid UTF-8 (RFC 3629)? NUL is. */
 bool kv_text_is_utf8(const char *bytes, size_t size);
 
 /* The form that the format prescribes for these bytes, and its size: a JSON
- * string where they are UTF-8 without NUL and the string is no longer than
- * their base64; else base64. */
+ * string where they are UTF-8 without NUL and the string has no more than so many
+ * bytes; else base64. */
 struct kv_text_plan {
     enum kv_text_form form; /* Plain, escaped or base64. */
     size_t raw_size;        /* Bytes between the quotes. */
 };
-struct kv_text_plan kv_text_plan(const void *bytes, size_t size);
+struct kv_text_plan kv_text_plan(const void *bytes,
+                                 size_t size,
+                                 size_t raw_size_max);
+struct kv_text_plan kv_text_plan_base64(size_t size);
 
 /* Writes the bytes in the planned form, plan.raw_size bytes, and returns the
  * place behind them. */

@@ -52,7 +52,13 @@ static kvstore_status report_item(struct check *check,
         if (key == NULL) {
             return KVSTORE_NO_MEMORY;
         }
-        kv_text_decode(text, key);
+        if (!kv_text_decode(text, key)) {
+            kv_io_free(key);
+            return kv_fail_at(KVSTORE_CORRUPT,
+                              item->pointer.offset,
+                              "%s was changed under a running program",
+                              KV_LOG_NAME);
+        }
         damage.key = key;
         damage.key_size = text->size;
     }

@@ -4,7 +4,7 @@
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value
-echo '{"Rename":{"key":"new","to":"other"}}' >>data/store.log
+echo '{"Rename":{"key":"new","to":"other","sum":"7d27ebd5"}}' >>data/store.log
 cp data/store.log before
 
 expect_status 0 kvstore get key
@@ -15,3 +15,10 @@ expect_stderr_match 'newer version'
 expect_status 3 kvstore rm key
 expect_stderr_match 'newer version'
 cmp before data/store.log || fail 'the log has changed'
+
+# Without a sum that fits, it is somebody's error.
+echo '{"set":{"key":"new","val":"mistyped"}}' >data/store.log
+expect_status 0 kvstore set key value
+expect_status 0 kvstore get key
+expect_stdout value
+expect_status 6 kvstore verify

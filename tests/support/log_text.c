@@ -120,6 +120,30 @@ size_t log_text_batch_remove(struct log_text *text,
     return add_line(text, key, NULL, batch);
 }
 
+size_t log_text_unknown(struct log_text *text, const char *key)
+{
+    size_t offset = log_text_add(text, "{\"Later\":{\"key\":\"");
+    (void)log_text_add(text, key);
+    (void)log_text_add(text, "\",");
+    log_text_close(text, offset);
+    return offset;
+}
+
+size_t log_text_expiring_set(struct log_text *text,
+                             const char *key,
+                             const char *value,
+                             int64_t expires_ms)
+{
+    size_t offset = log_text_set(text, key, value);
+    char member[40];
+    (void)snprintf(
+        member, sizeof member, ",\"expires\":%lld,", (long long)expires_ms);
+    log_text_chop(text, strlen(",\"sum\":\"00000000\"}}\n"));
+    (void)log_text_add(text, member);
+    log_text_close(text, offset);
+    return offset;
+}
+
 size_t log_text_damaged_set(struct log_text *text,
                             const char *key,
                             const char *value)

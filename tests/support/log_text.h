@@ -7,6 +7,7 @@
 #define LOG_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct log_text {
     char *bytes; /* Owned. */
@@ -32,6 +33,15 @@ size_t log_text_batch_set(struct log_text *text,
 size_t log_text_batch_remove(struct log_text *text,
                              const char *key,
                              unsigned batch);
+
+/* A record of a newer version, with its sum. */
+size_t log_text_unknown(struct log_text *text, const char *key);
+
+/* A Set that expires. */
+size_t log_text_expiring_set(struct log_text *text,
+                             const char *key,
+                             const char *value,
+                             int64_t expires_ms);
 
 /* A Set whose sum does not fit. It is closed, and tells its key. */
 size_t log_text_damaged_set(struct log_text *text,

@@ -40,10 +40,9 @@ static void add_foreign_lines(struct log_text *text, int number)
                    "{ \"Set\": {\"value\": \"foreign\", \"key\": \"k%d\"} }\n",
                    number);
     log_text_add(text, line);
-    (void)snprintf(
-        line, sizeof line, "{\"Later\":{\"key\":\"k%d\"}}\n", number);
     if (number % 3 == 0) {
-        log_text_add(text, line);
+        (void)snprintf(line, sizeof line, "k%d", number);
+        log_text_unknown(text, line);
     }
 }
 

@@ -109,7 +109,7 @@ static void every_kind_of_line_is_told(void **state)
     log_text_remove(&text, "a");
     log_text_add(&text, " \t\r\n");
     log_text_add(&text, "\n");
-    log_text_add(&text, "{\"Rename\":{\"key\":\"a\"}}\n");
+    log_text_add(&text, "{\"Rename\":{\"key\":\"a\",\"sum\":\"a797431c\"}}\n");
     log_text_add(&text, "{\"Set\":{\"key\":\"u\",\"val\":\"v\"}}\n");
     log_text_damaged_set(&text, "b", "2");
 
@@ -443,7 +443,7 @@ static void unknown_last_line_is_no_torn_tail(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_add(&text, "garbage\n");
-    log_text_add(&text, "{\"Rename\":{\"key\":\"a\"}}");
+    log_text_add(&text, "{\"Rename\":{\"key\":\"a\",\"sum\":\"a797431c\"}}");
 
     assert_fold(state, &text, "DU~");
 }

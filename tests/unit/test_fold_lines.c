@@ -104,7 +104,7 @@ static void add_other_line(struct log_text *text)
         "{\"Set\":{\"val\":\"b\",\"key\":\"a\",\"other\":[1]}}\n",
         "{\"Set\":{\"key\":\"a\",\"val\":\"b\",\"sum\":\"00000000\"}}\n",
         "{\"Set\":{\"key\":\"a\",\"val\":\"b\"},\"sum\":\"00000000\"}}\n",
-        "{\"Rename\":{\"key\":\"a\"}}\n",
+        "{\"Rename\":{\"key\":\"a\",\"sum\":\"a797431c\"}}\n",
         "hello\n",
         "{\"Set\":{\"key\":\"a\",\"val\":\"b\"}}",
         "{\"Set\":",

@@ -289,6 +289,120 @@ static void blanks(void **state)
                            .can_be_written = true});
 }
 
+/* Text that earlier versions wrote as base64, and the key of both forms. */
+static void old_base64(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"quotes", KVSTORE_OK, TEXT("\"\"\"")},
+        {"\x01", KVSTORE_OK, TEXT("2")},
+        {"lines", KVSTORE_OK, TEXT("1\n2\n3\n")},
+        {"text", KVSTORE_OK, TEXT("{\"a\":\"b\"}")}};
+    check(state,
+          &(struct golden){.name = "old_base64",
+                           .counts = {4, 221, 52, 0, 0, 0},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
+static void text(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"json", KVSTORE_OK, TEXT("{\"a\":\"b\"}")},
+        {"seq", KVSTORE_OK, TEXT("1\n2\n3\n")},
+        {"\"\x01\"", KVSTORE_OK, TEXT("\x01\x1f\x7f\b\t\f\r\\")}};
+    check(state,
+          &(struct golden){.name = "text",
+                           .counts = {3, 202, 0, 0, 0, 0},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
+static void carriage_returns(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"a", KVSTORE_OK, TEXT("1")},
+        {"b", KVSTORE_NOT_FOUND, NULL, 0},
+        {"c", KVSTORE_OK, TEXT("3")},
+        {"d", KVSTORE_CORRUPT, NULL, 0},
+        {"e", KVSTORE_CORRUPT, NULL, 0},
+        {"f", KVSTORE_OK, TEXT("6")},
+        {"g", KVSTORE_OK, TEXT("7")},
+        {"h", KVSTORE_OK, TEXT("8")}};
+    check(state,
+          &(struct golden){.name = "carriage_returns",
+                           .counts = {5, 261, 74, 2, 97, 2},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
+/* There is damage, so a compaction keeps what has expired. */
+static void expires(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"a", KVSTORE_OK, TEXT("1")},
+        {"b", KVSTORE_NOT_FOUND, NULL, 0},
+        {"c", KVSTORE_OK, TEXT("3")},
+        {"d", KVSTORE_OK, TEXT("4")},
+        {"e", KVSTORE_CORRUPT, NULL, 0},
+        {"f", KVSTORE_CORRUPT, NULL, 0},
+        {"g", KVSTORE_OK, TEXT("8")},
+        {"z", KVSTORE_NOT_FOUND, NULL, 0}};
+    check(state,
+          &(struct golden){.name = "expires",
+                           .counts = {5, 322, 176, 0, 132, 2},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
+static void mistyped_variants(void **state)
+{
+    static const struct expected_key keys[] = {{"a", KVSTORE_CORRUPT, NULL, 0},
+                                               {"b", KVSTORE_CORRUPT, NULL, 0},
+                                               {"c", KVSTORE_CORRUPT, NULL, 0},
+                                               {"d", KVSTORE_OK, TEXT("4")}};
+    check(state,
+          &(struct golden){.name = "mistyped_variants",
+                           .counts = {2, 94, 0, 0, 109, 3},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
+static void unknown_variants(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"a", KVSTORE_OK, TEXT("1")},
+        {"b", KVSTORE_UNSUPPORTED, NULL, 0},
+        {"c", KVSTORE_OK, TEXT("3")}};
+    check(state,
+          &(struct golden){.name = "unknown_variants",
+                           .counts = {2, 166, 0, 0, 0, 0},
+                           .keys = keys,
+                           .key_count = COUNT(keys)});
+}
+
+/* What is deeper than the variant's members. */
+static void deep(void **state)
+{
+    static const struct expected_key keys[] = {
+        {"a", KVSTORE_OK, TEXT("1")},
+        {"b", KVSTORE_OK, TEXT("2")},
+        {"c", KVSTORE_OK, TEXT("3")},
+        {"d", KVSTORE_NOT_FOUND, NULL, 0},
+        {"e", KVSTORE_OK, TEXT("5")},
+        {"x", KVSTORE_NOT_FOUND, NULL, 0}};
+    check(state,
+          &(struct golden){.name = "deep",
+                           .counts = {4, 234, 0, 0, 39, 1},
+                           .keys = keys,
+                           .key_count = COUNT(keys),
+                           .can_be_written = true});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +417,13 @@ int main(void)
         STORE_TEST(unknown_variant),
         STORE_TEST(unterminated),
         STORE_TEST(blanks),
+        STORE_TEST(old_base64),
+        STORE_TEST(text),
+        STORE_TEST(carriage_returns),
+        STORE_TEST(expires),
+        STORE_TEST(mistyped_variants),
+        STORE_TEST(unknown_variants),
+        STORE_TEST(deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,9 +256,27 @@ static void nesting_remembers_what_each_level_is(void **state)
     }
 }
 
+static size_t count_members(const char *text)
+{
+    struct kv_json_facts facts;
+    assert_true(is_valid(text, strlen(text), &facts));
+    return facts.member_count;
+}
+
+static void members_are_counted_at_two_levels(void **state)
+{
+    (void)state;
+    assert_int_equal(count_members("{}"), 0);
+    assert_int_equal(count_members("{\"a\":1}"), 1);
+    assert_int_equal(count_members("{\"a\":{\"b\":1,\"c\":2},\"d\":{}}"), 4);
+    assert_int_equal(count_members("{\"a\":{\"b\":{\"c\":2}}}"), 2);
+    assert_int_equal(count_members("{\"a\":{\"b\":[{\"c\":2}]}}"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_are_counted_at_two_levels),
         cmocka_unit_test(right_texts_are_accepted),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(beginnings_of_right_texts_are_refused),

@@ -68,7 +68,7 @@ static void assert_string_means(const char *raw,
     assert_int_equal(text.raw_size, raw_size);
     assert_int_equal(text.size, size);
     char *decoded = allocate(size);
-    kv_text_decode(&text, decoded);
+    assert_true(kv_text_decode(&text, decoded));
     assert_memory_equal(decoded, meaning, size);
     assert_true(kv_text_equals(&text, meaning, size));
     free(decoded);
@@ -171,7 +171,8 @@ static void assert_utf8_everywhere(const struct bytes *given, bool is_valid)
             bool has_nul = memchr(buffer, 0, size) != NULL;
             buffer[size] = '"';
             assert_int_equal(is_string(buffer, size + 1), is_valid && !has_nul);
-            bool is_text = kv_text_plan(buffer, size).form != KV_TEXT_BASE64;
+            bool is_text =
+                kv_text_plan(buffer, size, SIZE_MAX).form != KV_TEXT_BASE64;
             assert_int_equal(is_text, is_valid && !has_nul);
         }
     }
@@ -365,7 +366,7 @@ static void all_byte_pairs_stand_as_they_should(void **state)
                             second != '"' && first != '\\' && second != '\\';
             bool is_whole = next == raw + 41 && text.form == KV_TEXT_PLAIN;
             assert_int_equal(is_whole, is_plain);
-            struct kv_text_plan plan = kv_text_plan(raw, 40);
+            struct kv_text_plan plan = kv_text_plan(raw, 40, SIZE_MAX);
             assert_int_equal(plan.form == KV_TEXT_PLAIN, is_plain);
         }
     }
@@ -396,7 +397,7 @@ static void base64_vectors_decode(void **state)
 
         assert_int_equal(text.form, KV_TEXT_BASE64);
         assert_int_equal(text.size, strlen(meaning));
-        kv_text_decode(&text, decoded);
+        assert_true(kv_text_decode(&text, decoded));
         assert_memory_equal(decoded, meaning, strlen(meaning));
         assert_true(kv_text_equals(&text, meaning, strlen(meaning)));
         char encoded[16];
@@ -497,9 +498,9 @@ static void texts_without_bytes_need_no_memory(void **state)
     assert_non_null(text.raw);
     assert_true(kv_text_equals(&text, NULL, 0));
     assert_false(kv_text_equals(&text, "a", 1));
-    kv_text_decode(&text, NULL);
+    assert_true(kv_text_decode(&text, NULL));
     assert_true(kv_text_is_utf8(NULL, 0));
-    struct kv_text_plan plan = kv_text_plan(NULL, 0);
+    struct kv_text_plan plan = kv_text_plan(NULL, 0, 0);
     assert_int_equal(plan.form, KV_TEXT_PLAIN);
     assert_int_equal(plan.raw_size, 0);
     char out = 'x';
@@ -512,7 +513,7 @@ static void assert_written_as(const char *bytes,
                               const char *expected)
 {
     char encoded[256];
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
+    struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
     assert_int_equal(plan.raw_size, strlen(expected));
     assert_ptr_equal(kv_text_encode(plan, bytes, size, encoded),
                      encoded + plan.raw_size);
@@ -541,26 +542,16 @@ static void text_is_escaped_as_the_format_says(void **state)
                       "\xe2\x82\xac\xe2\x82\xac\\n\xe2\x82\xac");
 }
 
-static void text_gives_way_to_base64_only_where_it_is_longer(void **state)
+static void text_is_text_whatever_its_escapes_cost(void **state)
 {
     (void)state;
-    /* As long as its base64: text. One longer: base64. */
-    assert_written_as(BYTES("\""), "\\\"");
-    assert_written_as(BYTES("\"\""), "\\\"\\\"");
-    assert_written_as(BYTES("\"\"\""), "IiIi");
-    assert_written_as(BYTES("\"aa"), "\\\"aa");
-    assert_written_as(BYTES("\"\"a"), "IiJh");
-    assert_written_as(BYTES("\x01"), "AQ==");
-    assert_written_as(BYTES("abcdefghijk\x01"), "YWJjZGVmZ2hpamsB");
-    assert_written_as(BYTES("abcdefghijkl\x01"), "abcdefghijkl\\u0001");
-    assert_written_as(BYTES("abcdefghijklmn\x01"), "abcdefghijklmn\\u0001");
-    /* Fifteen bytes are twenty in base64: one escape of six fits exactly. */
-    assert_written_as(BYTES("\x01"
-                            "abcdefghijklmn"),
-                      "\\u0001abcdefghijklmn");
-    assert_written_as(BYTES("\x01"
-                            "abcdefghijklm\n"),
-                      "AWFiY2RlZmdoaWprbG0K");
+    assert_written_as(BYTES("\"\"\""), "\\\"\\\"\\\"");
+    assert_written_as(BYTES("{\"a\":\"b\"}"), "{\\\"a\\\":\\\"b\\\"}");
+    assert_written_as(BYTES("1\n2\n3\n"), "1\\n2\\n3\\n");
+    assert_written_as(BYTES("\x01"), "\\u0001");
+    assert_written_as(BYTES("\x01\x02\x1f\x7f"), "\\u0001\\u0002\\u001f\x7f");
+    assert_written_as(BYTES("\t\xc3\xa9\t\xe2\x82\xac\""),
+                      "\\t\xc3\xa9\\t\xe2\x82\xac\\\"");
 }
 
 static void text_with_nul_or_bad_utf8_is_base64(void **state)
@@ -584,7 +575,9 @@ static size_t escaped_byte_size(char character)
 }
 
 /* The rule of the format, byte by byte. */
-static struct kv_text_plan plan_by_definition(const char *bytes, size_t size)
+static struct kv_text_plan plan_by_definition(const char *bytes,
+                                              size_t size,
+                                              size_t raw_size_max)
 {
     size_t escaped_size = 0;
     for (size_t i = 0; i < size; i++) {
@@ -593,7 +586,7 @@ static struct kv_text_plan plan_by_definition(const char *bytes, size_t size)
     size_t base64_size = (size + 2) / 3 * 4;
     bool is_text = kv_text_is_utf8(bytes, size) &&
                    (size == 0 || memchr(bytes, 0, size) == NULL) &&
-                   escaped_size <= base64_size;
+                   escaped_size <= raw_size_max;
     if (!is_text) {
         return (struct kv_text_plan){KV_TEXT_BASE64, base64_size};
     }
@@ -608,12 +601,18 @@ static void check_plan(size_t size, size_t quotes, size_t controls)
     memset(bytes, 'a', sizeof bytes);
     memset(bytes, '"', quotes);
     memset(bytes + size - controls, 0x1b, controls);
+    size_t escaped_size = size + quotes + 5 * controls;
+    for (size_t i = 0; i < 3 && escaped_size > 0; i++) {
+        size_t raw_size_max = escaped_size + i - 1;
 
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
+        struct kv_text_plan plan = kv_text_plan(bytes, size, raw_size_max);
 
-    struct kv_text_plan expected = plan_by_definition(bytes, size);
-    assert_int_equal(plan.form, expected.form);
-    assert_int_equal(plan.raw_size, expected.raw_size);
+        struct kv_text_plan expected =
+            plan_by_definition(bytes, size, raw_size_max);
+        assert_int_equal(plan.form, expected.form);
+        assert_int_equal(plan.raw_size, expected.raw_size);
+        assert_int_equal(plan.form == KV_TEXT_BASE64, i == 0);
+    }
 }
 
 static void check_plans(size_t size, size_t controls)
@@ -623,10 +622,10 @@ static void check_plans(size_t size, size_t controls)
     }
 }
 
-static void plan_matches_the_definition_at_every_boundary(void **state)
+static void text_is_base64_only_beyond_its_bound(void **state)
 {
     (void)state;
-    for (size_t size = 0; size <= 48; size++) {
+    for (size_t size = 1; size <= 48; size++) {
         for (size_t controls = 0; controls <= size; controls++) {
             check_plans(size, controls);
         }
@@ -664,8 +663,8 @@ static size_t random_bytes(char *bytes, size_t capacity)
 
 static void assert_round_trip(const char *bytes, size_t size)
 {
-    struct kv_text_plan plan = kv_text_plan(bytes, size);
-    struct kv_text_plan expected = plan_by_definition(bytes, size);
+    struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
+    struct kv_text_plan expected = plan_by_definition(bytes, size, SIZE_MAX);
     assert_int_equal(plan.form, expected.form);
     assert_int_equal(plan.raw_size, expected.raw_size);
     char *line = allocate(plan.raw_size + 1);
@@ -682,7 +681,7 @@ static void assert_round_trip(const char *bytes, size_t size)
     assert_int_equal(text.size, size);
     assert_true(kv_text_equals(&text, bytes, size));
     char decoded[400];
-    kv_text_decode(&text, decoded);
+    assert_true(kv_text_decode(&text, decoded));
     assert_memory_equal(decoded, bytes, size);
     if (size > 0) {
         decoded[random_below(size)] ^= 1;
@@ -705,6 +704,124 @@ static void generated_bytes_come_back_in_every_form(void **state)
     }
 }
 
+/* --- Bytes that change after they were scanned --- */
+
+static struct kv_text scan(const char *line, size_t size, bool is_base64_text)
+{
+    struct kv_text text;
+    const char *next = is_base64_text
+                           ? kv_text_scan_base64(line, line + size, &text)
+                           : kv_text_scan_string(line, line + size, &text);
+    assert_ptr_equal(next, line + size);
+    return text;
+}
+
+/* Decodes to memory of exactly the text's size and one byte more, which must
+ * stay as it is. */
+static bool decode_with_canary(const struct kv_text *text)
+{
+    char *out = allocate(text->size + 1);
+    out[text->size] = '#';
+    bool is_decoded = kv_text_decode(text, out);
+    assert_int_equal(out[text->size], '#');
+    if (is_decoded) {
+        assert_true(kv_text_equals(text, out, text->size));
+    }
+    free(out);
+    return is_decoded;
+}
+
+static void text_that_changes_its_size_is_not_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        const char *after;
+        bool is_base64;
+    } cases[] = {
+        {"\\u0041", "AAAAAA", false},
+        {"\\u0041\\u0041", "AAAAAAAAAAAA", false},
+        {"\\u0041", "\\n\\n\\n", false},
+        {"\\n\\n\\n", "\\u0041", false},
+        {"\\ud83d\\ude00", "\\u20ac\\u20ac", false},
+        {"\\u20ac\\u20ac", "\\ud83d\\ude00", false},
+        {"\\n1234", "\\ud83d", false},
+        {"ab\\n", "ab\\u", false},
+        {"ab\\n", "abc\\", false},
+        {"\\n", "\\\0", false},
+        {"Zg==", "Zm9v", true},
+        {"Zg==", "Zm8=", true},
+        {"Zg==", "Zh==", true},
+        {"Zm8=", "Zm9v", true},
+        {"Zm8=", "Zg==", true},
+        {"Zm8=", "Zm9=", true},
+        {"Zm9v", "Zg==", true},
+        {"Zm9v", "Zm9\"", true},
+        {"Zm9vZm9v", "Zg==Zm9v", true},
+        {"Zm9vZm9v", "Zm9vZm8=", true},
+        {"Zm9vZg==", "Zm9vZm9v", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t raw_size = strlen(cases[i].before);
+        char *line = exact_copy(cases[i].before, raw_size + 1);
+        line[raw_size] = '"';
+        struct kv_text text = scan(line, raw_size + 1, cases[i].is_base64);
+        char *meaning = allocate(text.size);
+        assert_true(kv_text_decode(&text, meaning));
+
+        memcpy(line, cases[i].after, raw_size);
+
+        if (decode_with_canary(&text) ||
+            kv_text_equals(&text, meaning, text.size)) {
+            fail_msg("%s has become %s", cases[i].before, cases[i].after);
+        }
+        free(meaning);
+        free(line);
+    }
+}
+
+static void text_that_keeps_its_size_is_what_it_is_now(void **state)
+{
+    (void)state;
+    char line[] = "\\u0041bc\"";
+    struct kv_text text = scan(line, sizeof line - 1, false);
+    char out[3];
+
+    memcpy(line, "b\\u0044C", 8);
+
+    assert_true(kv_text_decode(&text, out));
+    assert_memory_equal(out, "bDC", 3);
+    assert_true(kv_text_equals(&text, "bDC", 3));
+}
+
+/* Any bytes in the place of any text: nothing beyond the room is touched. */
+static void text_that_becomes_anything_stays_in_its_room(void **state)
+{
+    (void)state;
+    size_t refused = 0;
+    random_state = 5;
+    for (int i = 0; i < 20000; i++) {
+        char bytes[400];
+        size_t size = random_bytes(bytes, sizeof bytes);
+        struct kv_text_plan plan = kv_text_plan(bytes, size, SIZE_MAX);
+        char *line = allocate(plan.raw_size + 1);
+        *kv_text_encode(plan, bytes, size, line) = '"';
+        struct kv_text text =
+            scan(line, plan.raw_size + 1, plan.form == KV_TEXT_BASE64);
+
+        for (size_t left = 1 + random_below(4); left > 0; left--) {
+            static const char changes[] = "\\\\\\u0n\"=Ax\xc3\xff";
+            size_t change = random_below(sizeof changes);
+            line[random_below(plan.raw_size + 1)] = changes[change];
+        }
+
+        refused += decode_with_canary(&text) ? 0 : 1;
+        (void)kv_text_equals(&text, bytes, size);
+        free(line);
+    }
+    assert_true(refused > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -723,10 +840,13 @@ int main(void)
         cmocka_unit_test(base64_string_is_scanned_to_its_quote),
         cmocka_unit_test(texts_without_bytes_need_no_memory),
         cmocka_unit_test(text_is_escaped_as_the_format_says),
-        cmocka_unit_test(text_gives_way_to_base64_only_where_it_is_longer),
+        cmocka_unit_test(text_is_text_whatever_its_escapes_cost),
         cmocka_unit_test(text_with_nul_or_bad_utf8_is_base64),
-        cmocka_unit_test(plan_matches_the_definition_at_every_boundary),
+        cmocka_unit_test(text_is_base64_only_beyond_its_bound),
         cmocka_unit_test(generated_bytes_come_back_in_every_form),
+        cmocka_unit_test(text_that_changes_its_size_is_not_decoded),
+        cmocka_unit_test(text_that_keeps_its_size_is_what_it_is_now),
+        cmocka_unit_test(text_that_becomes_anything_stays_in_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
