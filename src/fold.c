@@ -21,6 +21,7 @@
 #include "fold.h"
 
 #include "error.h"
+#include "log_cursor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,6 +38,7 @@
 
 struct fold {
     const struct kv_log *log;
+    const struct kv_log_cursor *cursor; /* Past the line that is judged. */
     uint64_t end;
     bool may_be_padded;
     kv_fold_visit visit;
@@ -51,12 +53,14 @@ struct fold {
 static kvstore_status decode(const struct kv_log_view *view,
                              struct kv_command *command_out)
 {
-    if (view->bytes == NULL) {
-        *command_out = (struct kv_command){.type = KV_COMMAND_DAMAGED,
-                                           .damage = KVSTORE_BAD_JSON};
-        return KVSTORE_OK;
+    if (!view->is_cut) {
+        return kv_command_decode(view->bytes, view->size, command_out);
     }
-    return kv_command_decode(view->bytes, view->size, command_out);
+    kv_command_tell_key(view->bytes, view->size, command_out);
+    if (view->is_blank) {
+        *command_out = (struct kv_command){.type = KV_COMMAND_BLANK};
+    }
+    return KVSTORE_OK;
 }
 
 /* Goes to the next line, and decodes it. Most lines are sound and canonical: of
@@ -137,7 +141,7 @@ static bool ends_in_padding(const struct kv_log_view *view)
 /* Does a line look as if all of it was written? */
 static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
 {
-    if (!view->is_terminated || view->bytes == NULL || ends_in_padding(view)) {
+    if (!view->is_terminated || view->is_cut || ends_in_padding(view)) {
         return false;
     }
     const char *first = view->bytes;
@@ -184,6 +188,14 @@ static bool is_anchor(const struct kv_log *log,
     return false;
 }
 
+/* A look ahead from an offset, of the line that is judged or past it. */
+static kvstore_status look_ahead(const struct fold *fold,
+                                 uint64_t offset,
+                                 struct kv_log_cursor *cursor)
+{
+    return kv_log_cursor_fork(fold->cursor, offset, AHEAD_WINDOW_SIZE, cursor);
+}
+
 /* Is there an anchor at or behind an offset? */
 static kvstore_status find_anchor(struct fold *fold,
                                   uint64_t offset,
@@ -195,8 +207,7 @@ static kvstore_status find_anchor(struct fold *fold,
         return KVSTORE_OK;
     }
     struct kv_log_cursor cursor;
-    kvstore_status status = kv_log_cursor_init(
-        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    kvstore_status status = look_ahead(fold, offset, &cursor);
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_command command;
@@ -225,8 +236,7 @@ static kvstore_status measure_batch(const struct fold *fold,
     *end_out = offset;
     *is_whole_out = false;
     struct kv_log_cursor cursor;
-    kvstore_status status = kv_log_cursor_init(
-        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    kvstore_status status = look_ahead(fold, offset, &cursor);
     uint32_t expected = 0;
     bool goes_on = true;
     while (status == KVSTORE_OK && goes_on) {
@@ -311,15 +321,15 @@ static kvstore_status fold_line(struct fold *fold,
                                 const struct kv_command *command)
 {
     struct kv_fold_item item = {.pointer = view->pointer,
-                                .bytes = view->bytes,
-                                .size = view->size,
+                                .bytes = view->is_cut ? NULL : view->bytes,
+                                .size = view->is_cut ? 0 : view->size,
                                 .command = command};
     kvstore_status status = judge(fold, view, command, &item.type);
     if (status != KVSTORE_OK || fold->result.is_torn) {
         return status;
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
-    if (is_last && fold->may_be_padded && view->bytes != NULL &&
+    if (is_last && fold->may_be_padded && !view->is_cut &&
         kv_log_tail_is_padding(view->bytes, (size_t)view->pointer.length)) {
         return KVSTORE_OK;
     }
@@ -364,6 +374,7 @@ kvstore_status kv_fold(const struct kv_log *log,
     struct kv_log_cursor cursor;
     kvstore_status status = kv_log_cursor_init(
         &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
+    fold.cursor = &cursor;
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;

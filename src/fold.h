@@ -19,7 +19,8 @@
 /* A line and the verdict on it. */
 struct kv_fold_item {
     struct kv_log_pointer pointer;
-    const char *bytes; /* Without the newline; NULL: longer than a record. */
+    const char *bytes; /* Without the newline; NULL: too long to be held, and
+                          no record. */
     size_t size;
     /* SET and REMOVE are to be applied. A record of a batch that is not whole
      * is DAMAGED here, whatever its command says of itself. */
