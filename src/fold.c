@@ -333,6 +333,7 @@ static kvstore_status fold_line(struct fold *fold,
         kv_log_tail_is_padding(view->bytes, (size_t)view->pointer.length)) {
         return KVSTORE_OK;
     }
+    item.is_open = !is_last && !view->is_terminated;
     if (is_last && !view->is_terminated) {
         item.pointer.length++;
         fold->result.is_unterminated = true;

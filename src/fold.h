@@ -22,6 +22,8 @@ struct kv_fold_item {
     const char *bytes; /* Without the newline; NULL: too long to be held, and
                           no record. */
     size_t size;
+    bool is_open; /* It ends without a newline, before a line that NULs have cut
+                     it from. */
     /* SET and REMOVE are to be applied. A record of a batch that is not whole
      * is DAMAGED here, whatever its command says of itself. */
     enum kv_command_type type;

@@ -33,7 +33,8 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     struct kv_keydir *keydir,
                                     struct kv_fold_result *result_out);
 
-/* Copies the bytes [offset, end) of a log from one file to a place in another.
+/* Copies the bytes [offset, end) of a log from one file to a place in another,
+ * which ends there. Holes stay holes.
  * KVSTORE_IO: the log is not that long any more. */
 kvstore_status kv_recovery_copy(const struct kv_io_file *from,
                                 uint64_t offset,
