@@ -330,7 +330,8 @@ static kvstore_status fold_line(struct fold *fold,
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
     if (is_last && fold->may_be_padded && !view->is_cut &&
-        kv_log_tail_is_padding(view->bytes, (size_t)view->pointer.length)) {
+        kv_log_tail_is_padding(
+            view->bytes, (size_t)view->pointer.length, view->pointer.offset)) {
         return KVSTORE_OK;
     }
     item.is_open = !is_last && !view->is_terminated;

@@ -42,6 +42,17 @@ static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
     return kv_keydir_queue_apply(context, item);
 }
 
+static kvstore_status fold_into(const struct kv_log *log,
+                                struct kv_fold_range range,
+                                struct kv_keydir *keydir,
+                                struct kv_fold_result *result_out)
+{
+    struct kv_keydir_queue queue;
+    kv_keydir_queue_init(&queue, keydir, log);
+    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
+    return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;
+}
+
 kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     uint64_t size,
                                     const struct kv_progress *progress,
@@ -54,11 +65,8 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                   .follows_damage = totals->follows_damage != 0,
                                   .may_be_padded = true,
                                   .progress = progress};
-    struct kv_keydir_queue queue;
-    kv_keydir_queue_init(&queue, keydir, log);
     assert(totals->applied <= size);
-    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
-    return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;
+    return fold_into(log, range, keydir, result_out);
 }
 
 /* A guess at how many keys a log holds, from how many newlines some places of it
@@ -92,24 +100,24 @@ static kvstore_status guess_keys(const struct kv_log *log,
     return KVSTORE_OK;
 }
 
-kvstore_status kv_recovery_build(const struct kv_log *log,
-                                 uint64_t size,
-                                 const struct kv_progress *progress,
-                                 const struct kv_io_file *directory,
-                                 struct kv_keydir *keydir_out,
-                                 struct kv_fold_result *result_out)
+kvstore_status kv_recovery_build_range(const struct kv_log *log,
+                                       struct kv_fold_range range,
+                                       const struct kv_io_file *directory,
+                                       struct kv_keydir *keydir_out,
+                                       struct kv_fold_result *result_out)
 {
     *keydir_out = KV_KEYDIR_NONE;
     struct kv_keydir keydir;
     uint64_t key_count = 0;
-    kvstore_status status = guess_keys(log, size, &key_count);
+    assert(range.offset == 0 && !range.follows_damage);
+    kvstore_status status = guess_keys(log, range.end, &key_count);
     if (status == KVSTORE_OK) {
         status = kv_keydir_create(key_count, directory, log, &keydir);
     }
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_recovery_catch_up(log, size, progress, &keydir, result_out);
+    status = fold_into(log, range, &keydir, result_out);
     if (status != KVSTORE_OK) {
         kv_keydir_release(&keydir);
         return status;
@@ -117,6 +125,19 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
     kv_keydir_shrink(&keydir, log);
     *keydir_out = keydir;
     return KVSTORE_OK;
+}
+
+kvstore_status kv_recovery_build(const struct kv_log *log,
+                                 uint64_t size,
+                                 const struct kv_progress *progress,
+                                 const struct kv_io_file *directory,
+                                 struct kv_keydir *keydir_out,
+                                 struct kv_fold_result *result_out)
+{
+    struct kv_fold_range range = {
+        .end = size, .may_be_padded = true, .progress = progress};
+    return kv_recovery_build_range(
+        log, range, directory, keydir_out, result_out);
 }
 
 /* --- Mending the end of the log --- */

@@ -281,9 +281,22 @@ static void padding_at_the_end_is_left_out(void **state)
     log_text_fill(&text, '\t', 1000);
 
     assert_int_equal(fold_padded(dir, &text, "S.S"), end);
+    log_text_fill(&text, '\t', KV_PADDING_UNIT - text.size - 1);
+    assert_int_equal(fold_padded(dir, &text, "S.S"), end);
     log_text_add(&text, "\n");
     assert_int_equal(fold_padded(dir, &text, "S.S"), end);
     (void)assert_fold(state, &text, "S.S.");
+}
+
+static void tabs_that_end_elsewhere_are_no_padding(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_fill(&text, '\t', KV_PADDING_UNIT - text.size - 2);
+    log_text_add(&text, "\n");
+
+    assert_int_equal(fold_padded(*state, &text, "S."), text.size);
+    log_text_release(&text);
 }
 
 static void short_blanks_at_the_end_are_no_padding(void **state)
@@ -801,6 +814,7 @@ int main(void)
         STORE_TEST(upper_case_sum_is_damage),
         STORE_TEST(unterminated_record_counts_its_newline),
         STORE_TEST(padding_at_the_end_is_left_out),
+        STORE_TEST(tabs_that_end_elsewhere_are_no_padding),
         STORE_TEST(short_blanks_at_the_end_are_no_padding),
         STORE_TEST(unterminated_blanks_count_their_newline),
         STORE_TEST(every_cut_of_the_last_line_is_torn),
