@@ -60,11 +60,7 @@ kvstore_status kv_log_cursor_fork(const struct kv_log_cursor *other,
     cursor->allocated = NULL;
     cursor->window_capacity = window_size;
     cursor->long_line = NULL;
-    cursor->offset = offset;
-    if (offset < other->offset) { /* What was found there is behind now. */
-        cursor->searched = offset;
-        cursor->is_newline_at = false;
-    }
+    cursor->offset = offset; /* At or past where searching began. */
     return KVSTORE_OK;
 }
 

@@ -341,13 +341,17 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
     return KVSTORE_OK;
 }
 
+/* Records of a batch that was never whole were never acknowledged, and say so
+ * themselves: what follows them decides. */
 static kvstore_status cut_tail(const struct kv_log *log,
                                const struct kv_io_file *directory,
-                               uint64_t offset,
+                               const struct kv_fold_result *result,
                                uint64_t end)
 {
+    uint64_t offset = result->offset;
+    uint64_t rest = result->batch_end > offset ? result->batch_end : offset;
     bool is_just_cut = false;
-    kvstore_status status = is_unfinished_line(log, offset, end, &is_just_cut);
+    kvstore_status status = is_unfinished_line(log, rest, end, &is_just_cut);
     if (status == KVSTORE_OK && !is_just_cut) {
         char name[KV_CUT_NAME_SIZE];
         status = kv_recovery_save(log, directory, offset, end, name);
@@ -364,7 +368,7 @@ kvstore_status kv_recovery_settle(const struct kv_log *log,
                                   const struct kv_fold_result *result)
 {
     if (result->is_torn) {
-        return cut_tail(log, directory, result->offset, size);
+        return cut_tail(log, directory, result, size);
     }
     if (result->is_unterminated) {
         assert(result->offset == size + 1);

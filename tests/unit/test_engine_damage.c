@@ -403,7 +403,44 @@ static void torn_batch_is_not_applied(void **state)
     text.size = torn;
     log_text_set(&text, "c", "1");
     store_dir_assert_log(dir, &text);
+    char name[64];
+    (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+    assert_false(store_dir_has(dir, name));
     kvstore_close(store);
+    log_text_release(&text);
+}
+
+/* The batch was acknowledged, its lines written whole: nothing of it is cut off,
+ * none is served, and no older value is. */
+static void flipped_bit_in_the_first_line_of_a_batch_is_damage(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "old");
+    log_text_set(&text, "b", "old");
+    size_t first = log_text_batch_set(&text, "a", "new", 3);
+    size_t second = log_text_batch_set(&text, "b", "new", 2);
+    size_t third = log_text_batch_remove(&text, "c", 1);
+    char *flipped = strstr(text.bytes + first, "new");
+    assert_non_null(flipped);
+    *flipped ^= 1;
+    size_t size = text.size;
+    for (int is_anew = 0; is_anew < 2; is_anew++) {
+        kvstore *store = open_text(dir, &text);
+        assert_corrupt(store, "a", first);
+        assert_corrupt(store, "b", second);
+        assert_corrupt(store, "c", third);
+
+        must_set(store, "d", "1");
+
+        assert_corrupt(store, "a", first);
+        assert_corrupt(store, "b", second);
+        assert_corrupt(store, "c", third);
+        log_text_set(&text, "d", "1");
+        store_dir_assert_log(dir, &text);
+        text.size = size;
+        kvstore_close(store);
+    }
     log_text_release(&text);
 }
 
@@ -674,6 +711,7 @@ int main(void)
         STORE_TEST(removed_key_does_not_come_back),
         STORE_TEST(broken_batch_is_corrupt_and_whole_ones_are_not),
         STORE_TEST(torn_batch_is_not_applied),
+        STORE_TEST(flipped_bit_in_the_first_line_of_a_batch_is_damage),
         STORE_TEST(batch_is_seen_once_it_is_whole),
         STORE_TEST(unreachable_keys_survive),
         STORE_TEST(huge_garbage_and_deep_nesting_are_carried),

@@ -798,6 +798,56 @@ static void failing_visit_ends_the_fold(void **state)
     assert_int_equal(result.offset, second);
 }
 
+/* --- Whether a line was written whole --- */
+
+static void line_looks_closed_by_where_it_is(void **state)
+{
+    (void)state;
+    static char tabs[2000];
+    static const struct {
+        const char *line;
+        uint64_t offset;
+        const char *before;
+        bool is_closed;
+    } rows[] = {{"{}", 0, "\0\0", true},
+                {"{}", 1, "\0\0", true},
+                {" {x} \r", 7, "\n\n", true},
+                {"{", 7, "}\n", false},
+                {"}", 7, "}\n", false},
+                {"x{}", 7, "}\n", false},
+                {"{}x", 7, "}\n", false},
+                {"", 7, "}\n", false},
+                {" \t", 7, "}\n", false},
+                {"{}", 512, "}\n", true},
+                {"{}", 512, "}\0", false},
+                {"{}", 511, "}\0", true},
+                {"{}", 513, "}\0", true},
+                {"{}", 1024, "\t\n", true},
+                {"{}", KV_PADDING_UNIT, "\t\n", false},
+                {"{}", KV_PADDING_UNIT, " \n", true},
+                {"{}", KV_PADDING_UNIT, "\tx", true},
+                {"{}\t", KV_PADDING_UNIT - 4, "}\n", false},
+                {"{} ", KV_PADDING_UNIT - 4, "}\n", true},
+                {"{}\t", KV_PADDING_UNIT - 5, "}\n", true},
+                {" {}", 511, "}\n", false},
+                {" {}", 512, "}\n", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(kv_fold_is_closed_at(rows[i].line,
+                                              strlen(rows[i].line),
+                                              rows[i].offset,
+                                              rows[i].before),
+                         rows[i].is_closed);
+    }
+    assert_false(kv_fold_is_closed_at("{\0}", 3, 7, "}\n"));
+    memset(tabs, '\t', sizeof tabs);
+    tabs[0] = '{';
+    tabs[1100] = '}';
+    assert_false(kv_fold_is_closed_at(tabs, 1101, 1, "}\n"));
+    tabs[600] = 'x';
+    assert_false(kv_fold_is_closed_at(tabs, 1101, 512 - 64, "}\n"));
+    assert_true(kv_fold_is_closed_at(tabs, 1101, 512, "}\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -853,6 +903,7 @@ int main(void)
         STORE_TEST(result_tells_damage_at_the_end),
         STORE_TEST(fold_ends_where_the_file_does),
         STORE_TEST(failing_visit_ends_the_fold),
+        STORE_TEST(line_looks_closed_by_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
