@@ -144,8 +144,8 @@ static kvstore_status read_told_line(const struct kv_log *log,
                                      struct kv_log_line *line,
                                      struct kv_command *command)
 {
-    uint64_t most =
-        end - offset <= KV_LOG_HEAD_SIZE ? end : offset + KV_LOG_HEAD_SIZE + 1;
+    uint64_t head_end = offset + KV_LOG_HEAD_SIZE + 1;
+    uint64_t most = head_end < end ? head_end : end;
     kvstore_status status = kv_log_read_line(log, offset, most, line);
     if (status != KVSTORE_OK || line->size < KV_LOG_HEAD_SIZE || most == end) {
         return status == KVSTORE_OK
