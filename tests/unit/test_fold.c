@@ -798,6 +798,60 @@ static void failing_visit_ends_the_fold(void **state)
     assert_int_equal(result.offset, second);
 }
 
+/* --- How much is read --- */
+
+static uint64_t bytes_read;
+
+static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    bytes_read += size;
+    return kv_io_system_table()->pread(fd, buffer, size, offset);
+}
+
+static kvstore_status count_damage(void *context,
+                                   const struct kv_fold_item *item)
+{
+    *(uint64_t *)context += item->type == KV_COMMAND_DAMAGED ? 1 : 0;
+    return KVSTORE_OK;
+}
+
+/* Each of many damaged lines has its anchor looked for, or its newline; what is
+ * in memory for the fold is not read again for that. */
+static void damage_is_read_a_few_times_at_most(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char pieces[][5] = {{'x', '\0', '{', '}', '\n'},
+                                     {'x', '\0', '{', 'x', '\0'}};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        for (int j = 0; j < 60000; j++) {
+            log_text_add_bytes(&text, pieces[i], sizeof *pieces);
+        }
+        log_text_add(&text, "\n");
+        log_text_set(&text, "a", "1");
+        store_dir_write_log(dir, &text);
+        struct kv_log log = open_log(dir);
+        struct kv_fold_range range = {.end = text.size};
+        struct kv_fold_result result;
+        struct kv_io_table table = *kv_io_system_table();
+        uint64_t damaged = 0;
+        table.pread = counting_pread;
+        bytes_read = 0;
+        kv_io_swap_table(&table);
+
+        kvstore_status status =
+            kv_fold(&log, range, count_damage, &damaged, &result);
+
+        kv_io_swap_table(kv_io_system_table());
+        assert_int_equal(status, KVSTORE_OK);
+        assert_int_equal(result.offset, text.size);
+        assert_true(damaged >= 60000);
+        assert_true(bytes_read <= 3 * text.size);
+        kv_log_close(&log);
+        log_text_release(&text);
+    }
+}
+
 /* --- Whether a line was written whole --- */
 
 static void line_looks_closed_by_where_it_is(void **state)
@@ -904,6 +958,7 @@ int main(void)
         STORE_TEST(fold_ends_where_the_file_does),
         STORE_TEST(failing_visit_ends_the_fold),
         STORE_TEST(line_looks_closed_by_where_it_is),
+        STORE_TEST(damage_is_read_a_few_times_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
