@@ -66,8 +66,10 @@ kvstore_status kv_log_cursor_fork(const struct kv_log_cursor *other,
 
 static void drop_long_line(struct kv_log_cursor *cursor)
 {
-    kv_io_free(cursor->long_line);
-    cursor->long_line = NULL;
+    if (cursor->long_line != NULL) {
+        kv_io_free(cursor->long_line);
+        cursor->long_line = NULL;
+    }
 }
 
 void kv_log_cursor_release(struct kv_log_cursor *cursor)

@@ -18,6 +18,8 @@ bounded() {
     )
 }
 
+bounded --version >version 2>&1 || skip 'a sanitizer needs more addresses'
+
 # Line A, then something of 3 GB, then what is given, then nothing.
 make_log() {
     rm -rf data

@@ -8,6 +8,10 @@ mkdir data
     truncate -s 3G probe && [ "$(du -k probe | cut -f 1)" -lt 1000 ]
 ) || skip 'no holes here'
 rm probe
+(
+    ulimit -v 200000
+    exec "$KVSTORE" --version
+) >version 2>&1 || skip 'a sanitizer needs more addresses'
 line='{"Set":{"key":"a","val":"1"}}'
 
 # Sixteen places are looked at to guess how many keys there are: full of lines,
