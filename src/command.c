@@ -280,6 +280,15 @@ kvstore_status kv_command_decode(const char *line,
     return KVSTORE_OK;
 }
 
+void kv_command_tell_key(const char *head,
+                         size_t size,
+                         struct kv_command *command_out)
+{
+    assert(head != NULL && command_out != NULL);
+    reset(command_out, KV_COMMAND_DAMAGED);
+    tell_key(head, head + size, command_out);
+}
+
 void kv_command_release(struct kv_command *command)
 {
     assert(command != NULL);

@@ -63,6 +63,12 @@ size_t kv_command_decode_ahead(const char *bytes,
                                size_t size,
                                struct kv_command *command_out);
 
+/* All that is to be had of a damaged line of which only the head is at hand: its
+ * key, if it begins like a canonical one. Nothing is to be released. */
+void kv_command_tell_key(const char *head,
+                         size_t size,
+                         struct kv_command *command_out);
+
 /* Frees what the command owns. */
 void kv_command_release(struct kv_command *command);
 

@@ -10,6 +10,7 @@
 #include "compaction_output.h"
 
 #include "error.h"
+#include "recovery.h"
 
 #include <string.h>
 
@@ -51,30 +52,16 @@ static kvstore_status put_bytes(struct kv_compaction *compaction,
 static kvstore_status copy_stretch(struct kv_compaction *compaction,
                                    struct kv_log_pointer pointer)
 {
-    char part[4096];
-    uint64_t done = 0;
-    while (done < pointer.length) {
-        uint64_t left = pointer.length - done;
-        size_t size = left < sizeof part ? (size_t)left : sizeof part;
-        size_t got = 0;
-        kvstore_status status = kv_io_read(
-            &compaction->log->file, pointer.offset + done, part, size, &got);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        if (got == 0) {
-            return kv_fail_at(KVSTORE_IO,
-                              pointer.offset + done,
-                              "%s was cut short",
-                              KV_LOG_NAME);
-        }
-        status = put_bytes(compaction, part, got);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-        done += got;
+    kvstore_status status = kv_compaction_flush(compaction);
+    if (status == KVSTORE_OK) {
+        status = kv_recovery_copy(&compaction->log->file,
+                                  pointer.offset,
+                                  pointer.offset + pointer.length,
+                                  &compaction->new_log.file,
+                                  compaction->written);
     }
-    return KVSTORE_OK;
+    compaction->written += status == KVSTORE_OK ? pointer.length : 0;
+    return status;
 }
 
 /* --- Between lines --- */
@@ -106,8 +93,7 @@ kvstore_status kv_compaction_put_gap(struct kv_compaction *compaction,
 kvstore_status kv_compaction_put_line(struct kv_compaction *compaction,
                                       const struct kv_fold_item *item)
 {
-    compaction->is_open =
-        item->bytes != NULL && item->pointer.length == item->size;
+    compaction->is_open = item->is_open;
     compaction->open_until = item->pointer.offset + item->pointer.length;
     if (item->bytes == NULL) {
         return copy_stretch(compaction, item->pointer);

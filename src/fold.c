@@ -11,9 +11,10 @@
  *    else it begins the torn tail, and nothing behind it is visited.
  * 2. The records of a batch count down to 1 on neighbouring lines. Records
  *    directly behind a damaged line are not whole: that line may have been one
- *    of them.
- * 3. A batch that is not whole is damage if an anchor follows behind it; else
- *    it begins the torn tail.
+ *    of them. They are damage as it is: by judgement 1 there is an anchor in that
+ *    damage or past it, and none of these records is one.
+ * 3. Any other batch that is not whole is damage if an anchor follows behind it;
+ *    else it begins the torn tail.
  *
  * Each look ahead goes no further than the anchor it finds, and remembers it,
  * so a fold reads no line more than three times. */
@@ -21,6 +22,7 @@
 #include "fold.h"
 
 #include "error.h"
+#include "log_cursor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,6 +39,7 @@
 
 struct fold {
     const struct kv_log *log;
+    const struct kv_log_cursor *cursor; /* Past the line that is judged. */
     uint64_t end;
     bool may_be_padded;
     kv_fold_visit visit;
@@ -51,12 +54,14 @@ struct fold {
 static kvstore_status decode(const struct kv_log_view *view,
                              struct kv_command *command_out)
 {
-    if (view->bytes == NULL) {
-        *command_out = (struct kv_command){.type = KV_COMMAND_DAMAGED,
-                                           .damage = KVSTORE_BAD_JSON};
-        return KVSTORE_OK;
+    if (!view->is_cut) {
+        return kv_command_decode(view->bytes, view->size, command_out);
     }
-    return kv_command_decode(view->bytes, view->size, command_out);
+    kv_command_tell_key(view->bytes, view->size, command_out);
+    if (view->is_blank) {
+        *command_out = (struct kv_command){.type = KV_COMMAND_BLANK};
+    }
+    return KVSTORE_OK;
 }
 
 /* Goes to the next line, and decodes it. Most lines are sound and canonical: of
@@ -85,63 +90,57 @@ static bool is_space(char character)
  * the file. */
 #define SECTOR_SIZE 512u
 
-/* Is a sector of the line nothing but padding, or was one before its first byte
- * that is none? So does a line look that was written over padding when not all of
- * it came to the disk. */
-static bool may_lack_sector(const struct kv_log_view *view, const char *first)
+/* Is a sector of a line at an offset nothing but padding, or was one before its
+ * first byte that is none? So does a line look that was written over padding when
+ * not all of it came to the disk. */
+static bool may_lack_sector(const char *bytes,
+                            size_t size,
+                            uint64_t offset,
+                            const char *first)
 {
-    uint64_t begin = view->pointer.offset;
-    uint64_t end = begin + view->size;
-    uint64_t at = begin + (uint64_t)(first - view->bytes);
-    bool is_found = at > begin && at % SECTOR_SIZE == 0;
+    uint64_t end = offset + size;
+    uint64_t at = offset + (uint64_t)(first - bytes);
+    bool is_found = at > offset && at % SECTOR_SIZE == 0;
     at += SECTOR_SIZE - 1;
     for (at -= at % SECTOR_SIZE; !is_found && at + SECTOR_SIZE <= end;
          at += SECTOR_SIZE) {
-        const char *sector = view->bytes + (at - begin);
+        const char *sector = bytes + (at - offset);
         is_found = sector[0] == KV_LOG_PADDING_BYTE &&
                    memcmp(sector, sector + 1, SECTOR_SIZE - 1) == 0;
     }
     return is_found;
 }
 
-/* Does a line begin at a sector, and the one before is missing? It is NULs then,
- * or what padding ended in. So the line's first bytes may be missing, too. */
-static bool follows_lost_sector(const struct kv_log *log, uint64_t offset)
+/* May the sector before a line be missing, if the line begins at one? */
+static bool may_follow_lost_sector(uint64_t offset)
 {
-    if (offset == 0 || offset % SECTOR_SIZE != 0) {
-        return false;
-    }
-    static const char padding_end[] = {KV_LOG_PADDING_BYTE, '\n'};
-    char last[sizeof padding_end] = {0};
-    size_t count = 0;
-    kvstore_error before = *kvstore_last_error();
-    if (kv_io_read(
-            &log->file, offset - sizeof last, last, sizeof last, &count) !=
-        KVSTORE_OK) {
-        kv_fail_again(&before); /* Nothing is cut off for not knowing. */
-        return false;
-    }
+    return offset != 0 && offset % SECTOR_SIZE == 0;
+}
+
+/* Is it missing, by its last two bytes? They are NULs then, or what padding ended
+ * in. So the line's first bytes may be missing, too. */
+static bool follows_lost_sector(uint64_t offset, const char before[2])
+{
     bool is_padding = offset % KV_PADDING_UNIT == 0 &&
-                      memcmp(last, padding_end, sizeof last) == 0;
-    return count == sizeof last && (last[1] == '\0' || is_padding);
+                      before[0] == KV_LOG_PADDING_BYTE && before[1] == '\n';
+    return may_follow_lost_sector(offset) && (before[1] == '\0' || is_padding);
 }
 
 /* Is a line followed by what is left of padding? It may have been cut short. */
-static bool ends_in_padding(const struct kv_log_view *view)
+static bool ends_in_padding(const char *bytes, size_t size, uint64_t offset)
 {
-    uint64_t end = view->pointer.offset + view->size + 1;
-    return end % KV_PADDING_UNIT == 0 && view->size > 0 &&
-           view->bytes[view->size - 1] == KV_LOG_PADDING_BYTE;
+    return (offset + size + 1) % KV_PADDING_UNIT == 0 && size > 0 &&
+           bytes[size - 1] == KV_LOG_PADDING_BYTE;
 }
 
-/* Does a line look as if all of it was written? */
-static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
+bool kv_fold_is_closed_at(const char *bytes,
+                          size_t size,
+                          uint64_t offset,
+                          const char before[2])
 {
-    if (!view->is_terminated || view->bytes == NULL || ends_in_padding(view)) {
-        return false;
-    }
-    const char *first = view->bytes;
-    const char *end = view->bytes + view->size;
+    assert(bytes != NULL && before != NULL);
+    const char *first = bytes;
+    const char *end = bytes + size;
     while (first < end && is_space(*first)) {
         first++;
     }
@@ -150,11 +149,43 @@ static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
     }
     return first < end && *first == '{' && end[-1] == '}' &&
            memchr(first, '\0', (size_t)(end - first)) == NULL &&
-           !may_lack_sector(view, first) &&
-           !follows_lost_sector(log, view->pointer.offset);
+           !ends_in_padding(bytes, size, offset) &&
+           !may_lack_sector(bytes, size, offset, first) &&
+           !follows_lost_sector(offset, before);
+}
+
+/* Does a line look as if all of it was written? */
+static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
+{
+    static const char newlines[2] = {'\n', '\n'};
+    uint64_t offset = view->pointer.offset;
+    if (!view->is_terminated || view->is_cut ||
+        !kv_fold_is_closed_at(view->bytes, view->size, offset, newlines)) {
+        return false;
+    }
+    if (!may_follow_lost_sector(offset)) {
+        return true;
+    }
+    char before[2] = {'\n', '\n'};
+    size_t count = 0;
+    kvstore_error error = *kvstore_last_error();
+    kvstore_status status = kv_io_read(
+        &log->file, offset - sizeof before, before, sizeof before, &count);
+    if (status != KVSTORE_OK || count < sizeof before) {
+        kv_fail_again(&error); /* Nothing is cut off for not knowing. */
+        return true;
+    }
+    return !follows_lost_sector(offset, before);
 }
 
 /* --- Looking ahead for an anchor --- */
+
+/* Is it a record that counts in a batch, of whatever variant? */
+static bool is_of_batch(const struct kv_command *command)
+{
+    return command->batch != 0 && (kv_command_is_record(command) ||
+                                   command->type == KV_COMMAND_UNKNOWN);
+}
 
 /* Judges one line of the look ahead. follows_damage: nothing but records of
  * batches stands between a damaged line and this one, so that a record of a
@@ -170,18 +201,25 @@ static bool is_anchor(const struct kv_log *log,
         return false;
     case KV_COMMAND_SET:
     case KV_COMMAND_REMOVE:
+    case KV_COMMAND_UNKNOWN:
         if (command->batch == 0 || !*follows_damage) {
             return true;
         }
         *follows_damage = command->batch != 1; /* A batch ends with 1. */
         return false;
-    case KV_COMMAND_UNKNOWN:
-        return true;
     case KV_COMMAND_DAMAGED:
         *follows_damage = true;
         return is_closed(log, view);
     }
     return false;
+}
+
+/* A look ahead from an offset, of the line that is judged or past it. */
+static kvstore_status look_ahead(const struct fold *fold,
+                                 uint64_t offset,
+                                 struct kv_log_cursor *cursor)
+{
+    return kv_log_cursor_fork(fold->cursor, offset, AHEAD_WINDOW_SIZE, cursor);
 }
 
 /* Is there an anchor at or behind an offset? */
@@ -195,8 +233,7 @@ static kvstore_status find_anchor(struct fold *fold,
         return KVSTORE_OK;
     }
     struct kv_log_cursor cursor;
-    kvstore_status status = kv_log_cursor_init(
-        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    kvstore_status status = look_ahead(fold, offset, &cursor);
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_command command;
@@ -225,8 +262,7 @@ static kvstore_status measure_batch(const struct fold *fold,
     *end_out = offset;
     *is_whole_out = false;
     struct kv_log_cursor cursor;
-    kvstore_status status = kv_log_cursor_init(
-        &cursor, fold->log, offset, fold->end, AHEAD_WINDOW_SIZE);
+    kvstore_status status = look_ahead(fold, offset, &cursor);
     uint32_t expected = 0;
     bool goes_on = true;
     while (status == KVSTORE_OK && goes_on) {
@@ -236,7 +272,7 @@ static kvstore_status measure_batch(const struct fold *fold,
         if (status != KVSTORE_OK) {
             break;
         }
-        goes_on = kv_command_is_record(&command) && command.batch != 0 &&
+        goes_on = is_of_batch(&command) &&
                   (expected == 0 || command.batch == expected);
         if (goes_on) {
             *end_out = view.pointer.offset + view.pointer.length;
@@ -263,10 +299,15 @@ static kvstore_status judge_batch(struct fold *fold, uint64_t offset)
         fold->whole_until = end;
         return KVSTORE_OK;
     }
-    bool is_anchored = false;
-    status = find_anchor(fold, end, false, &is_anchored);
     fold->broken_until = end;
-    fold->result.is_torn = !is_anchored;
+    bool is_anchored = fold->result.follows_damage;
+    if (!is_anchored) {
+        status = find_anchor(fold, end, false, &is_anchored);
+    }
+    if (!is_anchored) {
+        fold->result.is_torn = true;
+        fold->result.batch_end = end;
+    }
     return status;
 }
 
@@ -290,7 +331,7 @@ static kvstore_status judge(struct fold *fold,
         fold->result.is_torn = !is_anchored;
         return status;
     }
-    if (!kv_command_is_record(command) || command->batch == 0) {
+    if (!is_of_batch(command)) {
         return KVSTORE_OK;
     }
     if (offset >= fold->whole_until && offset >= fold->broken_until) {
@@ -311,18 +352,20 @@ static kvstore_status fold_line(struct fold *fold,
                                 const struct kv_command *command)
 {
     struct kv_fold_item item = {.pointer = view->pointer,
-                                .bytes = view->bytes,
-                                .size = view->size,
+                                .bytes = view->is_cut ? NULL : view->bytes,
+                                .size = view->is_cut ? 0 : view->size,
                                 .command = command};
     kvstore_status status = judge(fold, view, command, &item.type);
     if (status != KVSTORE_OK || fold->result.is_torn) {
         return status;
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
-    if (is_last && fold->may_be_padded && view->bytes != NULL &&
-        kv_log_tail_is_padding(view->bytes, (size_t)view->pointer.length)) {
+    if (is_last && fold->may_be_padded && !view->is_cut &&
+        kv_log_tail_is_padding(
+            view->bytes, (size_t)view->pointer.length, view->pointer.offset)) {
         return KVSTORE_OK;
     }
+    item.is_open = !is_last && !view->is_terminated;
     if (is_last && !view->is_terminated) {
         item.pointer.length++;
         fold->result.is_unterminated = true;
@@ -364,6 +407,7 @@ kvstore_status kv_fold(const struct kv_log *log,
     struct kv_log_cursor cursor;
     kvstore_status status = kv_log_cursor_init(
         &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
+    fold.cursor = &cursor;
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;

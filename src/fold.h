@@ -19,8 +19,11 @@
 /* A line and the verdict on it. */
 struct kv_fold_item {
     struct kv_log_pointer pointer;
-    const char *bytes; /* Without the newline; NULL: longer than a record. */
+    const char *bytes; /* Without the newline; NULL: too long to be held, and
+                          no record. */
     size_t size;
+    bool is_open; /* It ends without a newline, before a line that NULs have cut
+                     it from. */
     /* SET and REMOVE are to be applied. A record of a batch that is not whole
      * is DAMAGED here, whatever its command says of itself. */
     enum kv_command_type type;
@@ -50,13 +53,25 @@ struct kv_fold_range {
 };
 
 struct kv_fold_result {
-    uint64_t offset;      /* Past the last line visited, its newline counted. */
-    bool follows_damage;  /* That line is damaged. */
-    bool is_torn;         /* What stands at offset is an unfinished write. */
+    uint64_t offset;     /* Past the last line visited, its newline counted. */
+    bool follows_damage; /* That line is damaged. */
+    bool is_torn;        /* What stands at offset is an unfinished write. */
+    uint64_t
+        batch_end; /* If it is torn and begins with records of a batch, which
+                             count down from the first: past these. Else 0. */
     bool is_unterminated; /* The last line lacks its newline, which is counted
                              all the same: offset is one past the file's end.
                              The next writer adds it. */
 };
+
+/* Would this line, whose newline follows, look as if all of it was written, if it
+ * were at this offset of a log with these two bytes before it? It is damage then
+ * wherever it does not read, and no unfinished write. Near the beginning of a log
+ * the bytes that are not there do not count. */
+bool kv_fold_is_closed_at(const char *bytes,
+                          size_t size,
+                          uint64_t offset,
+                          const char before[2]);
 
 /* On KVSTORE_OK every line of the range was visited, but for a torn tail, and
  * for padding. */

@@ -669,20 +669,21 @@ static kvstore_status stop_at_line(void *context,
  * the log? */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
-                                      bool *has_lines_out)
+                                      bool *has_lines_out,
+                                      struct kv_fold_result *result_out)
 {
     const struct kv_index_totals *totals = &store->keydir.totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
                                   .follows_damage = totals->follows_damage != 0,
                                   .may_be_padded = true};
-    struct kv_fold_result result;
     *has_lines_out = false;
+    *result_out = (struct kv_fold_result){.offset = range.offset};
     if (range.end <= range.offset) {
         return KVSTORE_OK;
     }
     kvstore_status status =
-        kv_fold(&store->log, range, stop_at_line, NULL, &result);
+        kv_fold(&store->log, range, stop_at_line, NULL, result_out);
     *has_lines_out = status == KVSTORE_CONFLICT;
     return *has_lines_out ? KVSTORE_OK : status;
 }
@@ -691,10 +692,12 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
  * up? Be it to its last line, if that lacked its newline. */
 static kvstore_status has_gained(const struct kvstore *store,
                                  uint64_t size,
-                                 bool *has_gained_out)
+                                 bool *has_gained_out,
+                                 struct kv_fold_result *result_out)
 {
     bool matches = true;
-    kvstore_status status = has_lines_up_to(store, size, has_gained_out);
+    kvstore_status status =
+        has_lines_up_to(store, size, has_gained_out, result_out);
     if (status == KVSTORE_OK && !*has_gained_out) {
         status = kv_keydir_matches(&store->keydir, &store->log, &matches);
         *has_gained_out = !matches;
@@ -711,14 +714,14 @@ kvstore_status kv_view_mend(struct kvstore *store)
     if (status != KVSTORE_OK || applied == size) {
         return status;
     }
-    status = has_gained(store, size, &has_lines);
+    struct kv_fold_result result;
+    status = has_gained(store, size, &has_lines, &result);
     if (status != KVSTORE_OK || has_lines) {
         return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
     }
-    /* So it is torn, or a newline is missing. */
-    bool is_torn = applied < size;
-    struct kv_fold_result result = {
-        .offset = applied, .is_torn = is_torn, .is_unterminated = !is_torn};
+    /* So it is torn, which padding is as well, or a newline is missing. */
+    result.is_torn = applied < size;
+    result.is_unterminated = !result.is_torn;
     status = kv_recovery_settle(&store->log, &store->directory, size, &result);
     return status == KVSTORE_OK ? kv_handle_sync(store, result.offset) : status;
 }

@@ -504,6 +504,17 @@ kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out)
     return KVSTORE_OK;
 }
 
+uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset)
+{
+    /* Asked for first: what is appended meanwhile is no hole. */
+    off_t end = kv_io_table()->file_end(file->fd);
+    off_t data = kv_io_table()->next_data(file->fd, (off_t)offset);
+    if (data < 0 && errno == ENXIO) {
+        data = end;
+    }
+    return data > (off_t)offset ? (uint64_t)data : offset;
+}
+
 /* For file systems that cannot be asked for room without writing. */
 static kvstore_status write_zeros(const struct kv_io_file *file, uint64_t size)
 {

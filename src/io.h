@@ -54,6 +54,7 @@ struct kv_io_table {
     int (*munmap)(void *memory, size_t size);
     int (*populate)(void *memory, size_t size); /* MADV_POPULATE_WRITE */
     off_t (*file_end)(int fd);                  /* lseek(fd, 0, SEEK_END) */
+    off_t (*next_data)(int fd, off_t offset);   /* lseek(, , SEEK_DATA) */
     int (*mount_id)(int fd, uint64_t *id_out);  /* statx; 0: not known */
     void (*birth)(int fd, struct kv_io_birth *birth_out);
     int (*boot_id)(uint64_t id_out[2]);
@@ -211,6 +212,11 @@ kvstore_status kv_io_try_lock(const struct kv_io_file *file,
 
 /* The size of a file, cheaper than by kv_io_stat(). */
 kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
+
+/* Where data may follow, at an offset of the file or past it: all bytes between
+ * are a hole, and read as zeros. It is the offset itself where the system does not
+ * tell; the end of the file where only a hole follows. */
+uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset);
 
 /* Gives a new file its size, with room on the disk for all of it: what is
  * mapped later must not run into a full disk. */

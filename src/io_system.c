@@ -225,6 +225,11 @@ static off_t system_file_end(int fd)
     return lseek(fd, 0, SEEK_END);
 }
 
+static off_t system_next_data(int fd, off_t offset)
+{
+    return lseek(fd, offset, SEEK_DATA);
+}
+
 /* Since Linux 6.8 mounts have numbers that are never used again. An older
  * kernel answers without them, and one before 5.8 without any. */
 #define MOUNT_ID_UNIQUE 0x4000u
@@ -338,6 +343,7 @@ static const struct kv_io_table system_table = {
     .munmap = munmap,
     .populate = system_populate,
     .file_end = system_file_end,
+    .next_data = system_next_data,
     .mount_id = system_mount_id,
     .birth = system_birth,
     .boot_id = system_boot_id,

@@ -14,6 +14,7 @@
 #include "bounds.h"
 #include "error.h"
 #include "io.h"
+#include "log_cursor.h"
 
 #include <xxhash.h>
 
@@ -142,6 +143,49 @@ bool kv_keydir_is_flagged(const struct kv_fold_item *item)
 
 /* --- Finding --- */
 
+/* Of a line that begins like a canonical one, the key is what its head tells,
+ * and all that anybody asks for. */
+static kvstore_status read_told_line(const struct kv_log *log,
+                                     uint64_t offset,
+                                     uint64_t end,
+                                     struct kv_log_line *line,
+                                     struct kv_command *command)
+{
+    uint64_t head_end = offset + KV_LOG_HEAD_SIZE + 1;
+    uint64_t most = head_end < end ? head_end : end;
+    kvstore_status status = kv_log_read_line(log, offset, most, line);
+    if (status != KVSTORE_OK || line->size < KV_LOG_HEAD_SIZE || most == end) {
+        return status == KVSTORE_OK
+                   ? kv_command_decode(line->bytes, line->size, command)
+                   : status;
+    }
+    kv_command_tell_key(line->bytes, line->size, command);
+    if (command->has_key) {
+        return KVSTORE_OK;
+    }
+    kv_log_line_release(line);
+    status = kv_log_read_line(log, offset, end, line);
+    return status == KVSTORE_OK
+               ? kv_command_decode(line->bytes, line->size, command)
+               : status;
+}
+
+kvstore_status kv_keydir_read_entry(const struct kv_log *log,
+                                    const struct kv_index_entry *entry,
+                                    uint64_t end,
+                                    struct kv_log_line *line_out,
+                                    struct kv_command *command_out)
+{
+    command_out->owned = NULL;
+    if (entry->is_flagged) {
+        return read_told_line(log, entry->offset, end, line_out, command_out);
+    }
+    kvstore_status status = kv_log_read_line(log, entry->offset, end, line_out);
+    return status == KVSTORE_OK
+               ? kv_command_decode(line_out->bytes, line_out->size, command_out)
+               : status;
+}
+
 /* Sees whether the slot where find->place is can lead to the line of another key
  * that was read there. */
 static kvstore_status doubt_other_key(const struct kv_index *index,
@@ -178,11 +222,8 @@ static kvstore_status visit_entry(const struct kv_index *index,
         return status;
     }
     kv_keydir_find_release(find);
-    status = kv_log_read_line(log, entry.offset, end, &find->line);
-    if (status == KVSTORE_OK) {
-        status = kv_command_decode(
-            find->line.bytes, find->line.size, &find->command);
-    }
+    status =
+        kv_keydir_read_entry(log, &entry, end, &find->line, &find->command);
     if (status != KVSTORE_OK) {
         return status;
     }

@@ -52,11 +52,8 @@ static kvstore_status hash_again(const struct kv_log *log,
     struct kv_command command = {0};
     struct kv_keydir_key key = {0};
     *fits_out = true;
-    kvstore_status status = kv_log_read_line(log, entry->offset, end, &line);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    status = kv_command_decode(line.bytes, line.size, &command);
+    kvstore_status status =
+        kv_keydir_read_entry(log, entry, end, &line, &command);
     if (status == KVSTORE_OK && command.has_key) {
         status = kv_keydir_get_key(&larger->index, &command, &key);
     } else if (status == KVSTORE_OK) {

@@ -38,6 +38,15 @@ kvstore_status kv_keydir_create_at(unsigned level,
 
 void kv_keydir_find_init(struct kv_keydir_find *find);
 
+/* Reads and decodes the line that a slot leads to. Of a line with the flag, only
+ * the head if that tells the key: the whole may be larger than the memory. The
+ * caller releases both, also after a failure. */
+kvstore_status kv_keydir_read_entry(const struct kv_log *log,
+                                    const struct kv_index_entry *entry,
+                                    uint64_t end,
+                                    struct kv_log_line *line_out,
+                                    struct kv_command *command_out);
+
 /* Reads the lines that the slots of a hash lead to, those with the flag or
  * those without, until one is about the key. find->is_found says whether there
  * is one, find->place where the walk ended. */

@@ -93,10 +93,20 @@ static bool are_tabs(const char *bytes, size_t size)
                          memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-bool kv_log_tail_is_padding(const char *bytes, size_t size)
+/* May padding end at the end of a file of this size with a newline? */
+static bool may_end_at(uint64_t size)
 {
-    return size >= KV_LOG_PADDING_MIN && size <= KV_LOG_PADDING_MAX &&
-           are_tabs(bytes, size - (bytes[size - 1] == '\n' ? 1 : 0));
+    return size % KV_PADDING_UNIT == 0;
+}
+
+bool kv_log_tail_is_padding(const char *bytes, size_t size, uint64_t offset)
+{
+    if (size < KV_LOG_PADDING_MIN || size > KV_LOG_PADDING_MAX) {
+        return false;
+    }
+    bool has_newline = bytes[size - 1] == '\n';
+    return (!has_newline || may_end_at(offset + size)) &&
+           are_tabs(bytes, size - (has_newline ? 1 : 0));
 }
 
 kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
@@ -113,7 +123,8 @@ kvstore_status kv_log_tail_find_padding(const struct kv_io_file *file,
         size_t wanted = left < sizeof bytes ? (size_t)left : sizeof bytes;
         size_t part = 0;
         status = kv_io_read(file, offset, bytes, wanted, &part);
-        bool has_newline = part > 0 && part == left && bytes[part - 1] == '\n';
+        bool has_newline = part > 0 && part == left &&
+                           bytes[part - 1] == '\n' && may_end_at(size);
         is_padding = status == KVSTORE_OK && part == wanted &&
                      are_tabs(bytes, part - (has_newline ? 1 : 0));
         offset += part;
@@ -137,7 +148,8 @@ kvstore_status kv_log_tail_find_end(const struct kv_io_file *file,
                                     uint64_t *end_out)
 {
     char bytes[4096];
-    uint64_t lowest = size < KV_LOG_PADDING_MAX ? 0 : size - KV_LOG_PADDING_MAX;
+    uint64_t lowest =
+        size <= KV_LOG_PADDING_MAX ? 0 : size - KV_LOG_PADDING_MAX - 1;
     uint64_t end = size;
     size_t count = 0;
     *end_out = size;
@@ -152,7 +164,7 @@ kvstore_status kv_log_tail_find_end(const struct kv_io_file *file,
         if (count < wanted) {
             return KVSTORE_OK; /* It has been cut meanwhile. */
         }
-        bool has_newline = end == size && count > 1 &&
+        bool has_newline = end == size && count > 1 && may_end_at(size) &&
                            bytes[count - 1] == '\n' &&
                            bytes[count - 2] == KV_LOG_PADDING_BYTE;
         count = without_tabs(bytes, count - (has_newline ? 1 : 0));

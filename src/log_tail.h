@@ -81,11 +81,12 @@ void kv_log_tail_trim(struct kv_log_tail *tail, const struct kv_io_file *file);
 #define KV_PADDING_UNIT ((size_t)64 << 10)
 #endif
 
-/* Is this last line, its newline counted where it has one, padding? Other white
- * space is somebody else's. */
+/* Is this last line at an offset, its newline counted where it has one, padding?
+ * It has none, or it ends there at a multiple of the unit. Other white space is
+ * somebody else's. */
 #define KV_LOG_PADDING_MIN ((size_t)64)
 #define KV_LOG_PADDING_MAX ((size_t)192 << 10)
-bool kv_log_tail_is_padding(const char *bytes, size_t size);
+bool kv_log_tail_is_padding(const char *bytes, size_t size, uint64_t offset);
 
 /* Is there nothing but padding from an offset on to the end of a file of this
  * size, that a writer has or had who may have died? */

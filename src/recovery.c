@@ -27,8 +27,10 @@
 #define SAMPLE_COUNT 16u
 #define SAMPLE_SIZE 4096u
 
-/* A key takes some 16 bytes in an index. */
+/* A key takes some 16 bytes in an index, which begins with 16 MiB at most: a log
+ * of holes looks as large as one of lines. */
 #define LOG_BYTES_PER_KEY 128u
+#define GUESS_MAX ((uint64_t)1 << 20)
 
 #define COPY_SIZE ((size_t)64 << 10)
 #define CUT_NAMES_MAX 1000
@@ -38,6 +40,17 @@
 static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
 {
     return kv_keydir_queue_apply(context, item);
+}
+
+static kvstore_status fold_into(const struct kv_log *log,
+                                struct kv_fold_range range,
+                                struct kv_keydir *keydir,
+                                struct kv_fold_result *result_out)
+{
+    struct kv_keydir_queue queue;
+    kv_keydir_queue_init(&queue, keydir, log);
+    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
+    return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;
 }
 
 kvstore_status kv_recovery_catch_up(const struct kv_log *log,
@@ -52,17 +65,15 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                   .follows_damage = totals->follows_damage != 0,
                                   .may_be_padded = true,
                                   .progress = progress};
-    struct kv_keydir_queue queue;
-    kv_keydir_queue_init(&queue, keydir, log);
     assert(totals->applied <= size);
-    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
-    return status == KVSTORE_OK ? kv_keydir_queue_flush(&queue) : status;
+    return fold_into(log, range, keydir, result_out);
 }
 
 /* A guess at how many keys a log holds, from how many newlines some places of it
  * have: as many as there are lines; but no more than fit an index of an eighth
- * of the log, since that must find its room, too. An index for fewer keys grows
- * on the way, one for more is made smaller at the end. */
+ * of the log, since that must find its room, too, and no more than GUESS_MAX. An
+ * index for fewer keys grows on the way, one for more is made smaller at the
+ * end. */
 static kvstore_status guess_keys(const struct kv_log *log,
                                  uint64_t size,
                                  uint64_t *key_count_out)
@@ -84,7 +95,35 @@ static kvstore_status guess_keys(const struct kv_log *log,
     }
     uint64_t lines = looked_at == 0 ? 0 : size / looked_at * newlines;
     uint64_t most = size / LOG_BYTES_PER_KEY;
+    most = most < GUESS_MAX ? most : GUESS_MAX;
     *key_count_out = lines < most ? lines : most;
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_recovery_build_range(const struct kv_log *log,
+                                       struct kv_fold_range range,
+                                       const struct kv_io_file *directory,
+                                       struct kv_keydir *keydir_out,
+                                       struct kv_fold_result *result_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    struct kv_keydir keydir;
+    uint64_t key_count = 0;
+    assert(range.offset == 0 && !range.follows_damage);
+    kvstore_status status = guess_keys(log, range.end, &key_count);
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_create(key_count, directory, log, &keydir);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = fold_into(log, range, &keydir, result_out);
+    if (status != KVSTORE_OK) {
+        kv_keydir_release(&keydir);
+        return status;
+    }
+    kv_keydir_shrink(&keydir, log);
+    *keydir_out = keydir;
     return KVSTORE_OK;
 }
 
@@ -95,27 +134,59 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
                                  struct kv_keydir *keydir_out,
                                  struct kv_fold_result *result_out)
 {
-    *keydir_out = KV_KEYDIR_NONE;
-    struct kv_keydir keydir;
-    uint64_t key_count = 0;
-    kvstore_status status = guess_keys(log, size, &key_count);
-    if (status == KVSTORE_OK) {
-        status = kv_keydir_create(key_count, directory, log, &keydir);
-    }
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    status = kv_recovery_catch_up(log, size, progress, &keydir, result_out);
-    if (status != KVSTORE_OK) {
-        kv_keydir_release(&keydir);
-        return status;
-    }
-    kv_keydir_shrink(&keydir, log);
-    *keydir_out = keydir;
-    return KVSTORE_OK;
+    struct kv_fold_range range = {
+        .end = size, .may_be_padded = true, .progress = progress};
+    return kv_recovery_build_range(
+        log, range, directory, keydir_out, result_out);
 }
 
 /* --- Mending the end of the log --- */
+
+static bool is_zero(const char *bytes, size_t size)
+{
+    return size > 0 && bytes[0] == '\0' &&
+           memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* Where bytes before an end go on that follow some NULs, if a hole does. */
+static uint64_t pass_hole(const struct kv_io_file *file,
+                          uint64_t offset,
+                          uint64_t end)
+{
+    uint64_t data = offset < end ? kv_io_next_data(file, offset) : offset;
+    return data < end ? data : end;
+}
+
+/* Copies some of the bytes [offset, end), and the hole that follows NULs: it is
+ * one in the copy, too, which may be what there is room for. */
+static kvstore_status copy_some(const struct kv_io_file *from,
+                                uint64_t *offset,
+                                uint64_t end,
+                                const struct kv_io_file *to,
+                                uint64_t to_offset,
+                                char buffer[COPY_SIZE])
+{
+    uint64_t left = end - *offset;
+    size_t wanted = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
+    size_t part = 0;
+    kvstore_status status = kv_io_read(from, *offset, buffer, wanted, &part);
+    if (status == KVSTORE_OK && part == 0) {
+        return kv_fail_at(KVSTORE_IO, *offset, "%s was cut short", KV_LOG_NAME);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_write(to, to_offset, buffer, part);
+    }
+    *offset += part;
+    if (status == KVSTORE_OK && is_zero(buffer, part)) {
+        uint64_t data = pass_hole(from, *offset, end);
+        uint64_t to_end = to_offset + part + (data - *offset);
+        if (data != *offset) {
+            status = kv_io_truncate(to, to_end);
+        }
+        *offset = data;
+    }
+    return status;
+}
 
 kvstore_status kv_recovery_copy(const struct kv_io_file *from,
                                 uint64_t offset,
@@ -128,20 +199,10 @@ kvstore_status kv_recovery_copy(const struct kv_io_file *from,
         return KVSTORE_NO_MEMORY;
     }
     kvstore_status status = KVSTORE_OK;
-    uint64_t done = 0;
-    while (status == KVSTORE_OK && offset + done < end) {
-        uint64_t left = end - offset - done;
-        size_t wanted = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
-        size_t part = 0;
-        status = kv_io_read(from, offset + done, buffer, wanted, &part);
-        if (status == KVSTORE_OK && part == 0) {
-            status = kv_fail_at(
-                KVSTORE_IO, offset + done, "%s was cut short", KV_LOG_NAME);
-        }
-        if (status == KVSTORE_OK) {
-            status = kv_io_write(to, to_offset + done, buffer, part);
-        }
-        done += part;
+    uint64_t done = offset;
+    while (status == KVSTORE_OK && done < end) {
+        status = copy_some(
+            from, &done, end, to, to_offset + (done - offset), buffer);
     }
     kv_io_free(buffer);
     return status;
@@ -277,18 +338,25 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
             look_at_byte(&shape, offset + i, bytes[i]);
         }
         offset += part;
+        if (is_zero(bytes, part)) {
+            offset = pass_hole(&log->file, offset, end);
+        }
     }
     *is_unfinished_out = is_unfinished(&shape);
     return KVSTORE_OK;
 }
 
+/* Records of a batch that was never whole were never acknowledged, and say so
+ * themselves: what follows them decides. */
 static kvstore_status cut_tail(const struct kv_log *log,
                                const struct kv_io_file *directory,
-                               uint64_t offset,
+                               const struct kv_fold_result *result,
                                uint64_t end)
 {
+    uint64_t offset = result->offset;
+    uint64_t rest = result->batch_end > offset ? result->batch_end : offset;
     bool is_just_cut = false;
-    kvstore_status status = is_unfinished_line(log, offset, end, &is_just_cut);
+    kvstore_status status = is_unfinished_line(log, rest, end, &is_just_cut);
     if (status == KVSTORE_OK && !is_just_cut) {
         char name[KV_CUT_NAME_SIZE];
         status = kv_recovery_save(log, directory, offset, end, name);
@@ -305,7 +373,7 @@ kvstore_status kv_recovery_settle(const struct kv_log *log,
                                   const struct kv_fold_result *result)
 {
     if (result->is_torn) {
-        return cut_tail(log, directory, result->offset, size);
+        return cut_tail(log, directory, result, size);
     }
     if (result->is_unterminated) {
         assert(result->offset == size + 1);

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Folds the whole log, size bytes long, into a new keydir: in a file of the
+/* Folds the whole log, size bytes long and maybe padded, into a new keydir: in a file of the
  * directory without a name, or, where that is NULL, in private memory. */
 kvstore_status kv_recovery_build(const struct kv_log *log,
                                  uint64_t size,
@@ -23,6 +23,14 @@ kvstore_status kv_recovery_build(const struct kv_log *log,
                                  const struct kv_io_file *directory,
                                  struct kv_keydir *keydir_out,
                                  struct kv_fold_result *result_out);
+
+/* The same for a log, or a part of it from the beginning on, of which is known
+ * whether padding may be at its end. */
+kvstore_status kv_recovery_build_range(const struct kv_log *log,
+                                       struct kv_fold_range range,
+                                       const struct kv_io_file *directory,
+                                       struct kv_keydir *keydir_out,
+                                       struct kv_fold_result *result_out);
 
 /* Folds what the log has gained into the keydir. On a failure the keydir holds
  * all lines before the one that failed. KVSTORE_CONFLICT, without an error set:
@@ -33,7 +41,8 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
                                     struct kv_keydir *keydir,
                                     struct kv_fold_result *result_out);
 
-/* Copies the bytes [offset, end) of a log from one file to a place in another.
+/* Copies the bytes [offset, end) of a log from one file to a place in another,
+ * which ends there. Holes stay holes.
  * KVSTORE_IO: the log is not that long any more. */
 kvstore_status kv_recovery_copy(const struct kv_io_file *from,
                                 uint64_t offset,

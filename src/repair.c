@@ -138,7 +138,8 @@ static kvstore_status copy_between(const struct kv_repair *repair,
     return status;
 }
 
-/* Builds the index, and sees by it that the new log is sound. */
+/* Builds the index, and sees by it that the new log is sound. Tabs at its end are
+ * what was before damage, and no padding of anybody's. */
 static kvstore_status build_keydir(const struct kv_repair *repair,
                                    const struct kv_keydir *keydir,
                                    const struct kv_log *new_log,
@@ -146,12 +147,9 @@ static kvstore_status build_keydir(const struct kv_repair *repair,
                                    struct kv_keydir *keydir_out)
 {
     struct kv_fold_result result;
-    kvstore_status status = kv_recovery_build(new_log,
-                                              size,
-                                              repair->progress,
-                                              keydir->directory,
-                                              keydir_out,
-                                              &result);
+    struct kv_fold_range range = {.end = size, .progress = repair->progress};
+    kvstore_status status = kv_recovery_build_range(
+        new_log, range, keydir->directory, keydir_out, &result);
     if (status == KVSTORE_OK &&
         (result.is_torn || result.offset != size ||
          keydir_out->totals.counts.damaged_records > 0)) {

@@ -403,7 +403,44 @@ static void torn_batch_is_not_applied(void **state)
     text.size = torn;
     log_text_set(&text, "c", "1");
     store_dir_assert_log(dir, &text);
+    char name[64];
+    (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+    assert_false(store_dir_has(dir, name));
     kvstore_close(store);
+    log_text_release(&text);
+}
+
+/* The batch was acknowledged, its lines written whole: nothing of it is cut off,
+ * none is served, and no older value is. */
+static void flipped_bit_in_the_first_line_of_a_batch_is_damage(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "old");
+    log_text_set(&text, "b", "old");
+    size_t first = log_text_batch_set(&text, "a", "new", 3);
+    size_t second = log_text_batch_set(&text, "b", "new", 2);
+    size_t third = log_text_batch_remove(&text, "c", 1);
+    char *flipped = strstr(text.bytes + first, "new");
+    assert_non_null(flipped);
+    *flipped ^= 1;
+    size_t size = text.size;
+    for (int is_anew = 0; is_anew < 2; is_anew++) {
+        kvstore *store = open_text(dir, &text);
+        assert_corrupt(store, "a", first);
+        assert_corrupt(store, "b", second);
+        assert_corrupt(store, "c", third);
+
+        must_set(store, "d", "1");
+
+        assert_corrupt(store, "a", first);
+        assert_corrupt(store, "b", second);
+        assert_corrupt(store, "c", third);
+        log_text_set(&text, "d", "1");
+        store_dir_assert_log(dir, &text);
+        text.size = size;
+        kvstore_close(store);
+    }
     log_text_release(&text);
 }
 
@@ -514,6 +551,146 @@ static void any_changed_byte_serves_nothing_wrong(void **state)
     log_text_release(&text);
 }
 
+/* --- Repair --- */
+
+/* What can be before and after a place that repair removes; the sound keys count
+ * up from a. */
+static void add_awkward_piece(struct log_text *text,
+                              unsigned piece,
+                              unsigned *keys)
+{
+    char key[] = {(char)('a' + *keys), '\0'};
+    size_t unit = (size_t)64 << 10;
+    switch (piece) {
+    case 0:
+        log_text_set(text, key, "sound");
+        ++*keys;
+        break;
+    case 1: /* Tabs as padding would end. */
+        log_text_fill(text, '\t', unit - 1 - text->size % unit);
+        log_text_add(text, "\n");
+        break;
+    case 2:
+        log_text_fill(text, '\t', 64);
+        log_text_add(text, "\n");
+        break;
+    case 3:
+        log_text_fill(text, '\0', 100);
+        break;
+    case 4:
+        log_text_fill(text, '\0', 512 - text->size % 512);
+        log_text_add(text, "\n");
+        break;
+    case 5:
+        log_text_batch_set(text, "batch", "gone", 2);
+        break;
+    case 6:
+        log_text_damaged_set(text, "damaged", "gone");
+        break;
+    case 7:
+        log_text_add(text, "garbage\n");
+        break;
+    case 8: /* Cut off before what follows. */
+        log_text_add(text, "x");
+        log_text_fill(text, '\0', 1);
+        break;
+    case 9:
+        log_text_batch_set(text, "whole", "1", 2);
+        log_text_batch_set(text, "whole", "2", 1);
+        break;
+    default:
+        log_text_add(text, "\n");
+        break;
+    }
+}
+
+/* Anything may be the end of a log. */
+static void add_awkward_end(struct log_text *text, unsigned end)
+{
+    switch (end) {
+    case 0:
+        log_text_set(text, "end", "1");
+        log_text_chop(text, 1);
+        break;
+    case 1:
+        log_text_set(text, "end", "1");
+        log_text_chop(text, 9);
+        break;
+    case 2:
+        log_text_fill(text, '\t', 100);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Has the store no damage, by its own word and by a fold of the log, and all of
+ * its sound keys? */
+static void assert_repaired(const struct store_dir *dir, unsigned keys)
+{
+    for (int is_anew = 0; is_anew < 2; is_anew++) {
+        kvstore *store = open_plain(dir);
+        for (unsigned i = 0; i < keys; i++) {
+            char key[] = {(char)('a' + i), '\0'};
+            assert_value(store, key, "sound");
+        }
+        kvstore_stats stats;
+        assert_int_equal(kvstore_get_stats(store, &stats), KVSTORE_OK);
+        assert_int_equal(stats.damaged_records, 0);
+        assert_int_equal(kvstore_verify(store, NULL, NULL), KVSTORE_OK);
+        must_set(store, "after", "repair");
+        assert_value(store, "after", "repair");
+        kvstore_close(store);
+        assert_int_equal(kv_io_unlink(&dir->directory, "store.index"),
+                         KVSTORE_OK);
+    }
+}
+
+static int no_sync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+static void no_sleep(int64_t ns)
+{
+    (void)ns;
+}
+
+static void repair_leaves_no_damage_whatever_is_beside_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table table = *kv_io_system_table();
+    table.fsync = no_sync;
+    table.fdatasync = no_sync;
+    table.sleep_ns = no_sleep;
+    kv_io_swap_table(&table);
+    enum { PIECES = 11, ENDS = 4 };
+    /* All orders of three pieces in front of a sound line or of none. */
+    for (unsigned i = 0; i < PIECES * PIECES * PIECES * ENDS; i += 17) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        unsigned keys = 0;
+        add_awkward_piece(&text, 0, &keys);
+        for (unsigned rest = i / ENDS, place = 0; place < 3; place++) {
+            add_awkward_piece(&text, rest % PIECES, &keys);
+            rest /= PIECES;
+        }
+        add_awkward_end(&text, i % ENDS);
+        store_dir_write_log(dir, &text);
+        kvstore *store = open_plain(dir);
+
+        assert_int_equal(kvstore_repair(store, NULL, NULL), KVSTORE_OK);
+
+        kvstore_close(store);
+        assert_repaired(dir, keys);
+        log_text_release(&text);
+        store_dir_tear_down(state);
+        store_dir_set_up(state);
+        dir = *state;
+    }
+    kv_io_swap_table(kv_io_system_table());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,10 +711,12 @@ int main(void)
         STORE_TEST(removed_key_does_not_come_back),
         STORE_TEST(broken_batch_is_corrupt_and_whole_ones_are_not),
         STORE_TEST(torn_batch_is_not_applied),
+        STORE_TEST(flipped_bit_in_the_first_line_of_a_batch_is_damage),
         STORE_TEST(batch_is_seen_once_it_is_whole),
         STORE_TEST(unreachable_keys_survive),
         STORE_TEST(huge_garbage_and_deep_nesting_are_carried),
         STORE_TEST(any_changed_byte_serves_nothing_wrong),
+        STORE_TEST(repair_leaves_no_damage_whatever_is_beside_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

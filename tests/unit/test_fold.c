@@ -281,9 +281,22 @@ static void padding_at_the_end_is_left_out(void **state)
     log_text_fill(&text, '\t', 1000);
 
     assert_int_equal(fold_padded(dir, &text, "S.S"), end);
+    log_text_fill(&text, '\t', KV_PADDING_UNIT - text.size - 1);
+    assert_int_equal(fold_padded(dir, &text, "S.S"), end);
     log_text_add(&text, "\n");
     assert_int_equal(fold_padded(dir, &text, "S.S"), end);
     (void)assert_fold(state, &text, "S.S.");
+}
+
+static void tabs_that_end_elsewhere_are_no_padding(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_fill(&text, '\t', KV_PADDING_UNIT - text.size - 2);
+    log_text_add(&text, "\n");
+
+    assert_int_equal(fold_padded(*state, &text, "S."), text.size);
+    log_text_release(&text);
 }
 
 static void short_blanks_at_the_end_are_no_padding(void **state)
@@ -785,6 +798,110 @@ static void failing_visit_ends_the_fold(void **state)
     assert_int_equal(result.offset, second);
 }
 
+/* --- How much is read --- */
+
+static uint64_t bytes_read;
+
+static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    bytes_read += size;
+    return kv_io_system_table()->pread(fd, buffer, size, offset);
+}
+
+static kvstore_status count_damage(void *context,
+                                   const struct kv_fold_item *item)
+{
+    *(uint64_t *)context += item->type == KV_COMMAND_DAMAGED ? 1 : 0;
+    return KVSTORE_OK;
+}
+
+/* Each of many damaged lines has its anchor looked for, or its newline; what is
+ * in memory for the fold is not read again for that. */
+static void damage_is_read_a_few_times_at_most(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char pieces[][5] = {{'x', '\0', '{', '}', '\n'},
+                                     {'x', '\0', '{', 'x', '\0'}};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        for (int j = 0; j < 60000; j++) {
+            log_text_add_bytes(&text, pieces[i], sizeof *pieces);
+        }
+        log_text_add(&text, "\n");
+        log_text_set(&text, "a", "1");
+        store_dir_write_log(dir, &text);
+        struct kv_log log = open_log(dir);
+        struct kv_fold_range range = {.end = text.size};
+        struct kv_fold_result result;
+        struct kv_io_table table = *kv_io_system_table();
+        uint64_t damaged = 0;
+        table.pread = counting_pread;
+        bytes_read = 0;
+        kv_io_swap_table(&table);
+
+        kvstore_status status =
+            kv_fold(&log, range, count_damage, &damaged, &result);
+
+        kv_io_swap_table(kv_io_system_table());
+        assert_int_equal(status, KVSTORE_OK);
+        assert_int_equal(result.offset, text.size);
+        assert_true(damaged >= 60000);
+        assert_true(bytes_read <= 3 * text.size);
+        kv_log_close(&log);
+        log_text_release(&text);
+    }
+}
+
+/* --- Whether a line was written whole --- */
+
+static void line_looks_closed_by_where_it_is(void **state)
+{
+    (void)state;
+    static char tabs[2000];
+    static const struct {
+        const char *line;
+        uint64_t offset;
+        const char *before;
+        bool is_closed;
+    } rows[] = {{"{}", 0, "\0\0", true},
+                {"{}", 1, "\0\0", true},
+                {" {x} \r", 7, "\n\n", true},
+                {"{", 7, "}\n", false},
+                {"}", 7, "}\n", false},
+                {"x{}", 7, "}\n", false},
+                {"{}x", 7, "}\n", false},
+                {"", 7, "}\n", false},
+                {" \t", 7, "}\n", false},
+                {"{}", 512, "}\n", true},
+                {"{}", 512, "}\0", false},
+                {"{}", 511, "}\0", true},
+                {"{}", 513, "}\0", true},
+                {"{}", 1024, "\t\n", true},
+                {"{}", KV_PADDING_UNIT, "\t\n", false},
+                {"{}", KV_PADDING_UNIT, " \n", true},
+                {"{}", KV_PADDING_UNIT, "\tx", true},
+                {"{}\t", KV_PADDING_UNIT - 4, "}\n", false},
+                {"{} ", KV_PADDING_UNIT - 4, "}\n", true},
+                {"{}\t", KV_PADDING_UNIT - 5, "}\n", true},
+                {" {}", 511, "}\n", false},
+                {" {}", 512, "}\n", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(kv_fold_is_closed_at(rows[i].line,
+                                              strlen(rows[i].line),
+                                              rows[i].offset,
+                                              rows[i].before),
+                         rows[i].is_closed);
+    }
+    assert_false(kv_fold_is_closed_at("{\0}", 3, 7, "}\n"));
+    memset(tabs, '\t', sizeof tabs);
+    tabs[0] = '{';
+    tabs[1100] = '}';
+    assert_false(kv_fold_is_closed_at(tabs, 1101, 1, "}\n"));
+    tabs[600] = 'x';
+    assert_false(kv_fold_is_closed_at(tabs, 1101, 512 - 64, "}\n"));
+    assert_true(kv_fold_is_closed_at(tabs, 1101, 512, "}\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -801,6 +918,7 @@ int main(void)
         STORE_TEST(upper_case_sum_is_damage),
         STORE_TEST(unterminated_record_counts_its_newline),
         STORE_TEST(padding_at_the_end_is_left_out),
+        STORE_TEST(tabs_that_end_elsewhere_are_no_padding),
         STORE_TEST(short_blanks_at_the_end_are_no_padding),
         STORE_TEST(unterminated_blanks_count_their_newline),
         STORE_TEST(every_cut_of_the_last_line_is_torn),
@@ -839,6 +957,8 @@ int main(void)
         STORE_TEST(result_tells_damage_at_the_end),
         STORE_TEST(fold_ends_where_the_file_does),
         STORE_TEST(failing_visit_ends_the_fold),
+        STORE_TEST(line_looks_closed_by_where_it_is),
+        STORE_TEST(damage_is_read_a_few_times_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

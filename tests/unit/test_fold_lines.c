@@ -6,6 +6,7 @@
  * all that can stand in a log stands side by side. */
 
 #include "fold.h"
+#include "log_cursor.h"
 #include "log_text.h"
 #include "store_dir.h"
 

@@ -631,6 +631,69 @@ static void random_numbers_differ(void **state)
     assert_true(one != other);
 }
 
+/* --- Holes --- */
+
+static off_t refuse_next_data(int fd, off_t offset)
+{
+    (void)fd;
+    (void)offset;
+    errno = EINVAL;
+    return -1;
+}
+
+static off_t find_no_data(int fd, off_t offset)
+{
+    (void)fd;
+    (void)offset;
+    errno = ENXIO;
+    return -1;
+}
+
+static void data_is_anywhere_where_the_system_does_not_tell(void **state)
+{
+    struct kv_io_file file = open_file(*state, "file");
+    assert_int_equal(kv_io_truncate(&file, 1000000), KVSTORE_OK);
+    table = *kv_io_system_table();
+    table.next_data = refuse_next_data;
+    kv_io_swap_table(&table);
+
+    uint64_t data = kv_io_next_data(&file, 4096);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(data, 4096);
+    kv_io_close(&file);
+}
+
+static void last_hole_ends_with_the_file(void **state)
+{
+    struct kv_io_file file = open_file(*state, "file");
+    assert_int_equal(kv_io_truncate(&file, 1000000), KVSTORE_OK);
+    table = *kv_io_system_table();
+    table.next_data = find_no_data;
+    kv_io_swap_table(&table);
+
+    uint64_t within = kv_io_next_data(&file, 4096);
+    uint64_t past = kv_io_next_data(&file, 2000000);
+
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(within, 1000000);
+    assert_int_equal(past, 2000000);
+    kv_io_close(&file);
+}
+
+/* Whatever a file system says of holes: no byte is passed over. */
+static void bytes_are_data(void **state)
+{
+    struct kv_io_file file = open_file(*state, "file");
+    uint64_t place = UINT64_C(100) << 20;
+    assert_int_equal(kv_io_write(&file, place, "x", 1), KVSTORE_OK);
+
+    assert_true(kv_io_next_data(&file, 0) <= place);
+    assert_int_equal(kv_io_next_data(&file, place), place);
+    assert_int_equal(kv_io_next_data(&file, place + 1), place + 1);
+    kv_io_close(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -661,6 +724,9 @@ int main(void)
         TABLE_TEST(lock_that_fails_is_an_error),
         TABLE_TEST(network_file_systems_are_known),
         TABLE_TEST(random_numbers_differ),
+        STORE_TEST(data_is_anywhere_where_the_system_does_not_tell),
+        STORE_TEST(last_hole_ends_with_the_file),
+        STORE_TEST(bytes_are_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "log_cursor.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -464,30 +464,51 @@ static void padding_is_tabs_and_many(void **state)
             bytes[size - 1] = is_terminated ? '\n' : '\t';
             bool is_padding =
                 size >= KV_LOG_PADDING_MIN && size <= KV_LOG_PADDING_MAX;
-            assert_int_equal(kv_log_tail_is_padding(bytes, size), is_padding);
+            uint64_t offset = 5 * KV_PADDING_UNIT - size;
+            assert_int_equal(kv_log_tail_is_padding(bytes, size, offset),
+                             is_padding);
+            assert_int_equal(kv_log_tail_is_padding(bytes, size, offset + 1),
+                             is_padding && !is_terminated);
         }
     }
     memset(bytes, '\t', sizeof bytes);
     for (size_t i = 0; i < 100; i += 33) {
         bytes[i] = ' ';
-        assert_false(kv_log_tail_is_padding(bytes, 100));
+        assert_false(kv_log_tail_is_padding(bytes, 100, 7));
         bytes[i] = '\t';
     }
 }
 
-static bool find(const struct lines *lines, const char *text, size_t tabs)
+/* Are so many tabs and a text padding, where a log ends so far past a multiple of
+ * the unit? */
+static bool find_at(const struct lines *lines,
+                    const char *text,
+                    size_t tabs,
+                    size_t too_far)
 {
     static char bytes[KV_LOG_PADDING_MAX + 100];
     size_t size = strlen(text);
     bool is_padding = false;
+    uint64_t end = 4 * UNIT + too_far;
+    uint64_t begin = end - tabs - size;
     memset(bytes, '\t', sizeof bytes);
     memcpy(bytes + tabs, text, size);
-    store_dir_write(world.dir, NAME, "0123456789", 10);
+    store_dir_write(world.dir, NAME, "", 0);
+    store_dir_truncate(world.dir, NAME, begin);
     store_dir_append(world.dir, NAME, bytes, tabs + size);
-    assert_int_equal(kv_log_tail_find_padding(
-                         &lines->file, 10, 10 + tabs + size, &is_padding),
+    assert_int_equal(
+        kv_log_tail_find_padding(&lines->file, begin, end, &is_padding),
+        KVSTORE_OK);
+    uint64_t found = 0;
+    assert_int_equal(kv_log_tail_find_end(&lines->file, end, &found),
                      KVSTORE_OK);
+    assert_int_equal(found == begin, is_padding);
     return is_padding;
+}
+
+static bool find(const struct lines *lines, const char *text, size_t tabs)
+{
+    return find_at(lines, text, tabs, 0);
 }
 
 static void padding_is_found_by_all_of_its_bytes(void **state)
@@ -507,6 +528,9 @@ static void padding_is_found_by_all_of_its_bytes(void **state)
     assert_false(find(&lines, "\nx", 4095));
     assert_false(find(&lines, "\n\t\t\t\n", 4095));
     assert_false(find(&lines, " ", 5000));
+    assert_true(find_at(&lines, "", 5000, 1));
+    assert_false(find_at(&lines, "\n", 5000, 1));
+    assert_false(find_at(&lines, "\n", 5000, UNIT - 1));
 
     close_lines(&lines);
 }
@@ -518,7 +542,7 @@ static void padding_that_is_cut_meanwhile_is_none(void **state)
     assert_true(find(&lines, "\n", 1000));
 
     assert_int_equal(
-        kv_log_tail_find_padding(&lines.file, 10, 5000, &is_padding),
+        kv_log_tail_find_padding(&lines.file, 10, UNIT, &is_padding),
         KVSTORE_OK);
 
     assert_false(is_padding);
