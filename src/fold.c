@@ -181,7 +181,7 @@ static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
 /* --- Looking ahead for an anchor --- */
 
 /* Is it a record that counts in a batch, of whatever variant? */
-static bool is_of_batch(const struct kv_command *command)
+static bool counts_in_batch(const struct kv_command *command)
 {
     return command->batch != 0 && (kv_command_is_record(command) ||
                                    command->type == KV_COMMAND_UNKNOWN);
@@ -215,9 +215,9 @@ static bool is_anchor(const struct kv_log *log,
 }
 
 /* A look ahead from an offset, of the line that is judged or past it. */
-static kvstore_status look_ahead(const struct fold *fold,
-                                 uint64_t offset,
-                                 struct kv_log_cursor *cursor)
+static kvstore_status begin_look_ahead(const struct fold *fold,
+                                       uint64_t offset,
+                                       struct kv_log_cursor *cursor)
 {
     return kv_log_cursor_fork(fold->cursor, offset, AHEAD_WINDOW_SIZE, cursor);
 }
@@ -233,7 +233,7 @@ static kvstore_status find_anchor(struct fold *fold,
         return KVSTORE_OK;
     }
     struct kv_log_cursor cursor;
-    kvstore_status status = look_ahead(fold, offset, &cursor);
+    kvstore_status status = begin_look_ahead(fold, offset, &cursor);
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_command command;
@@ -262,7 +262,7 @@ static kvstore_status measure_batch(const struct fold *fold,
     *end_out = offset;
     *is_whole_out = false;
     struct kv_log_cursor cursor;
-    kvstore_status status = look_ahead(fold, offset, &cursor);
+    kvstore_status status = begin_look_ahead(fold, offset, &cursor);
     uint32_t expected = 0;
     bool goes_on = true;
     while (status == KVSTORE_OK && goes_on) {
@@ -272,7 +272,7 @@ static kvstore_status measure_batch(const struct fold *fold,
         if (status != KVSTORE_OK) {
             break;
         }
-        goes_on = is_of_batch(&command) &&
+        goes_on = counts_in_batch(&command) &&
                   (expected == 0 || command.batch == expected);
         if (goes_on) {
             *end_out = view.pointer.offset + view.pointer.length;
@@ -331,7 +331,7 @@ static kvstore_status judge(struct fold *fold,
         fold->result.is_torn = !is_anchored;
         return status;
     }
-    if (!is_of_batch(command)) {
+    if (!counts_in_batch(command)) {
         return KVSTORE_OK;
     }
     if (offset >= fold->whole_until && offset >= fold->broken_until) {

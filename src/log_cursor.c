@@ -181,7 +181,7 @@ static void view_head(struct kv_log_cursor *cursor,
 }
 
 /* Goes on at a place that may be past the window, whose bytes stay. */
-static void move_to(struct kv_log_cursor *cursor, uint64_t offset)
+static void move_cursor(struct kv_log_cursor *cursor, uint64_t offset)
 {
     cursor->offset = offset;
     if (offset > cursor->window_offset + cursor->window_size) {
@@ -291,7 +291,7 @@ struct measure {
     char last_dark;
 };
 
-static bool is_space(char character)
+static bool is_white_byte(char character)
 {
     return character == ' ' || character == '\t' || character == '\r';
 }
@@ -299,10 +299,10 @@ static bool is_space(char character)
 static void note_dark(struct measure *measure, const char *bytes, size_t size)
 {
     size_t first = 0;
-    while (first < size && is_space(bytes[first])) {
+    while (first < size && is_white_byte(bytes[first])) {
         first++;
     }
-    while (size > first && is_space(bytes[size - 1])) {
+    while (size > first && is_white_byte(bytes[size - 1])) {
         size--;
     }
     if (first < size) {
@@ -335,7 +335,7 @@ static void measure_bytes(struct measure *measure,
 }
 
 /* Passes over a hole that follows a piece of NULs. */
-static void pass_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
+static void skip_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
 {
     uint64_t data = *offset < cursor->end
                         ? kv_io_next_data(&cursor->log->file, *offset)
@@ -360,7 +360,7 @@ static kvstore_status measure_line(struct kv_log_cursor *cursor,
             break;
         }
         if (count_nuls(bytes, part) == part) {
-            pass_hole(cursor, &measure->offset);
+            skip_hole(cursor, &measure->offset);
         }
         bytes = piece;
         status = read_bytes(
@@ -395,7 +395,7 @@ static kvstore_status read_long_line(struct kv_log_cursor *cursor,
                                        &part);
     if (status == KVSTORE_OK) {
         view_line(cursor, cursor->long_line, held + part, view_out);
-        move_to(cursor, cursor->offset);
+        move_cursor(cursor, cursor->offset);
     }
     return status;
 }
@@ -429,7 +429,7 @@ static kvstore_status next_long_line(struct kv_log_cursor *cursor,
     view_head(cursor, end, is_terminated, view_out);
     view_out->is_blank =
         is_within && !measure.has_nul && measure.first_dark == '\0';
-    move_to(cursor, end);
+    move_cursor(cursor, end);
     return KVSTORE_OK;
 }
 
@@ -443,7 +443,7 @@ static kvstore_status next_long_run(struct kv_log_cursor *cursor,
     size_t nuls = 0;
     kvstore_status status = KVSTORE_OK;
     do {
-        pass_hole(cursor, &end);
+        skip_hole(cursor, &end);
         status = read_bytes(cursor, end, piece, KV_LOG_PIECE_SIZE, &part);
         nuls = count_nuls(piece, part);
         end += nuls;
@@ -452,7 +452,7 @@ static kvstore_status next_long_run(struct kv_log_cursor *cursor,
         bool is_terminated = nuls < part && piece[nuls] == '\n';
         end += is_terminated ? 1 : 0;
         view_head(cursor, end, is_terminated, view_out);
-        move_to(cursor, end);
+        move_cursor(cursor, end);
     }
     return status;
 }
