@@ -4,6 +4,7 @@
 # interface target, so that nothing of it reaches those who link the library.
 
 include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
 include(CheckLinkerFlag)
 include(CheckPIESupported)
 include(GNUInstallDirs)
@@ -25,12 +26,37 @@ function(kvstore_compile_option_if_taken target option)
   endif()
 endfunction()
 
+# The same for the linker.
+function(kvstore_link_option_if_taken target option)
+  string(MAKE_C_IDENTIFIER "KVSTORE_HAS${option}" has_option)
+  check_linker_flag(C ${option} ${has_option})
+  if(${has_option})
+    target_link_options(${target} PRIVATE ${option})
+  endif()
+endfunction()
+
 # Counts which lines are run, also those that threads run at the same time.
 function(kvstore_coverage target)
   target_compile_options(${target} PRIVATE
     --coverage -O0 -fprofile-update=atomic)
   target_link_options(${target} PUBLIC --coverage)
 endfunction()
+
+# The C library warns of a level that it, or the compiler, does not know.
+block()
+  set(CMAKE_REQUIRED_FLAGS
+    "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Werror")
+  check_c_source_compiles("
+    #include <string.h>
+    int main(int count, char **words)
+    {
+        return (int)strlen(words[count - 1]);
+    }" KVSTORE_HAS_FORTIFY_3)
+endblock()
+set(KVSTORE_FORTIFY_LEVEL 2)
+if(KVSTORE_HAS_FORTIFY_3)
+  set(KVSTORE_FORTIFY_LEVEL 3)
+endif()
 
 # Sanitizers, or else what hardens a build for use.
 function(kvstore_hardening target)
@@ -43,11 +69,21 @@ function(kvstore_hardening target)
     return()
   endif()
   kvstore_compile_option_if_taken(${target} -fstack-protector-strong)
+  kvstore_compile_option_if_taken(${target} -fstack-clash-protection)
+  # Indirect branches and returns go only where they may (x86).
+  kvstore_compile_option_if_taken(${target} -fcf-protection=full)
   # Fortified calls exist only in optimised code. Some distributions define a
-  # level of their own, which would be a warning.
+  # level of their own, which would be a warning. In the library the third level
+  # checks no call that the second does not, and a set takes a twentieth longer.
+  set(level ${KVSTORE_FORTIFY_LEVEL})
+  get_target_property(type ${target} TYPE)
+  if(type MATCHES "LIBRARY")
+    set(level 2)
+  endif()
+  set(is_optimised "$<CONFIG:Release,RelWithDebInfo,MinSizeRel>")
   target_compile_options(${target} PRIVATE
-    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE>
-    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-D_FORTIFY_SOURCE=2>)
+    $<${is_optimised}:-U_FORTIFY_SOURCE>
+    $<${is_optimised}:-D_FORTIFY_SOURCE=${level}>)
 endfunction()
 
 function(kvstore_compiled_as_usual target)
@@ -94,8 +130,8 @@ function(kvstore_program target)
       target_link_libraries(${target} PRIVATE -static-pie)
     endif()
   endif()
-  check_linker_flag(C -Wl,-z,relro,-z,now KVSTORE_HAS_RELRO)
-  if(KVSTORE_HAS_RELRO)
-    target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now)
-  endif()
+  # All of the table of functions is bound at the start and read-only from then
+  # on; no memory for data is executable.
+  kvstore_link_option_if_taken(${target} -Wl,-z,relro,-z,now)
+  kvstore_link_option_if_taken(${target} -Wl,-z,noexecstack)
 endfunction()

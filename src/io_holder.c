@@ -36,20 +36,20 @@ static bool is_number(const char *text, uint64_t number)
 static void judge_line(struct search *search)
 {
     enum { TYPE = 1, ACCESS = 3, PROCESS = 4, INODE = 5, WORDS };
-    char *words[WORDS];
+    char *parts[WORDS];
     char *rest = NULL;
     char *word = strtok_r(search->line, " ", &rest);
     for (int i = 0; i < WORDS; i++) {
         if (word == NULL) {
             return;
         }
-        words[i] = word;
+        parts[i] = word;
         word = strtok_r(NULL, " ", &rest);
     }
-    const char *colon = strrchr(words[INODE], ':');
-    search->is_found |= strcmp(words[TYPE], "FLOCK") == 0 &&
-                        strcmp(words[ACCESS], "WRITE") == 0 &&
-                        is_number(words[PROCESS], search->process_id) &&
+    const char *colon = strrchr(parts[INODE], ':');
+    search->is_found |= strcmp(parts[TYPE], "FLOCK") == 0 &&
+                        strcmp(parts[ACCESS], "WRITE") == 0 &&
+                        is_number(parts[PROCESS], search->process_id) &&
                         colon != NULL && is_number(colon + 1, search->inode);
 }
 

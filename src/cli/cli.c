@@ -37,6 +37,7 @@ static const struct command commands[] = {
         .run = cli_command_set,
         .summary = "store VALUE under KEY",
         .help = "Without VALUE the value is standard input, every byte of it.\n"
+                "A VALUE given here can be seen in the process list.\n"
                 "Makes the store where there is none.\n",
     },
     {

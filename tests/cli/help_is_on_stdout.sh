@@ -19,6 +19,8 @@ for option in -h --help; do
         expect_stdout_match '--data-dir'
     done
 done
+expect_status 0 kvstore set --help
+expect_stdout_match 'VALUE .* process list'
 expect_status 0 kvstore get --help
 expect_stdout_match '--raw'
 expect_status 0 kvstore rm --help
