@@ -6,6 +6,7 @@
 #ifndef KV_COMPACTION_H
 #define KV_COMPACTION_H
 
+#include "expiry.h"
 #include "fold.h"
 #include "io.h"
 #include "keydir.h"
@@ -51,6 +52,8 @@ struct kv_compaction {
     bool is_open;          /* The last line that was copied has no newline, */
     uint64_t open_until;   /* and ended here in the old log. */
     struct kv_log_pointer last; /* The last line that was copied. */
+    char tail[2];               /* The last bytes that were put. */
+    struct kv_expiry expiry;
     uint64_t met; /* The sum over the records that the index led to. */
     struct kv_compaction_queue *queue;
     struct kv_compaction_marks *marks;

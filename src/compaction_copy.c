@@ -164,10 +164,12 @@ static bool is_record(const struct kv_fold_item *item)
     return item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE;
 }
 
-static bool is_kept_if_newest(const struct kv_compaction *compaction,
-                              enum kv_command_type type)
+/* While there is damage, so are newest Removes, and Sets that have expired. */
+static bool is_kept_if_newest(struct kv_compaction *compaction,
+                              const struct kv_fold_item *item)
 {
-    return type == KV_COMMAND_SET || compaction->keeps_removes;
+    return compaction->keeps_removes ||
+           kv_expiry_is_live(&compaction->expiry, item->command);
 }
 
 /* --- The copy --- */
@@ -190,7 +192,7 @@ static kvstore_status is_kept(struct kv_compaction *compaction,
             kv_compaction_check_record(compaction, &key, offset, is_marked);
         kv_io_free(key.allocated);
     }
-    *is_kept_out = is_marked && is_kept_if_newest(compaction, item->type);
+    *is_kept_out = is_marked && is_kept_if_newest(compaction, item);
     return status;
 }
 
@@ -220,6 +222,7 @@ struct queued {
     uint64_t hash; /* Of its key. */
     enum kv_command_type type;
     bool is_marked; /* The old index leads to it. */
+    bool is_kept;   /* If so, and the index is true. */
     size_t size;    /* Of the line, without its newline. */
     size_t key_size;
     size_t key_at; /* In the line. */
@@ -275,6 +278,7 @@ static void enter(struct kv_compaction *compaction,
     queued->type = item->type;
     queued->is_marked =
         kv_compaction_marks_have(compaction->marks, item->pointer.offset);
+    queued->is_kept = queued->is_marked && is_kept_if_newest(compaction, item);
     queued->size = item->size;
     queued->key_size = key->size;
     queued->key_at = (size_t)((const char *)key->raw - item->bytes);
@@ -346,8 +350,7 @@ static kvstore_status leave_next(struct kv_compaction *compaction)
                                       .hash = queued->hash};
     kvstore_status status = kv_compaction_check_record(
         compaction, &key, queued->pointer.offset, queued->is_marked);
-    return status == KVSTORE_OK && queued->is_marked &&
-                   queued->type == KV_COMMAND_SET
+    return status == KVSTORE_OK && queued->is_kept
                ? keep_queued(compaction, queued)
                : status;
 }

@@ -317,12 +317,13 @@ static kvstore_status judge_batch(struct fold *fold, uint64_t offset)
 static kvstore_status judge(struct fold *fold,
                             const struct kv_log_view *view,
                             const struct kv_command *command,
-                            enum kv_command_type *type_out)
+                            struct kv_fold_item *item)
 {
     uint64_t offset = view->pointer.offset;
-    *type_out = command->type;
+    item->type = command->type;
     if (command->type == KV_COMMAND_DAMAGED) {
-        bool is_anchored = is_closed(fold->log, view);
+        item->is_closed = is_closed(fold->log, view);
+        bool is_anchored = item->is_closed;
         kvstore_status status = KVSTORE_OK;
         if (!is_anchored) {
             status = find_anchor(
@@ -341,7 +342,7 @@ static kvstore_status judge(struct fold *fold,
         }
     }
     if (offset < fold->broken_until) {
-        *type_out = KV_COMMAND_DAMAGED;
+        item->type = KV_COMMAND_DAMAGED;
     }
     return KVSTORE_OK;
 }
@@ -355,7 +356,7 @@ static kvstore_status fold_line(struct fold *fold,
                                 .bytes = view->is_cut ? NULL : view->bytes,
                                 .size = view->is_cut ? 0 : view->size,
                                 .command = command};
-    kvstore_status status = judge(fold, view, command, &item.type);
+    kvstore_status status = judge(fold, view, command, &item);
     if (status != KVSTORE_OK || fold->result.is_torn) {
         return status;
     }

@@ -23,7 +23,9 @@ struct kv_fold_item {
                           no record. */
     size_t size;
     bool is_open; /* It ends without a newline, before a line that NULs have cut
-                     it from. */
+                       it from. */
+    bool
+        is_closed; /* It does not read, and looks as if all of it was written. */
     /* SET and REMOVE are to be applied. A record of a batch that is not whole
      * is DAMAGED here, whatever its command says of itself. */
     enum kv_command_type type;

@@ -286,6 +286,107 @@ static void broken_batches_are_kept_as_they_are(void **state)
     assert_compacts(state, &from, &to);
 }
 
+/* Folds the new log anew: it must come to what the compaction has counted. */
+static void assert_counted_anew(const struct store_dir *dir,
+                                const struct pair *new)
+{
+    struct pair built = open_pair(dir);
+    const struct kv_index_counts *a = &new->keydir.totals.counts;
+    const struct kv_index_counts *b = &built.keydir.totals.counts;
+    assert_memory_equal(a, b, sizeof *a);
+    assert_int_equal(new->keydir.totals.applied, built.keydir.totals.applied);
+    close_pair(&built);
+}
+
+/* The key of a damaged line that NULs cut short, and that of one that begins with
+ * a space, must not become one line's. */
+static void damaged_lines_do_not_grow_together(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"k2\",\"val\":\"old\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"k1\",\"val\":\"xx");
+    log_text_fill(&text, '\0', 2);
+    log_text_add(&text, "{\"Set\":{\"key\":\"k3\",\"val\":\"a\"}}\n");
+    log_text_add(&text, " {\"Set\":{\"key\":\"k2\",\"val\":1}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"k3\",\"val\":\"b\"}}\n");
+    store_dir_write_log(dir, &text);
+    struct pair old = open_pair(dir);
+    struct pair new;
+
+    assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
+
+    assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
+    assert_counted_anew(dir, &new);
+    log_text_release(&text);
+    close_pair(&old);
+    close_pair(&new);
+}
+
+/* A last line that is closed, after a run of NULs, comes to be at a sector's
+ * beginning: as if its first bytes were among those that a power cut took. */
+static void closed_last_line_stays_closed(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (size_t nuls = 1; nuls <= 1100; nuls++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "a", "1");
+        log_text_set(&text, "a", "2");
+        log_text_fill(&text, '\0', nuls);
+        size_t at =
+            log_text_add(&text, "{\"Set\":{\"key\":\"k\",\"val\":1}}\n");
+        if (at % 512 == 0) {
+            log_text_release(&text);
+            continue; /* It is torn in the old log. */
+        }
+        store_dir_write_log(dir, &text);
+        struct pair old = open_pair(dir);
+        struct pair new;
+
+        assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
+
+        assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
+        assert_counted_anew(dir, &new);
+        log_text_release(&text);
+        close_pair(&old);
+        close_pair(&new);
+    }
+}
+
+/* The same with tabs in it, which may be a sector that was lost of a line that was
+ * written over padding. */
+static void closed_line_with_tabs_stays_closed(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (size_t size = 1; size <= 515; size += 2) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        char value[600] = "";
+        memset(value, 'v', size);
+        log_text_set(&text, "a", value);
+        log_text_set(&text, "a", "2");
+        size_t at = log_text_add(&text, "{\"Set\":{\"key\":\"k\",\"val\":");
+        log_text_fill(&text, '\t', 600);
+        log_text_add(&text, "1}}\n");
+        size_t tabs = at + strlen("{\"Set\":{\"key\":\"k\",\"val\":");
+        bool is_closed = tabs + 600 < (tabs + 511) / 512 * 512 + 512;
+        store_dir_write_log(dir, &text);
+        struct pair old = open_pair(dir);
+        struct pair new;
+        uint64_t damaged = old.keydir.totals.counts.damaged_records;
+        if (is_closed) {
+            assert_int_equal(damaged, 1);
+
+            assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
+
+            assert_int_equal(new.keydir.totals.counts.damaged_records, 1);
+            assert_counted_anew(dir, &new);
+            close_pair(&new);
+        }
+        log_text_release(&text);
+        close_pair(&old);
+    }
+}
+
 /* What was between two runs of NULs goes; they stay two lines. */
 static void runs_of_nuls_that_meet_stay_apart(void **state)
 {
@@ -1059,6 +1160,9 @@ int main(void)
         STORE_TEST(batches_lose_their_member),
         STORE_TEST(batch_with_an_empty_key_loses_its_member),
         STORE_TEST(broken_batches_are_kept_as_they_are),
+        STORE_TEST(damaged_lines_do_not_grow_together),
+        STORE_TEST(closed_last_line_stays_closed),
+        STORE_TEST(closed_line_with_tabs_stays_closed),
         STORE_TEST(runs_of_nuls_that_meet_stay_apart),
         STORE_TEST(lines_larger_than_the_buffer_are_kept),
         STORE_TEST(compacted_log_stays_as_it_is),
