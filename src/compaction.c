@@ -269,14 +269,14 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
 {
     struct kv_fold_range range = {.offset = compaction->copied,
                                   .end = end,
-                                  .follows_damage = compaction->follows_damage,
+                                  .follows = compaction->follows,
                                   .progress = progress};
     struct kv_fold_result result;
     compaction->end = end;
     kvstore_status status =
         kv_fold(compaction->log, range, visit, compaction, &result);
     compaction->copied = result.offset;
-    compaction->follows_damage = result.follows_damage;
+    compaction->follows = result.follows;
     if (status == KVSTORE_OK && compaction->mark.totals.last.length != 0) {
         status = kv_keydir_note_last(
             &compaction->mark, compaction->log, compaction->mark.totals.last);

@@ -45,7 +45,7 @@ struct kv_compaction {
     uint64_t unhurried;    /* Here nobody had given it up yet. */
     struct kv_keydir mark; /* No index: just the last line that was copied, to
                               see whether it is still there. */
-    bool follows_damage;   /* What ends there is a damaged line. */
+    uint64_t follows;      /* What kv_fold_follows() says of its last line. */
     bool keeps_removes;    /* There is damage. */
     uint64_t written;      /* Bytes of the new log that are in the file, */
     uint64_t synced;       /* and on the disk. */

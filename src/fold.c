@@ -187,31 +187,40 @@ static bool counts_in_batch(const struct kv_command *command)
                                    command->type == KV_COMMAND_UNKNOWN);
 }
 
-/* Judges one line of the look ahead. follows_damage: nothing but records of
- * batches stands between a damaged line and this one, so that a record of a
- * batch is not whole, and as suspect as the damage before it. */
+/* What a look ahead has met. A batch that directly follows damage is not whole, and
+ * as suspect as the damage before it: that line may have been its first. */
+struct ahead {
+    bool follows_damage; /* The last line does not read. */
+    bool is_suspect;     /* The batch that is being counted does so. */
+    uint32_t expected; /* Its next record has this number; 0: there is none. */
+};
+
+/* True if the record is the last one of a whole batch. */
+static bool ends_batch(const struct kv_command *command, struct ahead *ahead)
+{
+    if (command->batch != ahead->expected) {
+        ahead->is_suspect = ahead->follows_damage;
+    }
+    ahead->expected = command->batch - 1;
+    ahead->follows_damage = false;
+    return command->batch == 1 && !ahead->is_suspect;
+}
+
+/* Judges one line of the look ahead. A record of a batch that is not whole is no
+ * anchor: it may be cut off with what it shows to be damage. */
 static bool is_anchor(const struct kv_log *log,
                       const struct kv_log_view *view,
                       const struct kv_command *command,
-                      bool *follows_damage)
+                      struct ahead *ahead)
 {
-    switch (command->type) {
-    case KV_COMMAND_BLANK:
-        *follows_damage = false;
-        return false;
-    case KV_COMMAND_SET:
-    case KV_COMMAND_REMOVE:
-    case KV_COMMAND_UNKNOWN:
-        if (command->batch == 0 || !*follows_damage) {
-            return true;
-        }
-        *follows_damage = command->batch != 1; /* A batch ends with 1. */
-        return false;
-    case KV_COMMAND_DAMAGED:
-        *follows_damage = true;
-        return is_closed(log, view);
+    if (counts_in_batch(command)) {
+        return ends_batch(command, ahead);
     }
-    return false;
+    ahead->expected = 0;
+    ahead->follows_damage = command->type == KV_COMMAND_DAMAGED;
+    return command->type == KV_COMMAND_DAMAGED
+               ? is_closed(log, view)
+               : command->type != KV_COMMAND_BLANK;
 }
 
 /* A look ahead from an offset, of the line that is judged or past it. */
@@ -233,13 +242,14 @@ static kvstore_status find_anchor(struct fold *fold,
         return KVSTORE_OK;
     }
     struct kv_log_cursor cursor;
+    struct ahead ahead = {.follows_damage = follows_damage};
     kvstore_status status = begin_look_ahead(fold, offset, &cursor);
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_command command;
         status = next_line(&cursor, &view, &command);
         if (status == KVSTORE_OK) {
-            *found_out = is_anchor(fold->log, &view, &command, &follows_damage);
+            *found_out = is_anchor(fold->log, &view, &command, &ahead);
             kv_command_release(&command);
         }
         if (*found_out) {
@@ -286,8 +296,12 @@ static kvstore_status measure_batch(const struct fold *fold,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
-/* Settles what holds of the batch that begins at an offset. */
-static kvstore_status judge_batch(struct fold *fold, uint64_t offset)
+/* Settles what holds of the batch that begins at an offset with a number. Where it
+ * follows damage, or goes on with a batch that is not whole, and that was visited,
+ * there is an anchor in what was, or past it. */
+static kvstore_status judge_batch(struct fold *fold,
+                                  uint64_t offset,
+                                  uint32_t number)
 {
     uint64_t end = offset;
     bool is_whole = false;
@@ -295,12 +309,13 @@ static kvstore_status judge_batch(struct fold *fold, uint64_t offset)
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (is_whole && !fold->result.follows_damage) {
+    bool is_anchored = fold->result.follows == KV_FOLD_FOLLOWS_DAMAGE ||
+                       fold->result.follows == number;
+    if (is_whole && !is_anchored) {
         fold->whole_until = end;
         return KVSTORE_OK;
     }
     fold->broken_until = end;
-    bool is_anchored = fold->result.follows_damage;
     if (!is_anchored) {
         status = find_anchor(fold, end, false, &is_anchored);
     }
@@ -336,7 +351,7 @@ static kvstore_status judge(struct fold *fold,
         return KVSTORE_OK;
     }
     if (offset >= fold->whole_until && offset >= fold->broken_until) {
-        kvstore_status status = judge_batch(fold, offset);
+        kvstore_status status = judge_batch(fold, offset, command->batch);
         if (status != KVSTORE_OK) {
             return status;
         }
@@ -345,6 +360,14 @@ static kvstore_status judge(struct fold *fold,
         item->type = KV_COMMAND_DAMAGED;
     }
     return KVSTORE_OK;
+}
+
+uint64_t kv_fold_follows(const struct kv_fold_item *item)
+{
+    if (item->command->type == KV_COMMAND_DAMAGED) {
+        return KV_FOLD_FOLLOWS_DAMAGE;
+    }
+    return item->type == KV_COMMAND_DAMAGED ? item->command->batch - 1 : 0;
 }
 
 /* Judges one line and, unless the torn tail begins with it, has it visited. */
@@ -374,9 +397,7 @@ static kvstore_status fold_line(struct fold *fold,
     status = fold->visit(fold->context, &item);
     if (status == KVSTORE_OK) {
         fold->result.offset = item.pointer.offset + item.pointer.length;
-        /* A readable record of a broken batch is known for what it is: the
-         * records behind it are a batch of their own. */
-        fold->result.follows_damage = command->type == KV_COMMAND_DAMAGED;
+        fold->result.follows = kv_fold_follows(&item);
     }
     return status;
 }
@@ -398,13 +419,13 @@ kvstore_status kv_fold(const struct kv_log *log,
                        void *context,
                        struct kv_fold_result *result_out)
 {
-    struct fold fold = {.log = log,
-                        .end = range.end,
-                        .may_be_padded = range.may_be_padded,
-                        .visit = visit,
-                        .context = context,
-                        .result = {.offset = range.offset,
-                                   .follows_damage = range.follows_damage}};
+    struct fold fold = {
+        .log = log,
+        .end = range.end,
+        .may_be_padded = range.may_be_padded,
+        .visit = visit,
+        .context = context,
+        .result = {.offset = range.offset, .follows = range.follows}};
     struct kv_log_cursor cursor;
     kvstore_status status = kv_log_cursor_init(
         &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);

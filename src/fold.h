@@ -32,6 +32,12 @@ struct kv_fold_item {
     const struct kv_command *command;
 };
 
+/* What of a line matters for the next one: it does not read; or it is a record of a
+ * batch that is not whole, and the next one of that has this number; or 0. A record
+ * that follows either is of a batch that is not whole. */
+#define KV_FOLD_FOLLOWS_DAMAGE UINT64_MAX
+uint64_t kv_fold_follows(const struct kv_fold_item *item);
+
 /* Any status but KVSTORE_OK ends the fold with that status. What the item
  * points at holds until the call returns. */
 typedef kvstore_status (*kv_fold_visit)(void *context,
@@ -48,16 +54,16 @@ struct kv_progress {
 struct kv_fold_range {
     uint64_t offset;
     uint64_t end;
-    bool follows_damage; /* The line before offset is damaged. */
-    bool may_be_padded;  /* The range goes to the end of the file, where an
+    uint64_t follows;   /* What kv_fold_follows() says of the line before. */
+    bool may_be_padded; /* The range goes to the end of the file, where an
                            exclusive writer has or had padding. */
     const struct kv_progress *progress; /* May be NULL. */
 };
 
 struct kv_fold_result {
-    uint64_t offset;     /* Past the last line visited, its newline counted. */
-    bool follows_damage; /* That line is damaged. */
-    bool is_torn;        /* What stands at offset is an unfinished write. */
+    uint64_t offset;  /* Past the last line visited, its newline counted. */
+    uint64_t follows; /* What kv_fold_follows() says of that line. */
+    bool is_torn;     /* What stands at offset is an unfinished write. */
     uint64_t
         batch_end; /* If it is torn and begins with records of a batch, which
                              count down from the first: past these. Else 0. */

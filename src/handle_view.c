@@ -675,7 +675,7 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
     const struct kv_index_totals *totals = &store->keydir.totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
-                                  .follows_damage = totals->follows_damage != 0,
+                                  .follows = totals->follows,
                                   .may_be_padded = true};
     *has_lines_out = false;
     *result_out = (struct kv_fold_result){.offset = range.offset};

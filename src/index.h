@@ -32,9 +32,10 @@ struct kv_index_counts {
 /* What the holder of the writers' lock keeps of an index beside its slots.
  * Words only: they are published as such. */
 struct kv_index_totals {
-    uint64_t applied;        /* The log up to here is in the index. */
-    uint64_t follows_damage; /* 1: what ends there is a damaged line. */
-    uint64_t is_in_doubt;    /* 1: some slot or count is not to be relied on.
+    uint64_t applied; /* The log up to here is in the index. */
+    uint64_t
+        follows; /* What kv_fold_follows() says of the line that ends there. */
+    uint64_t is_in_doubt; /* 1: some slot or count is not to be relied on.
                                 Build anew. */
     uint64_t slots_used;
     uint64_t slots_flagged;

@@ -338,7 +338,7 @@ static void finish_item(struct kv_keydir *keydir,
     struct kv_index_totals *totals = &keydir->totals;
     count_item(&totals->counts, item);
     totals->applied = item->pointer.offset + item->pointer.length;
-    totals->follows_damage = item->command->type == KV_COMMAND_DAMAGED;
+    totals->follows = kv_fold_follows(item);
     if (item->bytes != NULL) {
         totals->last = item->pointer;
         totals->last_hash = XXH3_64bits(item->bytes, item->size);

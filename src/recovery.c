@@ -62,7 +62,7 @@ kvstore_status kv_recovery_catch_up(const struct kv_log *log,
     const struct kv_index_totals *totals = &keydir->totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
-                                  .follows_damage = totals->follows_damage != 0,
+                                  .follows = totals->follows,
                                   .may_be_padded = true,
                                   .progress = progress};
     assert(totals->applied <= size);
@@ -109,7 +109,7 @@ kvstore_status kv_recovery_build_range(const struct kv_log *log,
     *keydir_out = KV_KEYDIR_NONE;
     struct kv_keydir keydir;
     uint64_t key_count = 0;
-    assert(range.offset == 0 && !range.follows_damage);
+    assert(range.offset == 0 && range.follows == 0);
     kvstore_status status = guess_keys(log, range.end, &key_count);
     if (status == KVSTORE_OK) {
         status = kv_keydir_create(key_count, directory, log, &keydir);

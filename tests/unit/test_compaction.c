@@ -117,7 +117,7 @@ static void compact(const struct store_dir *dir)
     assert_int_equal(made->applied, built->applied);
     assert_int_equal(made->slots_used, built->slots_used);
     assert_int_equal(made->slots_flagged, built->slots_flagged);
-    assert_int_equal(made->follows_damage, built->follows_damage);
+    assert_int_equal(made->follows, built->follows);
     assert_int_equal(made->counts.keys, old.keydir.totals.counts.keys);
     assert_int_equal(made->compactions, old.keydir.totals.compactions + 1);
     assert_int_equal(new.log.inode, fresh.log.inode);

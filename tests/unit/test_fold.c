@@ -59,9 +59,10 @@ static struct kv_fold_result fold_from(const struct store_dir *dir,
     struct verdicts verdicts = {.next_offset = offset};
     struct kv_fold_result result;
     struct kv_log log = open_log(dir);
-    struct kv_fold_range range = {.offset = offset,
-                                  .end = store_dir_file_size(dir, KV_LOG_NAME),
-                                  .follows_damage = follows_damage};
+    struct kv_fold_range range = {
+        .offset = offset,
+        .end = store_dir_file_size(dir, KV_LOG_NAME),
+        .follows = follows_damage ? KV_FOLD_FOLLOWS_DAMAGE : 0};
     kvstore_status status = kv_fold(&log, range, visit, &verdicts, &result);
     kv_log_close(&log);
     assert_int_equal(status, KVSTORE_OK);
@@ -743,11 +744,12 @@ static void result_tells_damage_at_the_end(void **state)
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_set(&text, "z", "0");
     log_text_damaged_set(&text, "a", "1");
-    assert_true(assert_fold(state, &text, "SD").follows_damage);
+    assert_true(assert_fold(state, &text, "SD").follows ==
+                KV_FOLD_FOLLOWS_DAMAGE);
 
     log_text_damaged_set(&text, "a", "1");
     log_text_set(&text, "z", "0");
-    assert_false(assert_fold(state, &text, "DS").follows_damage);
+    assert_true(assert_fold(state, &text, "DS").follows == 0);
 }
 
 static void fold_ends_where_the_file_does(void **state)
