@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *noted = "nothing";
 static void (*to_clear_away)(void);
+
+void fuzz_note(const char *what)
+{
+    noted = what;
+}
 
 void fuzz_at_failure(void (*clear_away)(void))
 {
@@ -17,7 +23,7 @@ void fuzz_at_failure(void (*clear_away)(void))
 
 _Noreturn void fuzz_fail(const char *what)
 {
-    (void)fprintf(stderr, "broken promise: %s\n", what);
+    (void)fprintf(stderr, "broken promise: %s (after: %s)\n", what, noted);
     if (to_clear_away != NULL) {
         to_clear_away();
     }

@@ -20,6 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 _Noreturn void fuzz_fail(const char *what);
 void fuzz_check(bool holds, const char *promise);
 
+/* What has been done last, to be told with a failure. A constant text. */
+void fuzz_note(const char *what);
+
 /* What is to be cleared away before that. */
 void fuzz_at_failure(void (*clear_away)(void));
 

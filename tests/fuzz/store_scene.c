@@ -58,6 +58,22 @@ static int same_mount_id(int fd, uint64_t *id_out)
     return 0;
 }
 
+/* The logs are small: whoever asks for so much was lied to. */
+#define FILE_SIZE_MAX ((off_t)32 << 20)
+#define MEMORY_SIZE_MAX ((size_t)32 << 20)
+
+static int allocate_few_blocks(int fd, off_t size)
+{
+    fuzz_check(size <= FILE_SIZE_MAX, "an index is as large as its log needs");
+    return kv_io_system_table()->allocate_blocks(fd, size);
+}
+
+static void *allocate_little(size_t size)
+{
+    fuzz_check(size <= MEMORY_SIZE_MAX, "a small log takes little memory");
+    return malloc(size);
+}
+
 void store_scene_begin(void)
 {
     if (path[0] != '\0') {
@@ -73,6 +89,8 @@ void store_scene_begin(void)
     table.getrandom = count_random;
     table.boot_id = same_boot_id;
     table.mount_id = same_mount_id;
+    table.allocate_blocks = allocate_few_blocks;
+    table.malloc = allocate_little;
     kv_io_swap_table(&table);
     (void)atexit(store_scene_end);
     fuzz_at_failure(store_scene_end);
