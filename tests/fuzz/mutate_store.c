@@ -55,7 +55,7 @@ static size_t mutate_lie(uint8_t *data,
         bool is_high = i == 3 || i >= 5;
         data[at + i] = (uint8_t)(is_high ? 0 : next_random(state));
     }
-    data[at] %= 15;
+    data[at] %= 16;
     return size;
 }
 

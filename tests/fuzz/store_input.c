@@ -5,6 +5,7 @@
 #include "store_input.h"
 
 #include "fuzz.h"
+#include "line_oracle.h"
 #include "scratch.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static bool is_wanted(const struct index_lie *lie)
 {
     static unsigned long kinds;
     if (kinds == 0) {
-        kinds = scratch_number("KVSTORE_FUZZ_KINDS", 0x7fff) | 0x8000;
+        kinds = scratch_number("KVSTORE_FUZZ_KINDS", 0xffff) | 0x10000;
     }
     return (kinds >> lie->kind % 16 & 1) != 0;
 }
@@ -121,6 +122,62 @@ static void exchange(char *log, size_t size, const struct index_lie *lie)
     free(copy);
 }
 
+/* Where the text of a member stands in a line; nothing, where it has none. */
+static struct piece text_of(const char *log,
+                            struct piece line,
+                            const char *member)
+{
+    size_t size = strlen(member);
+    size_t end = line.offset + line.size;
+    struct piece text = {end, 0};
+    for (size_t i = line.offset; i + size < end; i++) {
+        if (memcmp(log + i, member, size) == 0) {
+            text.offset = i + size;
+            break;
+        }
+    }
+    while (text.offset + text.size < end &&
+           log[text.offset + text.size] != '"') {
+        text.size++;
+    }
+    return text;
+}
+
+/* A line gets the sum that fits, if it has one in its place. */
+static void mend_sum(char *log, struct piece line)
+{
+    static const char name[] = ",\"sum\":\"";
+    const size_t tail_size = sizeof name - 1 + sizeof "01234567\"}}" - 1;
+    size_t size = line.size;
+    if (size > 0 && log[line.offset + size - 1] == '\n') {
+        size--;
+    }
+    if (size <= tail_size) {
+        return;
+    }
+    char *comma = log + line.offset + size - tail_size;
+    if (memcmp(comma, name, sizeof name - 1) == 0) {
+        line_oracle_sum(
+            log + line.offset, size - tail_size + 1, comma + sizeof name - 1);
+    }
+}
+
+/* A line gets the key of another one, or its value, of the same length, or
+ * another first letter; and stays sound. */
+static void lend_text(char *log, size_t size, const struct index_lie *lie)
+{
+    const char *member = lie->part % 2 == 0 ? "\"key\":\"" : "\"val\":\"";
+    struct piece line = piece_at(log, size, lie->place);
+    struct piece to = text_of(log, line, member);
+    struct piece from = text_of(log, piece_at(log, size, lie->value), member);
+    if (to.size == from.size && lie->part % 4 < 2) {
+        memmove(log + to.offset, log + from.offset, to.size);
+    } else if (to.size > 0) {
+        log[to.offset] = (char)('a' + lie->value % 26);
+    }
+    mend_sum(log, line);
+}
+
 /* Some bytes of a line are appended, or all. */
 static size_t append(char *log, size_t size, const struct index_lie *lie)
 {
@@ -154,6 +211,9 @@ static size_t change(char *log, size_t size, const struct index_lie *lie)
     case 14:
         memmove(log + place, log + place + length, size - place - length);
         return size - length;
+    case 15:
+        lend_text(log, size, lie);
+        return size;
     default:
         return size;
     }
