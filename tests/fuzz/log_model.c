@@ -35,17 +35,23 @@ static size_t line_end(const struct log_model *model,
     return end + (end < model->size && bytes[end] == '\n' ? 1 : 0);
 }
 
+static struct log_line *add_line(struct log_model *model, size_t *capacity)
+{
+    if (model->count == *capacity) {
+        *capacity = *capacity * 2 + 16;
+        model->lines = realloc(model->lines, *capacity * sizeof *model->lines);
+        if (model->lines == NULL) {
+            fuzz_fail("there is memory for lines");
+        }
+    }
+    return &model->lines[model->count++];
+}
+
 static void split(struct log_model *model)
 {
     size_t capacity = 0;
     for (size_t offset = 0; offset < model->size;) {
-        if (model->count == capacity) {
-            capacity = capacity * 2 + 16;
-            model->lines =
-                realloc(model->lines, capacity * sizeof *model->lines);
-            fuzz_check(model->lines != NULL, "there is memory for lines");
-        }
-        struct log_line *line = &model->lines[model->count++];
+        struct log_line *line = add_line(model, &capacity);
         *line = (struct log_line){.offset = offset};
         offset = line_end(model, offset, &line->size);
         line_oracle_read(

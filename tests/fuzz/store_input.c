@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDED_MAX 4096u /* By each change. */
+#define ADDED_MAX ((size_t)4096) /* By each change. */
 
 /* Which kinds of changes are made, as bits: all, unless the environment says
  * otherwise, to look past what is known already. */
