@@ -221,42 +221,49 @@ static void read_known(const struct json_members *root,
     json_oracle_release(&variant);
 }
 
-/* Of one member. False: it spoils the line. */
+/* Of one member. False: it has two members of one name, and spoils the line. */
 static bool read_variant(const struct json_members *root,
                          const struct json_member *member,
+                         bool *is_sound,
                          struct line_verdict *verdict)
 {
     struct json_reader reader = {member->start, member->end};
     struct json_members variant;
-    bool is_sound = json_oracle_members(&reader, 2, &variant) &&
-                    !json_oracle_has_duplicate(&variant);
-    if (is_sound && !verdict->key.is_there) {
+    bool are_unique = json_oracle_members(&reader, 2, &variant) &&
+                      !json_oracle_has_duplicate(&variant);
+    if (are_unique && !verdict->key.is_there) {
         (void)read_key(&variant, verdict);
     }
-    is_sound = is_sound &&
-               is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
-    bool has_sum = json_oracle_find(&variant, "sum") != NULL;
+    bool is_sum_missing = LINE_ORACLE_KNOWS_EXPIRY &&
+                          member == &root->members[root->count - 1] &&
+                          json_oracle_find(&variant, "sum") == NULL;
+    *is_sound = *is_sound && are_unique && !is_sum_missing &&
+                is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
     json_oracle_release(&variant);
-    if (LINE_ORACLE_KNOWS_EXPIRY) {
-        verdict->kind = is_sound && has_sum ? LINE_UNKNOWN : LINE_DAMAGED;
-    } else {
-        verdict->kind = LINE_UNKNOWN;
-    }
-    return is_sound;
+    return are_unique;
 }
 
+/* The key is that of the first object that tells one, up to one that spoils the
+ * line. */
 static void read_unknown(const struct json_members *root,
                          struct line_verdict *verdict)
 {
+    bool has_variant = false;
     bool is_sound = true;
-    for (size_t i = 0; i < root->count; i++) {
+    bool are_unique = true;
+    for (size_t i = 0; i < root->count && are_unique; i++) {
         const struct json_member *member = &root->members[i];
         if (*member->start == '{') {
-            is_sound = read_variant(root, member, verdict) && is_sound;
+            has_variant = true;
+            are_unique = read_variant(root, member, &is_sound, verdict);
         }
     }
-    if (!is_sound) {
-        verdict->kind = LINE_DAMAGED;
+    if (LINE_ORACLE_KNOWS_EXPIRY) {
+        has_variant =
+            has_variant && *root->members[root->count - 1].start == '{';
+    }
+    if (is_sound && has_variant) {
+        verdict->kind = LINE_UNKNOWN;
     }
 }
 
