@@ -19,7 +19,52 @@ struct meaning {
     struct line_text key;
     struct line_text value;
     uint32_t batch;
+    int64_t expires_ms;
 };
+
+#if LINE_ORACLE_KNOWS_EXPIRY
+static bool decode_text(const struct kv_text *text, void *out)
+{
+    return kv_text_decode(text, out);
+}
+
+static int64_t expiry_of(const struct kv_command *command)
+{
+    return command->expires_ms;
+}
+
+static kvstore_status decode_foreign(const char *line,
+                                     size_t size,
+                                     bool has_fitting_sum,
+                                     struct kv_command *command)
+{
+    (void)has_fitting_sum;
+    char *copy = fuzz_copy(line, size);
+    kvstore_status status = kv_command_decode_foreign(copy, size, command);
+    free(copy);
+    return status;
+}
+#else
+static bool decode_text(const struct kv_text *text, void *out)
+{
+    kv_text_decode(text, out);
+    return true;
+}
+
+static int64_t expiry_of(const struct kv_command *command)
+{
+    (void)command;
+    return 0;
+}
+
+static kvstore_status decode_foreign(const char *line,
+                                     size_t size,
+                                     bool has_fitting_sum,
+                                     struct kv_command *command)
+{
+    return kv_command_decode_foreign(line, size, has_fitting_sum, command);
+}
+#endif
 
 /* Decodes twice, over different bytes, so that one left out shows. */
 static struct line_text meaning_of_text(const struct kv_text *text)
@@ -31,8 +76,8 @@ static struct line_text meaning_of_text(const struct kv_text *text)
     if (text->size > 0) {
         memset(meaning.bytes, 0x5a, text->size);
         memset(again, 0xa5, text->size);
-        (void)kv_text_decode(text, meaning.bytes);
-        (void)kv_text_decode(text, again);
+        fuzz_check(decode_text(text, meaning.bytes) && decode_text(text, again),
+                   "a text that was checked can be decoded");
     }
     fuzz_check(fuzz_equal(meaning.bytes, text->size, again, text->size),
                "a text decodes to exactly its size");
@@ -68,6 +113,7 @@ static struct meaning meaning_of(const struct kv_command *command)
     }
     if (kv_command_is_record(command)) {
         meaning.batch = command->batch;
+        meaning.expires_ms = expiry_of(command);
     }
     return meaning;
 }
@@ -97,6 +143,8 @@ static void check_oracle(const struct meaning *meaning,
     if (is_record) {
         fuzz_check(meaning->batch == verdict->batch,
                    "the decoder reads the batch");
+        fuzz_check(meaning->expires_ms == verdict->expires_ms,
+                   "the decoder reads the expiry");
     }
     if (verdict->kind == LINE_SET) {
         fuzz_check(texts_agree(&meaning->value, &verdict->value),
@@ -114,8 +162,7 @@ static void check_foreign(const char *line,
                                  .key = kv_text_plain("", 0),
                                  .value = kv_text_plain("", 0),
                                  .damage = KVSTORE_BAD_JSON};
-    fuzz_check(kv_command_decode_foreign(
-                   line, size, verdict->has_fitting_sum, &command) ==
+    fuzz_check(decode_foreign(line, size, verdict->has_fitting_sum, &command) ==
                    KVSTORE_OK,
                "cJSON reads a canonical line");
     struct meaning meaning = meaning_of(&command);

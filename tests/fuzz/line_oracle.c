@@ -234,11 +234,13 @@ static bool read_variant(const struct json_members *root,
     if (are_unique && !verdict->key.is_there) {
         (void)read_key(&variant, verdict);
     }
-    bool is_sum_missing = LINE_ORACLE_KNOWS_EXPIRY &&
-                          member == &root->members[root->count - 1] &&
-                          json_oracle_find(&variant, "sum") == NULL;
-    *is_sound = *is_sound && are_unique && !is_sum_missing &&
-                is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
+    bool has_sum = json_oracle_find(&variant, "sum") != NULL;
+    bool is_sum_fine =
+        is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
+    /* Of a newer version is what ends in a sum that fits; before that was so,
+     * what has none that does not. */
+    *is_sound = LINE_ORACLE_KNOWS_EXPIRY ? has_sum && is_sum_fine
+                                         : *is_sound && is_sum_fine;
     json_oracle_release(&variant);
     return are_unique;
 }
@@ -258,11 +260,7 @@ static void read_unknown(const struct json_members *root,
             are_unique = read_variant(root, member, &is_sound, verdict);
         }
     }
-    if (LINE_ORACLE_KNOWS_EXPIRY) {
-        has_variant =
-            has_variant && *root->members[root->count - 1].start == '{';
-    }
-    if (is_sound && has_variant) {
+    if (is_sound && has_variant && are_unique) {
         verdict->kind = LINE_UNKNOWN;
     }
 }

@@ -156,6 +156,13 @@ static bool has_key(const struct log_line *line, const void *key, size_t size)
     return own->is_there && fuzz_equal(own->bytes, own->size, key, size);
 }
 
+static bool is_live(const struct log_line *line)
+{
+    int64_t expires_ms = line->verdict.expires_ms;
+    return line->verdict.kind == LINE_SET &&
+           (expires_ms == 0 || expires_ms > LOG_MODEL_NOW_MS);
+}
+
 struct log_answer log_model_ask(const struct log_model *model,
                                 const void *key,
                                 size_t key_size)
@@ -167,8 +174,8 @@ struct log_answer log_model_ask(const struct log_model *model,
             continue;
         }
         if (line->is_applied) {
-            answer = (struct log_answer){
-                .newest = line, .has_value = line->verdict.kind == LINE_SET};
+            answer =
+                (struct log_answer){.newest = line, .has_value = is_live(line)};
         } else {
             answer.is_refused |= line->is_settled;
             answer.may_be_refused = true;

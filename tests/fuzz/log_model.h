@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What time it is in the model, in milliseconds since the epoch. */
+#define LOG_MODEL_NOW_MS INT64_C(1500000000000)
+
 struct log_line {
     size_t offset;
     size_t size; /* Without its LF. */
@@ -39,7 +42,7 @@ void log_model_release(struct log_model *model);
 /* What the log says of a key. */
 struct log_answer {
     const struct log_line *newest; /* Applied; NULL: none. */
-    bool has_value;                /* That is a Set. */
+    bool has_value;                /* That is a Set, and has not expired. */
     bool is_refused;               /* A later line tells the key, and cannot be
                                       served: certainly, */
     bool may_be_refused;           /* or if it is no torn tail. */

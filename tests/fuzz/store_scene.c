@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "io.h"
+#include "log_model.h"
 #include "scratch.h"
 
 #include <fcntl.h>
@@ -29,6 +30,13 @@ static void sleep_at_once(int64_t ns)
 {
     now_ns += ns;
 }
+
+#if LINE_ORACLE_KNOWS_EXPIRY
+static int64_t still_clock_real_ms(void)
+{
+    return LOG_MODEL_NOW_MS;
+}
+#endif
 
 static int sync_nothing(int fd)
 {
@@ -83,6 +91,9 @@ void store_scene_begin(void)
     table = *kv_io_system_table();
     table.clock_ns = still_clock_ns;
     table.clock_coarse_ns = still_clock_ns;
+#if LINE_ORACLE_KNOWS_EXPIRY
+    table.clock_real_ms = still_clock_real_ms;
+#endif
     table.sleep_ns = sleep_at_once;
     table.fsync = sync_nothing;
     table.fdatasync = sync_nothing;
