@@ -138,6 +138,25 @@ static bool read_value(const struct json_members *variant,
 
 /* --- Numbers --- */
 
+/* Is a number of JSON, without a sign, whole to the last digit? */
+static bool is_whole(const char *text)
+{
+    long behind_point = 0; /* Digits behind the point. */
+    long zeros = 0;        /* At the end of all digits. */
+    bool has_point = false;
+    const char *at = text;
+    for (; *at != '\0' && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.') {
+            has_point = true;
+            continue;
+        }
+        zeros = *at == '0' ? zeros + 1 : 0;
+        behind_point += has_point ? 1 : 0;
+    }
+    long exponent = *at == '\0' ? 0 : strtol(at + 1, NULL, 10);
+    return exponent >= behind_point - zeros;
+}
+
 /* A whole number from 1 on; an absent one is 0. */
 static bool read_number(const struct json_member *member,
                         double most,
@@ -157,7 +176,7 @@ static bool read_number(const struct json_member *member,
     memcpy(text, member->start, size);
     text[size] = '\0';
     double number = strtod(text, NULL);
-    if (!(number >= 1 && number <= most) || (double)(uint64_t)number < number) {
+    if (!(number >= 1 && number <= most) || !is_whole(text)) {
         return false;
     }
     *number_out = number;
