@@ -254,6 +254,12 @@ static bool read_variant(const struct json_members *root,
         (void)read_key(&variant, verdict);
     }
     bool has_sum = json_oracle_find(&variant, "sum") != NULL;
+    if (LINE_ORACLE_KNOWS_EXPIRY && are_unique) {
+        double batch = 0;
+        (void)read_number(
+            json_oracle_find(&variant, "batch"), UINT32_MAX, &batch);
+        verdict->batch = (uint32_t)batch;
+    }
     bool is_sum_fine =
         is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
     /* Of a newer version is what ends in a sum that fits; before that was so,

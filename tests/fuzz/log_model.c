@@ -127,6 +127,9 @@ static void settle(struct log_model *model)
         model->has_damage |= is_unread(line);
         has_batch |= line->verdict.batch != 0;
         model->is_ambiguous |= is_unread(line) && !is_settled && has_batch;
+        /* One of a newer version may be a part of a batch. */
+        model->is_ambiguous |=
+            line->verdict.kind == LINE_UNKNOWN && line->verdict.batch != 0;
     }
 }
 
