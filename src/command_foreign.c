@@ -151,10 +151,10 @@ static bool read_value(const cJSON *variant, struct kv_text *value_out)
 
 /* Reads a member that is a whole number from 1 to some most; 0 where there is no
  * such member. False where it is anything else. */
-static bool read_number(const cJSON *variant,
-                        const char *name,
-                        int64_t most,
-                        int64_t *number_out)
+static bool read_count(const cJSON *variant,
+                       const char *name,
+                       int64_t most,
+                       int64_t *number_out)
 {
     const cJSON *member = get_member(variant, name);
     *number_out = 0;
@@ -172,7 +172,7 @@ static bool read_number(const cJSON *variant,
 static bool read_batch(const cJSON *variant, uint32_t *batch_out)
 {
     int64_t batch = 0;
-    bool is_sound = read_number(variant, "batch", UINT32_MAX, &batch);
+    bool is_sound = read_count(variant, "batch", UINT32_MAX, &batch);
     *batch_out = is_sound ? (uint32_t)batch : 0;
     return is_sound;
 }
@@ -215,7 +215,7 @@ static kvstore_status read_known(const cJSON *variant,
     }
     if (type == KV_COMMAND_SET &&
         (!read_value(variant, &command->value) ||
-         !read_number(variant, "expires", KV_EXPIRES_MS_MAX, &expires_ms))) {
+         !read_count(variant, "expires", KV_EXPIRES_MS_MAX, &expires_ms))) {
         return KVSTORE_OK;
     }
     command->type = type;

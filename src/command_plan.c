@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define NUMBER_SIZE_MAX ((size_t)20)
+#define DIGITS_MAX ((size_t)20)
 
 static inline char *put(char *out, const char *literal, size_t size)
 {
@@ -53,7 +53,7 @@ static size_t line_size_of(const struct kv_command_plan *plan)
                plan->value_plan, sizeof(VAL_NAME) - 1, sizeof(VAL64_NAME) - 1);
 }
 
-static void measure_line(struct kv_command_plan *plan)
+static void measure_plan(struct kv_command_plan *plan)
 {
     plan->line_size = line_size_of(plan);
     if (plan->line_size > KV_TEXT_LINE_SIZE_MAX &&
@@ -89,7 +89,7 @@ struct kv_command_plan kv_command_plan_set(const void *key,
         .key_plan = plan_key(key, key_size),
         .value_plan = kv_text_plan(value, value_size, KV_TEXT_LINE_SIZE_MAX),
     };
-    measure_line(&plan);
+    measure_plan(&plan);
     return plan;
 }
 
@@ -102,7 +102,7 @@ struct kv_command_plan kv_command_plan_remove(const void *key, size_t key_size)
         .key_size = key_size,
         .key_plan = plan_key(key, key_size),
     };
-    measure_line(&plan);
+    measure_plan(&plan);
     return plan;
 }
 
@@ -115,7 +115,7 @@ void kv_command_plan_add(struct kv_command_plan *plan,
     assert(expires_ms == 0 || plan->type == KV_COMMAND_SET);
     plan->expires_ms = expires_ms;
     plan->batch = batch;
-    measure_line(plan);
+    measure_plan(plan);
 }
 
 static char *put_key(char *out, const struct kv_command_plan *plan)
@@ -139,7 +139,7 @@ static char *put_value(char *out, const struct kv_command_plan *plan)
 
 static char *put_number(char *out, uint64_t number)
 {
-    char digits[NUMBER_SIZE_MAX];
+    char digits[DIGITS_MAX];
     size_t at = sizeof digits;
     for (; number != 0; number /= 10) {
         digits[--at] = (char)('0' + number % 10);

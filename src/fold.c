@@ -81,7 +81,7 @@ static kvstore_status next_line(struct kv_log_cursor *cursor,
     return status == KVSTORE_OK ? decode(view_out, command_out) : status;
 }
 
-static bool is_space(char character)
+static bool is_blank_byte(char character)
 {
     return character == ' ' || character == '\t' || character == '\r';
 }
@@ -141,10 +141,10 @@ bool kv_fold_is_closed_at(const char *bytes,
     assert(bytes != NULL && before != NULL);
     const char *first = bytes;
     const char *end = bytes + size;
-    while (first < end && is_space(*first)) {
+    while (first < end && is_blank_byte(*first)) {
         first++;
     }
-    while (first < end && is_space(end[-1])) {
+    while (first < end && is_blank_byte(end[-1])) {
         end--;
     }
     return first < end && *first == '{' && end[-1] == '}' &&

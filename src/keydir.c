@@ -353,11 +353,11 @@ void kv_keydir_find_release(struct kv_keydir_find *find)
 
 /* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
  * a sound one of another key. */
-static kvstore_status judge_line(const struct kv_log *log,
-                                 const struct kv_keydir_key *key,
-                                 uint64_t offset,
-                                 uint64_t end,
-                                 enum kv_keydir_lead *lead_out)
+static kvstore_status judge_later_line(const struct kv_log *log,
+                                       const struct kv_keydir_key *key,
+                                       uint64_t offset,
+                                       uint64_t end,
+                                       enum kv_keydir_lead *lead_out)
 {
     struct kv_log_line line;
     struct kv_command command;
@@ -399,7 +399,7 @@ kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
             *lead_out = KV_KEYDIR_LEADS_HERE;
         } else if (!entry.is_flagged && entry.offset > offset &&
                    entry.offset < end) {
-            status = judge_line(log, key, entry.offset, end, lead_out);
+            status = judge_later_line(log, key, entry.offset, end, lead_out);
         }
         if (*lead_out == KV_KEYDIR_LEADS_TO_ROT) {
             meets_rot = true;

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A plain model of the log. */
+
+#include "log_model.h"
+
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_SIZE_MAX 65535u
+
+/* --- Lines --- */
+
+/* Where the line at an offset ends, its LF counted. text_size_out: without
+ * it. A run of NULs is a line of its own, and a line ends at a NUL before a
+ * brace. */
+static size_t line_end(const struct log_model *model,
+                       size_t offset,
+                       size_t *text_size_out)
+{
+    const char *bytes = model->bytes;
+    size_t end = offset;
+    while (end < model->size && bytes[end] == '\0') {
+        end++;
+    }
+    if (end == offset) {
+        while (end < model->size && bytes[end] != '\n' &&
+               !(end > offset && bytes[end] == '{' && bytes[end - 1] == '\0')) {
+            end++;
+        }
+    }
+    *text_size_out = end - offset;
+    return end + (end < model->size && bytes[end] == '\n' ? 1 : 0);
+}
+
+static struct log_line *add_line(struct log_model *model, size_t *capacity)
+{
+    if (model->count == *capacity) {
+        *capacity = *capacity * 2 + 16;
+        model->lines = realloc(model->lines, *capacity * sizeof *model->lines);
+        if (model->lines == NULL) {
+            fuzz_fail("there is memory for lines");
+        }
+    }
+    return &model->lines[model->count++];
+}
+
+static void split(struct log_model *model)
+{
+    size_t capacity = 0;
+    for (size_t offset = 0; offset < model->size;) {
+        struct log_line *line = add_line(model, &capacity);
+        *line = (struct log_line){.offset = offset};
+        offset = line_end(model, offset, &line->size);
+        line_oracle_read(
+            model->bytes + line->offset, line->size, &line->verdict);
+    }
+}
+
+/* --- Batches --- */
+
+static bool is_record(const struct log_line *line)
+{
+    return line->verdict.kind == LINE_SET || line->verdict.kind == LINE_REMOVE;
+}
+
+/* How many lines from one on count down. is_whole_out: to 1. */
+static size_t count_down(const struct log_model *model,
+                         size_t first,
+                         bool *is_whole_out)
+{
+    uint32_t expected = model->lines[first].verdict.batch;
+    size_t i = first;
+    *is_whole_out = false;
+    while (i < model->count && !*is_whole_out && is_record(&model->lines[i]) &&
+           model->lines[i].verdict.batch == expected) {
+        *is_whole_out = expected == 1;
+        expected--;
+        i++;
+    }
+    return i - first;
+}
+
+static void judge_batches(struct log_model *model)
+{
+    bool follows_damage = false;
+    for (size_t i = 0; i < model->count;) {
+        struct log_line *line = &model->lines[i];
+        size_t count = 1;
+        bool is_whole = is_record(line);
+        if (is_record(line) && line->verdict.batch != 0) {
+            count = count_down(model, i, &is_whole);
+            is_whole = is_whole && !follows_damage;
+        }
+        for (size_t j = i; j < i + count; j++) {
+            model->lines[j].is_applied = is_whole;
+        }
+        follows_damage = line->verdict.kind == LINE_DAMAGED;
+        i += count;
+    }
+}
+
+/* Was this line written whole for certain, whatever stands before it? */
+static bool is_anchor(const struct log_line *line)
+{
+    return line->verdict.kind == LINE_UNKNOWN ||
+           (is_record(line) && line->verdict.batch == 0);
+}
+
+static bool is_unread(const struct log_line *line)
+{
+    return !line->is_applied && line->verdict.kind != LINE_BLANK &&
+           line->verdict.kind != LINE_UNKNOWN;
+}
+
+static void settle(struct log_model *model)
+{
+    bool is_settled = false;
+    bool has_batch = false;
+    for (size_t i = model->count; i-- > 0;) {
+        struct log_line *line = &model->lines[i];
+        is_settled = is_settled || is_anchor(line);
+        line->is_settled = is_settled;
+        model->has_unknown |= line->verdict.kind == LINE_UNKNOWN;
+        model->has_damage |= is_unread(line);
+        has_batch |= line->verdict.batch != 0;
+        model->is_ambiguous |= is_unread(line) && !is_settled && has_batch;
+        /* One of a newer version may be a part of a batch. */
+        model->is_ambiguous |=
+            line->verdict.kind == LINE_UNKNOWN && line->verdict.batch != 0;
+    }
+}
+
+void log_model_read(struct log_model *model, const void *bytes, size_t size)
+{
+    *model = (struct log_model){.bytes = fuzz_copy(bytes, size), .size = size};
+    split(model);
+    judge_batches(model);
+    settle(model);
+}
+
+void log_model_release(struct log_model *model)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        line_oracle_release(&model->lines[i].verdict);
+    }
+    free(model->lines);
+    free(model->bytes);
+    *model = (struct log_model){.count = 0};
+}
+
+/* --- Answers --- */
+
+static bool has_key(const struct log_line *line, const void *key, size_t size)
+{
+    const struct line_text *own = &line->verdict.key;
+    return own->is_there && fuzz_equal(own->bytes, own->size, key, size);
+}
+
+static bool is_live(const struct log_line *line)
+{
+    int64_t expires_ms = line->verdict.expires_ms;
+    return line->verdict.kind == LINE_SET &&
+           (expires_ms == 0 || expires_ms > LOG_MODEL_NOW_MS);
+}
+
+struct log_answer log_model_ask(const struct log_model *model,
+                                const void *key,
+                                size_t key_size)
+{
+    struct log_answer answer = {.newest = NULL};
+    for (size_t i = 0; i < model->count; i++) {
+        const struct log_line *line = &model->lines[i];
+        if (!has_key(line, key, key_size)) {
+            continue;
+        }
+        if (line->is_applied) {
+            answer =
+                (struct log_answer){.newest = line, .has_value = is_live(line)};
+        } else {
+            answer.is_refused |= line->is_settled;
+            answer.may_be_refused = true;
+        }
+    }
+    return answer;
+}
+
+bool log_model_ever_had(const struct log_model *model,
+                        const struct line_text *key,
+                        const void *value,
+                        size_t value_size)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        const struct log_line *line = &model->lines[i];
+        if (line->is_applied && line->verdict.kind == LINE_SET &&
+            has_key(line, key->bytes, key->size) &&
+            fuzz_equal(line->verdict.value.bytes,
+                       line->verdict.value.size,
+                       value,
+                       value_size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool log_model_is_key(const struct line_text *key)
+{
+    return key->is_there && key->size >= 1 && key->size <= KEY_SIZE_MAX;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a log means, by docs/format.md alone and without an index: a list of its
+ * lines, each with the oracle's verdict. Shares nothing with src/. Where it
+ * takes a long rule to tell a torn tail from damage, the model does not tell, and
+ * allows both. */
+
+#ifndef LOG_MODEL_H
+#define LOG_MODEL_H
+
+#include "line_oracle.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What time it is in the model, in milliseconds since the epoch. */
+#define LOG_MODEL_NOW_MS INT64_C(1500000000000)
+
+struct log_line {
+    size_t offset;
+    size_t size; /* Without its LF. */
+    struct line_verdict verdict;
+    bool is_applied; /* A Set or a Remove that counts. */
+    bool is_settled; /* It is, or is followed by, a sound record of no batch: so
+                        it is no torn tail. */
+};
+
+struct log_model {
+    char *bytes; /* Owned. */
+    size_t size;
+    struct log_line *lines; /* Owned. */
+    size_t count;
+    bool has_unknown;
+    bool has_damage;   /* Or what may be a torn tail. */
+    bool is_ambiguous; /* Which of its last lines count, takes the whole rule
+                          of the torn tail to tell. */
+};
+
+void log_model_read(struct log_model *model, const void *bytes, size_t size);
+void log_model_release(struct log_model *model);
+
+/* What the log says of a key. */
+struct log_answer {
+    const struct log_line *newest; /* Applied; NULL: none. */
+    bool has_value;                /* That is a Set, and has not expired. */
+    bool is_refused;               /* A later line tells the key, and cannot be
+                                      served: certainly, */
+    bool may_be_refused;           /* or if it is no torn tail. */
+};
+struct log_answer log_model_ask(const struct log_model *model,
+                                const void *key,
+                                size_t key_size);
+
+/* Has a Set that counts ever given the key this value? */
+bool log_model_ever_had(const struct log_model *model,
+                        const struct line_text *key,
+                        const void *value,
+                        size_t value_size);
+
+/* Can the library be asked for it? */
+bool log_model_is_key(const struct line_text *key);
+
+#endif

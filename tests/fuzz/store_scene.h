@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A directory with a store in it that is laid out thousands of times a second,
+ * on a memory file system, under a table of system calls that has no chance in
+ * it: the clock stands but for what is slept, nothing is synced, and seeds, boot
+ * and mount are always the same. One for the whole program. */
+
+#ifndef STORE_SCENE_H
+#define STORE_SCENE_H
+
+#include "kvstore.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Makes the directory and puts the table in place. Again does nothing. */
+void store_scene_begin(void);
+
+/* Removes the directory, before a failure is told, too. */
+void store_scene_end(void);
+
+/* An empty directory again, and the first seed. */
+void store_scene_reset(void);
+
+/* Whole files. Bytes that are read are the caller's; NULL: no such file. */
+void store_scene_write(const char *name, const void *bytes, size_t size);
+char *store_scene_read(const char *name, size_t *size_out);
+void store_scene_remove(const char *name);
+
+/* In place, where programs may have it mapped. */
+void store_scene_overwrite(const char *name, const void *bytes, size_t size);
+
+/* Gives the file another inode. */
+void store_scene_replace(const char *name, const void *bytes, size_t size);
+void store_scene_identity(const char *name,
+                          uint64_t *device_out,
+                          uint64_t *inode_out);
+
+/* Opens the store: unsynced, compacted by hand, its lock tried once. */
+kvstore_status store_scene_open(bool is_read_only,
+                                bool is_exclusive,
+                                kvstore **store_out);
+
+#endif
