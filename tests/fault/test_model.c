@@ -63,6 +63,7 @@ struct world {
     unsigned stops;
     unsigned fills;
     unsigned indexes;
+    char journal[4096]; /* What was done while nobody had it open. */
 };
 
 static uint64_t dice(struct world *world, uint64_t bound)
@@ -310,12 +311,20 @@ static bool tell_damage(void *context, const kvstore_damage *damage)
     return true;
 }
 
+static void note(struct world *world, const char *what)
+{
+    size_t size = strlen(world->journal);
+    (void)snprintf(
+        world->journal + size, sizeof world->journal - size, " %s", what);
+}
+
 static void read_all(struct world *world, bool is_read_only)
 {
     kvstore *store = NULL;
     kvstore_stats stats;
     kvstore_options options = KVSTORE_OPTIONS_INIT;
     options.read_only = is_read_only;
+    note(world, is_read_only ? "read(ro)" : "read");
     assert_int_equal(kvstore_open(world->store, &options, &store), KVSTORE_OK);
     for (uint32_t key = 0; key < KEYS; key++) {
         assert_true(register_client_get(&world->client, store, key));
@@ -449,26 +458,33 @@ static void keep_index(struct world *world)
 
 static void change_files(struct world *world)
 {
+    note(world, "\n  round:");
     set_one(world);
     for (uint64_t i = dice(world, 3) + 1; i > 0; i--) {
         switch (dice(world, 7)) {
         case 0:
         case 1:
+            note(world, "exchange");
             exchange_log(world);
             break;
         case 2:
+            note(world, "append");
             append_by_hand(world);
             break;
         case 3:
+            note(world, "delete-index");
             delete_file(world, INDEX);
             break;
         case 4:
+            note(world, "spoil-index");
             spoil_index(world);
             break;
         case 5:
+            note(world, "bring-back-index");
             bring_back_index(world);
             break;
         default:
+            note(world, "keep-index");
             keep_index(world);
             break;
         }
@@ -528,9 +544,10 @@ static enum linearizability_answer judge(const struct world *world,
     linearizability_check(calls, count, &verdict);
     if (verdict.answer != LINEARIZABILITY_YES) {
         (void)fprintf(stream,
-                      "--seed %llu --operations %llu\n",
+                      "--seed %llu --operations %llu; in between:%s\n",
                       (unsigned long long)seed,
-                      (unsigned long long)operations);
+                      (unsigned long long)operations,
+                      world->journal);
         linearizability_explain(stream, calls, count, &verdict);
     }
     free(calls);
