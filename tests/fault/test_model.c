@@ -7,7 +7,7 @@
  * began, another key's, lost, come back, or not yet set is a violation, and is
  * printed with the key's history.
  *
- * test_fault_model [--seed N] [--operations N]. Who does what follows from the
+ * test_fault_model [--seed N] [--seeds N] [--operations N]. Who does what follows from the
  * seed; which of them is faster does not. Where root can mount it, the store has a
  * small file system of its own, which fills up, and one reader is another user. */
 
@@ -47,7 +47,8 @@
 #define STALLED_NS UINT64_C(60000000000)
 
 static uint64_t seed = 1;
-static uint64_t operations = 60000;
+static uint64_t seed_count = 2;
+static uint64_t operations = 60000; /* Of each seed. */
 
 struct world {
     struct model_plan plan;
@@ -543,11 +544,12 @@ static enum linearizability_answer judge(const struct world *world,
         history_calls(world->plan.history, &count);
     linearizability_check(calls, count, &verdict);
     if (verdict.answer != LINEARIZABILITY_YES) {
-        (void)fprintf(stream,
-                      "--seed %llu --operations %llu; in between:%s\n",
-                      (unsigned long long)seed,
-                      (unsigned long long)operations,
-                      world->journal);
+        (void)fprintf(
+            stream,
+            "--seed %llu --seeds 1 --operations %llu; in between:%s\n",
+            (unsigned long long)seed,
+            (unsigned long long)operations,
+            world->journal);
         linearizability_explain(stream, calls, count, &verdict);
     }
     free(calls);
@@ -584,15 +586,18 @@ static void run_world(struct world *world, uint64_t calls)
 
 static void every_answer_is_right(void **state)
 {
+    uint64_t end = seed + seed_count;
     (void)state;
-    struct world *world = make_world(operations);
+    for (; seed < end; seed++) {
+        struct world *world = make_world(operations);
 
-    run_world(world, operations);
+        run_world(world, operations);
 
-    assert_int_equal(judge(world, stderr), LINEARIZABILITY_YES);
-    assert_int_equal(world->plan.board->failures, 0);
-    assert_true(world->kills > 0);
-    free_world(world);
+        assert_int_equal(judge(world, stderr), LINEARIZABILITY_YES);
+        assert_int_equal(world->plan.board->failures, 0);
+        assert_true(world->kills > 0);
+        free_world(world);
+    }
 }
 
 /* The check must be able to fail. */
@@ -623,6 +628,8 @@ int main(int count, char **words)
         uint64_t number = strtoull(words[i + 1], NULL, 10);
         if (strcmp(words[i], "--seed") == 0) {
             seed = number;
+        } else if (strcmp(words[i], "--seeds") == 0) {
+            seed_count = number;
         } else if (strcmp(words[i], "--operations") == 0) {
             operations = number;
         }

@@ -33,15 +33,55 @@ static const struct habit {
     unsigned removes;
     unsigned calls_to_reopen; /* On average; 0: never */
     unsigned calls_to_rest;   /* Who only reads would make all the calls. */
+    int32_t lock_timeout_ms;
 } habits[MODEL_ROLES] = {
-    {3, true, false, false, KVSTORE_SYNC_ALWAYS, 0, 30, 12, 0, 60},
-    {2, false, false, false, KVSTORE_SYNC_NONE, 1, 30, 12, 200, 60},
-    {1, false, false, true, KVSTORE_SYNC_NONE, 0, 40, 15, 60, 60},
-    {2, false, true, false, KVSTORE_SYNC_ALWAYS, 0, 0, 0, 20, 4},
-    {1, false, true, false, KVSTORE_SYNC_ALWAYS, 0, 0, 0, 10, 4},
-    {1, true, false, false, KVSTORE_SYNC_ALWAYS, 2, 0, 0, 0, 4},
-    {1, false, false, false, KVSTORE_SYNC_ALWAYS, 0, 40, 15, 0, 20},
-    {1, true, false, false, KVSTORE_SYNC_NONE, 2, 0, 0, 0, 200},
+    [MODEL_DURABLE] = {.threads = 3,
+                       .share_a_handle = true,
+                       .sets = 30,
+                       .removes = 12,
+                       .calls_to_rest = 60,
+                       .lock_timeout_ms = 500},
+    [MODEL_UNSYNCED] = {.threads = 2,
+                        .sync = KVSTORE_SYNC_NONE,
+                        .compaction = KVSTORE_COMPACT_INLINE,
+                        .sets = 30,
+                        .removes = 12,
+                        .calls_to_reopen = 200,
+                        .calls_to_rest = 60,
+                        .lock_timeout_ms = 20},
+    [MODEL_EXCLUSIVE] = {.threads = 1,
+                         .exclusive = true,
+                         .sync = KVSTORE_SYNC_NONE,
+                         .sets = 40,
+                         .removes = 15,
+                         .calls_to_reopen = 60,
+                         .calls_to_rest = 60,
+                         .lock_timeout_ms = 50},
+    [MODEL_READER] = {.threads = 2,
+                      .read_only = true,
+                      .calls_to_reopen = 20,
+                      .calls_to_rest = 4,
+                      .lock_timeout_ms = 500},
+    [MODEL_STRANGER] = {.threads = 1,
+                        .read_only = true,
+                        .calls_to_reopen = 10,
+                        .calls_to_rest = 4,
+                        .lock_timeout_ms = 500},
+    [MODEL_WITNESS] = {.threads = 1,
+                       .share_a_handle = true,
+                       .compaction = KVSTORE_COMPACT_MANUAL,
+                       .calls_to_rest = 4,
+                       .lock_timeout_ms = 500},
+    [MODEL_COMMANDS] = {.threads = 1,
+                        .sets = 40,
+                        .removes = 15,
+                        .calls_to_rest = 20},
+    [MODEL_KEEPER] = {.threads = 1,
+                      .share_a_handle = true,
+                      .sync = KVSTORE_SYNC_NONE,
+                      .compaction = KVSTORE_COMPACT_MANUAL,
+                      .calls_to_rest = 200,
+                      .lock_timeout_ms = 20},
 };
 
 struct actor {
@@ -110,7 +150,7 @@ static kvstore *open_store(const struct actor *actor)
     options.read_only = habit->read_only;
     options.exclusive = habit->exclusive;
     options.no_create = true;
-    options.lock_timeout_ms = 500;
+    options.lock_timeout_ms = habit->lock_timeout_ms;
     options.compaction_threshold = 40000;
     options.compaction_percent = 30;
     kvstore_status status = kvstore_open(actor->plan->path, &options, &store);
