@@ -27,6 +27,8 @@ uint64_t random_log_below(uint64_t *random_state, uint64_t bound)
     return (mixed ^ mixed >> 31) % bound;
 }
 
+/* Never more than one among the arguments of a call, whose order is up to the
+ * compiler. */
 static uint64_t dice(struct random_log *log, uint64_t bound)
 {
     return random_log_below(&log->random_state, bound);
@@ -120,12 +122,13 @@ static void canonical_set(struct random_log *log)
 
 static void set_without_sum(struct random_log *log)
 {
+    const char *end = dice(log, 4) == 0 ? "\r\n" : "\n";
     const char *key = any_key(log);
     (void)add_text(log,
                    "{\"Set\":{\"key\":\"%s\",\"val\":\"%s\"}}%s",
                    key,
                    any_value(log),
-                   dice(log, 4) == 0 ? "\r\n" : "\n");
+                   end);
 }
 
 static void canonical_remove(struct random_log *log)
@@ -193,12 +196,13 @@ static void sum_and_cr(struct random_log *log)
 
 static void expiring_set(struct random_log *log)
 {
+    const char *when = dice(log, 2) == 0 ? "1000" : "4000000000000";
     const char *key = any_key(log);
     (void)add_summed(log,
                      "{\"Set\":{\"key\":\"%s\",\"val\":\"%s\",\"expires\":%s,",
                      key,
                      any_value(log),
-                     dice(log, 2) == 0 ? "1000" : "4000000000000");
+                     when);
 }
 
 static void unknown_variant(struct random_log *log)
@@ -241,7 +245,8 @@ static void blank_line(struct random_log *log)
     static const size_t counts[] = {0, 1, 3, 63, 64, 65, 511, 512, 600};
     static const char bytes[] = {' ', '\t', '\t', '\r'};
     char byte = bytes[dice(log, 4)];
-    fill(log, byte, counts[dice(log, 9)], dice(log, 8) != 0);
+    size_t count = counts[dice(log, 9)];
+    fill(log, byte, count, dice(log, 8) != 0);
 }
 
 /* What comes next begins near a multiple of 512, seldom of 65,536. */
@@ -272,7 +277,8 @@ static void up_to_a_multiple(struct random_log *log)
 static void nul_run(struct random_log *log)
 {
     static const size_t counts[] = {1, 2, 20, 511, 512, 513, 1024, 4096};
-    fill(log, '\0', counts[dice(log, 8)], dice(log, 2) == 0);
+    size_t count = counts[dice(log, 8)];
+    fill(log, '\0', count, dice(log, 2) == 0);
 }
 
 static void garbage(struct random_log *log)
