@@ -72,6 +72,17 @@ static uint64_t dice(struct world *world, uint64_t bound)
     return register_random_below(&world->random_state, bound);
 }
 
+/* What is decided in a part of the run does not depend on how many events there
+ * were before. */
+static void begin_part(struct world *world, uint64_t part)
+{
+    uint64_t mixed =
+        (seed * UINT64_C(1000003) + part) * UINT64_C(0x9e3779b97f4a7c15);
+    world->random_state = (mixed ^ mixed >> 29) | 1;
+    world->client.random_state = world->random_state;
+    world->starts = part * 1000000;
+}
+
 static void pause_ms(long ms)
 {
     struct timespec duration = {.tv_nsec = ms * 1000000};
@@ -101,7 +112,6 @@ static struct world *make_world(uint64_t calls)
     assert_non_null(world);
     scratch_make(world->root);
     make_disk(world);
-    world->random_state = (seed * UINT64_C(0x9e3779b97f4a7c15)) | 1;
     world->plan = (struct model_plan){
         .path = world->store,
         .program = getenv("KVSTORE"),
@@ -116,7 +126,7 @@ static struct world *make_world(uint64_t calls)
                                  .number = MODEL_CLIENTS,
                                  .keys = KEYS,
                                  .sets = 100,
-                                 .random_state = world->random_state};
+                                 .random_state = 1};
     assert_int_equal(kvstore_open(world->store, NULL, &store), KVSTORE_OK);
     kvstore_close(store);
     return world;
@@ -561,8 +571,10 @@ static void run_world(struct world *world, uint64_t calls)
     uint64_t begun_ns = history_now_ns();
     struct model_board *board = world->plan.board;
     for (unsigned i = 0; i < ROUNDS && board->failures == 0; i++) {
+        begin_part(world, 2 * (uint64_t)i);
         run_round(world, world->plan.history->begun + calls / ROUNDS);
         if (board->failures == 0) {
+            begin_part(world, 2 * (uint64_t)i + 1);
             read_all(world, false);
             change_files(world);
         }
