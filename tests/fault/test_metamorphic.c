@@ -134,10 +134,10 @@ static char *gather_damage(const struct store_answers *answers,
                                                          : ANSWERS_PLACES;
     for (size_t i = 0; i < count; i++) {
         uint64_t offset = answers->places[i].offset;
-        for (uint64_t j = 0; j < answers->places[i].length; j++) {
-            if (offset + j < size && bytes[offset + j] != '\n') {
-                gathered[(*size_out)++] = bytes[offset + j];
-            }
+        uint64_t end = offset + answers->places[i].length;
+        for (; offset < end && offset < size; offset++) {
+            gathered[*size_out] = bytes[offset];
+            *size_out += bytes[offset] != '\n' ? 1 : 0;
         }
     }
     return gathered;
@@ -546,6 +546,7 @@ struct kind {
 static struct kind kinds[KINDS_MAX];
 static size_t kind_count;
 static uint64_t number_now;
+static char number_text[96]; /* What is said if it is the last one. */
 
 static void keep(const char *path,
                  struct random_log *log,
@@ -598,15 +599,30 @@ static void print_kinds(void)
 /* Says which log it was that an assertion does not like. */
 static void tell_number(int signal_number)
 {
-    char text[96];
-    int size = snprintf(text,
-                        sizeof text,
-                        "died of log --seed %llu --first %llu --logs 1\n",
-                        (unsigned long long)seed,
-                        (unsigned long long)number_now);
-    (void)!write(STDERR_FILENO, text, (size_t)size);
+    (void)!write(STDERR_FILENO, number_text, strlen(number_text));
     (void)signal(signal_number, SIG_DFL);
     (void)raise(signal_number);
+}
+
+static void note_number(uint64_t number)
+{
+    number_now = number;
+    (void)snprintf(number_text,
+                   sizeof number_text,
+                   "died of log --seed %llu --first %llu --logs 1\n",
+                   (unsigned long long)seed,
+                   (unsigned long long)number);
+}
+
+static void try_all_ways(const char *path, struct random_log *log)
+{
+    for (size_t way_number = 0; way_number < WAYS; way_number++) {
+        struct store_failure failure;
+        try_log(path, log, way_number, &failure);
+        if (failure.relation[0] != '\0') {
+            keep(path, log, way_number, &failure);
+        }
+    }
 }
 
 static void all_ways_come_to_the_same_answers(void **state)
@@ -621,15 +637,9 @@ static void all_ways_come_to_the_same_answers(void **state)
 
     for (uint64_t i = 0; i < log_count; i++) {
         struct random_log log;
-        number_now = first_log + i;
+        note_number(first_log + i);
         random_log_make(&log, seed * UINT64_C(1000003) + number_now);
-        for (size_t way_number = 0; way_number < WAYS; way_number++) {
-            struct store_failure failure;
-            try_log(path, &log, way_number, &failure);
-            if (failure.relation[0] != '\0') {
-                keep(path, &log, way_number, &failure);
-            }
-        }
+        try_all_ways(path, &log);
         random_log_release(&log);
     }
 
