@@ -117,12 +117,14 @@ static bool is_excused(const struct model_plan *plan, kvstore_status status)
         plan->board->busy++;
         return true;
     }
-    if (plan->may_be_full && status != KVSTORE_OK &&
-        kvstore_last_error()->system_errno == ENOSPC) {
+    bool is_ok = status == KVSTORE_OK || status == KVSTORE_NOT_FOUND;
+    if (plan->may_be_full && !is_ok &&
+        (kvstore_last_error()->system_errno == ENOSPC ||
+         (status == KVSTORE_IO && kvstore_last_error()->system_errno == 0))) {
         plan->board->full++;
         return true;
     }
-    return status == KVSTORE_OK || status == KVSTORE_NOT_FOUND;
+    return is_ok;
 }
 
 static void excuse(const struct actor *actor,

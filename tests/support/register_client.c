@@ -67,8 +67,10 @@ static enum history_outcome outcome_of(struct register_client *client,
     case KVSTORE_BUSY:
         return HISTORY_NO_EFFECT;
     case KVSTORE_IO:
+        /* Without room for an index a write is refused, and no call fails. */
         if (client->may_be_full &&
-            kvstore_last_error()->system_errno == ENOSPC) {
+            (kvstore_last_error()->system_errno == ENOSPC ||
+             kvstore_last_error()->system_errno == 0)) {
             return HISTORY_NO_EFFECT;
         }
         /* fall through */
