@@ -199,12 +199,17 @@ struct checked {
     struct store_answers *answers;
     struct store_failure *failure;
     uint64_t bytes;
+    uint64_t newer; /* Records of a newer version, which are no damage. */
 };
 
 static bool visit_damage(void *context, const kvstore_damage *damage)
 {
     struct checked *checked = context;
     struct store_answers *answers = checked->answers;
+    if (damage->kind > KVSTORE_DAMAGE_MOVED) {
+        checked->newer++;
+        return true;
+    }
     if (damage->kind > KVSTORE_DAMAGE_BATCH) {
         (void)store_failure_set(checked->failure,
                                 "verify finds no fault with the index",
@@ -259,6 +264,13 @@ static bool verify_all(const kvstore *store,
                                 "verify says what it tells",
                                 "%s",
                                 kvstore_strerror(status));
+    }
+    if (checked.newer > 0 && checked.newer != stats->unknown_records) {
+        (void)store_failure_set(failure,
+                                "verify = stats of newer records",
+                                "%" PRIu64 ", not %" PRIu64,
+                                checked.newer,
+                                stats->unknown_records);
     }
     if (answers->place_count != stats->damaged_records ||
         checked.bytes != stats->damaged_bytes ||
