@@ -436,8 +436,10 @@ static void spoil_index(struct world *world)
     size_t size = 0;
     char *bytes = scratch_read(world->store, INDEX, &size);
     size_t count = dice(world, 2) == 0 && size > 4096 ? 4096 : size;
+    /* A state of its own: how large the index is depends on who was faster. */
+    uint64_t state = dice(world, UINT32_MAX) | 1;
     for (size_t i = 0; i < count; i++) {
-        bytes[i] = (char)dice(world, 256);
+        bytes[i] = (char)register_random_below(&state, 256);
     }
     if (bytes != NULL) {
         scratch_write(world->store, INDEX, bytes, size);
