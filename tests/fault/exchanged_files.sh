@@ -63,7 +63,7 @@ check_answers() {
     last_command="gets $1"
     printf '%s\n' $all_keys | paste -d ' ' - answers >answered
     awk -v rule="$rule" -F '[ "]' '
-        FILENAME == "now.log" { there[$7 " " $11] = 1 }
+        FILENAME == "now.log" { there[$6 " " $10] = 1 }
         FILENAME == "model" { wanted[$1] = $2 }
         FILENAME == "indexed" { indexed[$1] = $2 }
         FILENAME != "answered" { next }
