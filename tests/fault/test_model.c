@@ -607,10 +607,13 @@ static void every_answer_is_right(void **state)
 
         run_world(world, operations);
 
-        assert_int_equal(judge(world, stderr), LINEARIZABILITY_YES);
-        assert_int_equal(world->plan.board->failures, 0);
-        assert_true(world->kills > 0);
+        enum linearizability_answer answer = judge(world, stderr);
+        uint64_t failures = world->plan.board->failures;
+        unsigned kills = world->kills;
         free_world(world);
+        assert_int_equal(answer, LINEARIZABILITY_YES);
+        assert_int_equal(failures, 0);
+        assert_true(kills > 0);
     }
 }
 
