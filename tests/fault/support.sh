@@ -36,26 +36,30 @@ before_clean_up() {
         done
 }
 
-# mount_file NAME TYPE SIZE: a file system of its own in ./NAME; or a reason not
-# to try it, and status 1.
+# mount_file NAME TYPE SIZE [OPTION...]: a file system of its own in ./NAME, made
+# with the options of mkfs; or a reason not to try it, and status 1.
 mount_file() {
-    mkdir -p "$1"
-    if [ "$2" = tmpfs ]; then
-        mount -t tmpfs -o "size=$3" kvstore-test "$1" 2>/dev/null ||
+    name=$1
+    type=$2
+    size=$3
+    shift 3
+    mkdir -p "$name"
+    if [ "$type" = tmpfs ]; then
+        mount -t tmpfs -o "size=$size" kvstore-test "$name" 2>/dev/null ||
             no_mount "no tmpfs can be mounted here"
         return
     fi
-    command -v "mkfs.$2" >/dev/null || {
-        no_mount "there is no mkfs.$2"
+    command -v "mkfs.$type" >/dev/null || {
+        no_mount "there is no mkfs.$type"
         return
     }
-    truncate -s "$3" "$1.image"
-    "mkfs.$2" -q "$1.image" >/dev/null 2>&1 || {
-        no_mount "mkfs.$2 fails"
+    truncate -s "$size" "$name.image"
+    "mkfs.$type" -q "$@" "$name.image" >/dev/null 2>&1 || {
+        no_mount "mkfs.$type fails"
         return
     }
-    mount -t "$2" -o loop "$1.image" "$1" 2>/dev/null ||
-        no_mount "no $2 can be mounted from a file here"
+    mount -t "$type" -o loop "$name.image" "$name" 2>/dev/null ||
+        no_mount "no $type can be mounted from a file here"
 }
 
 no_mount() {

@@ -5,10 +5,19 @@
 
 #include "register_client.h"
 
+#include "scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
 
 #define VALUE_MAX 4096
 #define LIES_ONE_IN 50
@@ -57,6 +66,14 @@ static enum history_outcome outcome_of(struct register_client *client,
         return HISTORY_ABSENT;
     case KVSTORE_BUSY:
         return HISTORY_NO_EFFECT;
+    case KVSTORE_IO:
+        /* Without room for an index a write is refused, and no call fails. */
+        if (client->may_be_full &&
+            (kvstore_last_error()->system_errno == ENOSPC ||
+             kvstore_last_error()->system_errno == 0)) {
+            return HISTORY_NO_EFFECT;
+        }
+        /* fall through */
     default:
         (void)fprintf(stderr,
                       "client %u: %s: %s\n",
@@ -145,14 +162,18 @@ bool register_client_get(struct register_client *client,
 }
 
 /* Half of the calls go to one key in eight. */
-bool register_client_call(struct register_client *client, kvstore *store)
+static uint32_t choose_key(struct register_client *client)
 {
     uint64_t bound = client->keys;
     if (register_random_below(&client->random_state, 2) == 0) {
         bound = bound / 8 + 1;
     }
-    uint32_t key =
-        (uint32_t)register_random_below(&client->random_state, bound);
+    return (uint32_t)register_random_below(&client->random_state, bound);
+}
+
+bool register_client_call(struct register_client *client, kvstore *store)
+{
+    uint32_t key = choose_key(client);
     uint64_t dice = register_random_below(&client->random_state, 100);
     if (dice < client->sets) {
         return set_one(client, store, key);
@@ -160,4 +181,153 @@ bool register_client_call(struct register_client *client, kvstore *store)
     return dice < client->sets + client->removes
                ? remove_one(client, store, key)
                : register_client_get(client, store, key);
+}
+
+/* --- Without the library --- */
+
+bool register_client_append(struct register_client *client,
+                            const char *log_path,
+                            uint32_t key)
+{
+    char name[32];
+    char value[VALUE_MAX];
+    (void)make_key(key, name);
+    struct history_record *record = history_begin(
+        client->history, client->number, key, LINEARIZABILITY_SET);
+    if (record == NULL) {
+        return false;
+    }
+    size_t size = make_value(record->value, value);
+    FILE *file = fopen(log_path, "a");
+    if (file == NULL ||
+        fprintf(file,
+                "{\"Set\":{\"key\":\"%s\",\"val\":\"%.*s\"}}\n",
+                name,
+                (int)size,
+                value) < 0 ||
+        fclose(file) != 0) {
+        scratch_die(log_path);
+    }
+    history_end(client->history, record, HISTORY_DONE, 0);
+    return true;
+}
+
+/* Runs a command, and reads what it prints, with one NUL behind it. Returns its
+ * exit status. */
+static int run(const struct register_client *client,
+               char **words,
+               char *output,
+               size_t room,
+               size_t *size_out)
+{
+    int ends[2];
+    pid_t pid = 0;
+    int status = 0;
+    posix_spawn_file_actions_t actions;
+    if (pipe(ends) != 0 || posix_spawn_file_actions_init(&actions) != 0 ||
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1) != 0 ||
+        posix_spawn_file_actions_addclose(&actions, ends[0]) != 0 ||
+        posix_spawn_file_actions_addclose(&actions, ends[1]) != 0 ||
+        /* Disks that are full are no news. */
+        (client->may_be_full &&
+         posix_spawn_file_actions_addopen(
+             &actions, 2, "/dev/null", O_WRONLY, 0) != 0) ||
+        posix_spawn(&pid, words[0], &actions, NULL, words, environ) != 0) {
+        scratch_die(words[0]);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)close(ends[1]);
+    *size_out = 0;
+    for (ssize_t part = 1; part > 0 && *size_out < room - 1;) {
+        part = read(ends[0], output + *size_out, room - 1 - *size_out);
+        *size_out += part > 0 ? (size_t)part : 0;
+    }
+    output[*size_out] = '\0';
+    (void)close(ends[0]);
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+        return -1;
+    }
+    return WEXITSTATUS(status);
+}
+
+static enum history_outcome outcome_of_command(struct register_client *client,
+                                               int status,
+                                               const char *command)
+{
+    switch (status) {
+    case 0:
+        return HISTORY_DONE;
+    case 1:
+        return HISTORY_ABSENT;
+    case 5:
+        return HISTORY_NO_EFFECT;
+    default:
+        if (status == 3 && client->may_be_full) {
+            return HISTORY_NO_EFFECT;
+        }
+        (void)fprintf(stderr, "%s ended with status %d\n", command, status);
+        (*client->failures)++;
+        return HISTORY_UNKNOWN;
+    }
+}
+
+static enum linearizability_kind choose_kind(struct register_client *client)
+{
+    uint64_t dice = register_random_below(&client->random_state, 100);
+    if (dice < client->sets) {
+        return LINEARIZABILITY_SET;
+    }
+    return dice < client->sets + client->removes ? LINEARIZABILITY_REMOVE
+                                                 : LINEARIZABILITY_GET;
+}
+
+bool register_client_command(struct register_client *client,
+                             const char *program,
+                             const char *directory)
+{
+    char name[32];
+    char value[VALUE_MAX] = "";
+    char output[VALUE_MAX];
+    size_t size = 0;
+    char words[6][16] = {"-q", "--timeout", "1", "-d"};
+    uint32_t key = choose_key(client);
+    enum linearizability_kind kind = choose_kind(client);
+    (void)make_key(key, name);
+    struct history_record *record =
+        history_begin(client->history, client->number, key, kind);
+    if (record == NULL) {
+        return false;
+    }
+    (void)snprintf(words[4],
+                   sizeof words[4],
+                   "%s",
+                   kind == LINEARIZABILITY_SET   ? "set"
+                   : kind == LINEARIZABILITY_GET ? "get"
+                                                 : "rm");
+    if (kind == LINEARIZABILITY_SET) {
+        value[make_value(record->value, value)] = '\0';
+    }
+    char *all[] = {(char *)(uintptr_t)program,
+                   words[0],
+                   words[1],
+                   words[2],
+                   words[3],
+                   (char *)(uintptr_t)directory,
+                   words[4],
+                   name,
+                   kind == LINEARIZABILITY_SET ? value : NULL,
+                   NULL};
+    int status = run(client, all, output, sizeof output, &size);
+    uint64_t number = LINEARIZABILITY_ABSENT;
+    if (kind == LINEARIZABILITY_GET && status == 0) {
+        /* Without the newline that it adds. */
+        size -= size > 0 ? 1 : 0;
+        output[size] = '\0';
+        number = read_value(output, size);
+    }
+    history_end(client->history,
+                record,
+                outcome_of_command(client, status, words[4]),
+                number);
+    return true;
 }

@@ -31,6 +31,7 @@ struct register_client {
     unsigned sets;    /* Of a hundred calls; */
     unsigned removes; /* the others are gets. */
     enum register_twin twin;
+    bool may_be_full; /* The disk: then a call has failed and done nothing. */
     uint64_t random_state; /* Not 0. */
     uint64_t seen[REGISTER_KEYS_MAX];
 };
@@ -45,5 +46,16 @@ bool register_client_call(struct register_client *client, kvstore *store);
 bool register_client_get(struct register_client *client,
                          const kvstore *store,
                          uint32_t key);
+
+/* Sets a key to a value of its own, by a line that is appended to the log by
+ * hand. Nobody has the store open. */
+bool register_client_append(struct register_client *client,
+                            const char *log_path,
+                            uint32_t key);
+
+/* Makes one call by the command, which does not outlive this process's group. */
+bool register_client_command(struct register_client *client,
+                             const char *program,
+                             const char *directory);
 
 #endif
