@@ -325,7 +325,8 @@ kvstore_status kv_view_grow(struct kvstore *store)
     struct kv_keydir larger;
     bool is_sync_lost = false;
     assert(store->keydir.is_live);
-    if (kv_keydir_is_worn(&store->keydir)) {
+    if (kv_keydir_is_worn(&store->keydir) ||
+        kv_keydir_is_crowded(&store->keydir)) {
         return kv_view_rebuild_locked(store);
     }
     kv_index_file_sweep(&store->directory);

@@ -54,6 +54,11 @@ kvstore_status kv_keydir_create_larger(const struct kv_keydir *keydir,
  * for each key, and there are many? Then one fold of the log is faster. */
 bool kv_keydir_is_worn(const struct kv_keydir *keydir);
 
+/* True if the index is far from full. If it has no place for a key all the same,
+ * many keys share their hash, by somebody's choice who can read the seed: a larger
+ * one would not help, one with another seed does. */
+bool kv_keydir_is_crowded(const struct kv_keydir *keydir);
+
 /* Makes a keydir that nobody else sees as small as its keys allow, if there is
  * room for another one. */
 void kv_keydir_shrink(struct kv_keydir *keydir, const struct kv_log *log);

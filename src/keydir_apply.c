@@ -21,6 +21,10 @@
 
 #define HASHED_AGAIN_MAX 65536u
 
+/* How many levels an index goes up at once, where its slots do not fit the next
+ * one. Only keys that were made to share their hash need more. */
+#define LEVELS_MAX 2u
+
 /* --- Growing --- */
 
 /* Puts a key's slot, with or without the flag, into an index where it has none
@@ -108,6 +112,11 @@ bool kv_keydir_is_worn(const struct kv_keydir *keydir)
            !kv_index_can_spread(&keydir->index, keydir->index.level + 1);
 }
 
+bool kv_keydir_is_crowded(const struct kv_keydir *keydir)
+{
+    return kv_index_has_room(&keydir->index, keydir->totals.slots_used * 2);
+}
+
 /* Copies everything to an index of another level; fits_out: it found room
  * there. */
 static kvstore_status copy_to_level(const struct kv_keydir *keydir,
@@ -148,7 +157,8 @@ kvstore_status kv_keydir_create_larger(const struct kv_keydir *keydir,
     unsigned level = keydir->index.level;
     while (!fits) {
         level++;
-        if (level > KV_INDEX_LEVEL_MAX) {
+        if (level > KV_INDEX_LEVEL_MAX ||
+            level > keydir->index.level + LEVELS_MAX) {
             return kv_fail(KVSTORE_TOO_LARGE, "the index is at its limit");
         }
         kvstore_status status =

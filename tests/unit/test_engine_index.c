@@ -49,6 +49,54 @@ static void overwrite_index(const struct store_dir *dir,
 
 /* --- While nobody has it open --- */
 
+/* As somebody could who reads the seed and chooses keys that share their hash: all
+ * places of a key are taken, and the index is nearly empty. */
+static void take_all_places(const struct store_dir *dir, const char *key)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_index index;
+    assert_true(kv_index_attach(bytes, size, &index));
+    uint64_t hash = kv_index_hash(&index, key, strlen(key));
+    struct kv_index_probe probe = kv_index_probe_start(&index, hash);
+    struct kv_index_entry entry;
+    for (;;) {
+        while (kv_index_probe_next(&index, &probe, &entry)) {
+        }
+        if (!probe.has_place) {
+            break;
+        }
+        /* A slot of another hash, which leads to the first line. */
+        atomic_store(&index.slots[probe.slot],
+                     UINT64_C(1) | ~probe.hash_bits << 45);
+    }
+    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
+    free(bytes);
+}
+
+static void keys_that_share_their_hash_make_no_large_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = NULL;
+    make_known(dir);
+    uint64_t size = store_dir_file_size(dir, KV_INDEX_NAME);
+    take_all_places(dir, "one more");
+
+    assert_int_equal(kvstore_open(dir->path, NULL, &store), KVSTORE_OK);
+    assert_int_equal(kvstore_set(store, "one more", 8, "value", 5), KVSTORE_OK);
+    kvstore_close(store);
+
+    assert_int_equal(store_dir_file_size(dir, KV_INDEX_NAME), size);
+    assert_int_equal(kvstore_open(dir->path, NULL, &store), KVSTORE_OK);
+    void *value = NULL;
+    size_t value_size = 0;
+    assert_int_equal(kvstore_get(store, "one more", 8, &value, &value_size),
+                     KVSTORE_OK);
+    assert_int_equal(value_size, 5);
+    kvstore_free(value);
+    kvstore_close(store);
+}
+
 static void deleted_index_is_built_anew(void **state)
 {
     const struct store_dir *dir = *state;
@@ -444,6 +492,7 @@ static void many_appended_lines_are_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORE_TEST(keys_that_share_their_hash_make_no_large_index),
         STORE_TEST(deleted_index_is_built_anew),
         STORE_TEST(other_file_in_its_place_is_not_read),
         STORE_TEST(overwritten_index_is_built_anew),
