@@ -148,8 +148,10 @@ enum {
                                     to, nor to a later one of its key. */
     KVSTORE_DAMAGE_COUNTS = 4, /**< No place: the counters of the index are not
                                     those of the log. */
-    KVSTORE_DAMAGE_MOVED = 5   /**< Neighbouring damaged lines that
+    KVSTORE_DAMAGE_MOVED = 5,  /**< Neighbouring damaged lines that
                                     kvstore_repair() has moved to a file. */
+    KVSTORE_DAMAGE_NEWER = 6   /**< A record of a newer version: sound, and the
+                                    store can only be read. */
 };
 
 /** A place in store.log with which something is wrong. */
@@ -640,7 +642,7 @@ kvstore_status kvstore_list(const kvstore *store,
  * @param context  Handed to visit.
  *
  * @retval KVSTORE_OK         All is sound.
- * @retval KVSTORE_CORRUPT    Something is damaged;
+ * @retval KVSTORE_CORRUPT    Something is damaged, or of a newer version;
  *                            kvstore_last_error()->offset says where the first
  *                            of it is. Also if the log was cut short under the
  *                            handle, which is not told to visit.

@@ -280,6 +280,28 @@ kvstore_status kv_command_decode(const char *line,
     return KVSTORE_OK;
 }
 
+static bool is_letter(char character)
+{
+    return (character >= 'a' && character <= 'z') ||
+           (character >= 'A' && character <= 'Z');
+}
+
+void kv_command_name_variant(const char *line,
+                             size_t size,
+                             char *out,
+                             size_t capacity)
+{
+    assert(line != NULL && out != NULL && capacity > 0);
+    const char *end = line + size;
+    const char *quote = size == 0 ? NULL : memchr(line, '"', size);
+    const char *at = quote == NULL ? end : quote + 1;
+    size_t length = 0;
+    while (at < end && length + 1 < capacity && is_letter(*at)) {
+        out[length++] = *at++;
+    }
+    out[at < end && *at == '"' ? length : 0] = '\0';
+}
+
 void kv_command_tell_key(const char *head,
                          size_t size,
                          struct kv_command *command_out)

@@ -63,6 +63,14 @@ size_t kv_command_decode_ahead(const char *bytes,
                                size_t size,
                                struct kv_command *command_out);
 
+/* The name of the first member of a line of an unknown variant, which newer
+ * versions have their variant in, if it is a word of letters that out has room for,
+ * its NUL counted; else an empty one. */
+void kv_command_name_variant(const char *line,
+                             size_t size,
+                             char *out,
+                             size_t capacity);
+
 /* All that is to be had of a damaged line of which only the head is at hand: its
  * key, if it begins like a canonical one. Nothing is to be released. */
 void kv_command_tell_key(const char *head,

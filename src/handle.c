@@ -409,6 +409,29 @@ static kvstore_status check_single_name(const struct kvstore *store)
                          KV_LOG_NAME);
 }
 
+/* Tells where the first record of a newer version is, and of what variant. */
+static kvstore_status refuse_newer(const struct kvstore *store)
+{
+    uint64_t offset = store->keydir.totals.counts.unknown_offset;
+    char variant[32] = "";
+    struct kv_log_line line;
+    kvstore_status status = kv_log_read_line(
+        &store->log, offset, store->keydir.totals.applied, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    kv_command_name_variant(line.bytes, line.size, variant, sizeof variant);
+    kv_log_line_release(&line);
+    return kv_fail_at(KVSTORE_UNSUPPORTED,
+                      offset,
+                      "%s was written by a newer version, which made the "
+                      "record%s%s at offset %" PRIu64 ": it can only be read",
+                      KV_LOG_NAME,
+                      variant[0] == '\0' ? "" : " ",
+                      variant,
+                      offset);
+}
+
 /* Brings the view up, and sees whether the store may be written. needs_mending:
  * something may stand behind the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
@@ -429,10 +452,7 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
         return status;
     }
     if (store->keydir.totals.counts.unknown_records > 0) {
-        return kv_fail(KVSTORE_UNSUPPORTED,
-                       "%s was written by a newer version: it can only be "
-                       "read",
-                       KV_LOG_NAME);
+        return refuse_newer(store);
     }
     if (kv_view_is_poisoned(store)) {
         /* Nothing is appended to it any more, so its end may stay as it is. */

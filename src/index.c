@@ -79,7 +79,7 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2 &&
 static_assert(offsetof(struct kv_index_header, state) == 88 &&
                   offsetof(struct kv_index_header, mount_ids) == 120 &&
                   offsetof(struct kv_index_header, totals) == 240 &&
-                  sizeof(struct kv_index_header) == 544,
+                  sizeof(struct kv_index_header) == 560,
               "the header is laid out as docs/format.md has it");
 
 static uint64_t slot_count(const struct kv_index *index)
@@ -202,7 +202,8 @@ bool kv_index_attach(void *region, size_t size, struct kv_index *index_out)
 
 struct kv_index_totals kv_index_no_totals(void)
 {
-    return (struct kv_index_totals){.counts.damaged_offset = UINT64_MAX};
+    return (struct kv_index_totals){.counts.damaged_offset = UINT64_MAX,
+                                    .counts.unknown_offset = UINT64_MAX};
 }
 
 void kv_index_store_totals(struct kv_index *index,

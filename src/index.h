@@ -27,6 +27,7 @@ struct kv_index_counts {
     uint64_t damaged_records;
     uint64_t damaged_offset;  /* Of the first; UINT64_MAX: none. */
     uint64_t unknown_records; /* Of a newer version. */
+    uint64_t unknown_offset;  /* Of the first; UINT64_MAX: none. */
 };
 
 /* What the holder of the writers' lock keeps of an index beside its slots.

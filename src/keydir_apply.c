@@ -302,6 +302,9 @@ static void count_item(struct kv_index_counts *counts,
         break;
     case KV_COMMAND_UNKNOWN:
         counts->unknown_records++;
+        if (counts->unknown_offset == UINT64_MAX) {
+            counts->unknown_offset = item->pointer.offset;
+        }
         counts->live_bytes += length;
         break;
     case KV_COMMAND_SET:

@@ -150,6 +150,7 @@ static kvstore_status check_item(void *context, const struct kv_fold_item *item)
         break;
     case KV_COMMAND_UNKNOWN:
         check->counts.live_bytes += item->pointer.length;
+        status = report_item(check, item, KVSTORE_DAMAGE_NEWER);
         break;
     case KV_COMMAND_SET:
     case KV_COMMAND_REMOVE:

@@ -14,6 +14,7 @@
 
 struct tally {
     uint64_t places;
+    uint64_t newer; /* Records of a newer version among them. */
     bool has_index_damage;
 };
 
@@ -28,6 +29,8 @@ static const char *kind_in_words(int kind)
         return "of a batch that is not whole";
     case KVSTORE_DAMAGE_INDEX:
         return "sound, and store.index does not lead there";
+    case KVSTORE_DAMAGE_NEWER:
+        return "of a newer version";
     default:
         return "damaged";
     }
@@ -41,6 +44,7 @@ static bool print_place(void *context, const kvstore_damage *damage)
 
     cli_store_end(); /* The line of the progress. */
     tally->places++;
+    tally->newer += damage->kind == KVSTORE_DAMAGE_NEWER ? 1 : 0;
     tally->has_index_damage = tally->has_index_damage || is_of_index;
     if (damage->kind == KVSTORE_DAMAGE_COUNTS) {
         cli_print("store.index: its counters are not those of store.log\n");
@@ -56,6 +60,24 @@ static bool print_place(void *context, const kvstore_damage *damage)
         printed = cli_print_escaped(damage->key, damage->key_size);
     }
     return printed && cli_print_bytes("\n", 1);
+}
+
+static void tell_tally(const struct cli_options *options,
+                       const struct tally *tally)
+{
+    uint64_t damaged = tally->places - tally->newer;
+    if (damaged > 0) {
+        cli_tell("'%s' is damaged in %ju %s",
+                 options->data_dir,
+                 (uintmax_t)damaged,
+                 damaged == 1 ? "place" : "places");
+    }
+    if (tally->newer > 0) {
+        cli_tell("'%s' has %ju %s of a newer version: it can only be read",
+                 options->data_dir,
+                 (uintmax_t)tally->newer,
+                 tally->newer == 1 ? "record" : "records");
+    }
 }
 
 int cli_command_verify(const struct cli_options *options,
@@ -76,10 +98,7 @@ int cli_command_verify(const struct cli_options *options,
     cli_store_end();
     cli_flush();
     if (status == KVSTORE_CORRUPT && tally.places > 0) {
-        cli_tell("'%s' is damaged in %ju %s",
-                 options->data_dir,
-                 (uintmax_t)tally.places,
-                 tally.places == 1 ? "place" : "places");
+        tell_tally(options, &tally);
         result = cli_exit_status(status);
     } else if (status != KVSTORE_OK) {
         result = cli_store_call_failed(options, "verify", status);

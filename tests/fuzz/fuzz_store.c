@@ -204,6 +204,7 @@ static void check_list(const struct scene *scene, const kvstore *store)
 
 struct verification {
     uint64_t lines;
+    uint64_t newer;
     uint64_t others;
 };
 
@@ -212,7 +213,9 @@ static bool count_damage(void *context, const kvstore_damage *damage)
     struct verification *verification = context;
     bool is_of_index = damage->kind == KVSTORE_DAMAGE_INDEX ||
                        damage->kind == KVSTORE_DAMAGE_COUNTS;
-    verification->lines += is_of_index ? 0 : 1;
+    bool is_newer = damage->kind == KVSTORE_DAMAGE_NEWER;
+    verification->lines += is_of_index || is_newer ? 0 : 1;
+    verification->newer += is_newer ? 1 : 0;
     verification->others += is_of_index ? 1 : 0;
     return true;
 }
@@ -233,7 +236,7 @@ static bool has_settled_damage(const struct log_model *model)
 static void check_counts(const struct scene *scene, const kvstore *store)
 {
     kvstore_stats stats;
-    struct verification found = {0, 0};
+    struct verification found = {0, 0, 0};
     kvstore_status status = kvstore_get_stats(store, &stats);
     kvstore_status verdict = kvstore_verify(store, count_damage, &found);
     if (scene->is_lied_to) {
@@ -243,7 +246,8 @@ static void check_counts(const struct scene *scene, const kvstore *store)
     fuzz_check(status == KVSTORE_OK, "a store tells its counts");
     fuzz_check(verdict == KVSTORE_OK || verdict == KVSTORE_CORRUPT,
                "a store can be verified");
-    fuzz_check((verdict == KVSTORE_OK) == (found.lines + found.others == 0),
+    fuzz_check((verdict == KVSTORE_OK) ==
+                   (found.lines + found.newer + found.others == 0),
                "a verification tells what it has found");
     fuzz_check(stats.live_bytes + stats.stale_bytes + stats.blank_bytes +
                        stats.damaged_bytes ==
@@ -253,6 +257,8 @@ static void check_counts(const struct scene *scene, const kvstore *store)
     fuzz_check(found.others == 0, "the index is sound");
     fuzz_check(found.lines == stats.damaged_records,
                "as many lines are damaged as are counted");
+    fuzz_check(found.newer == stats.unknown_records,
+               "as many records are of newer versions as are counted");
     fuzz_check(model->is_ambiguous ||
                    (stats.unknown_records > 0) == model->has_unknown,
                "records of newer versions are counted");
