@@ -15,7 +15,7 @@ expect_stderr_match 'newer version.* record Rename at offset 53: '
 expect_status 3 kvstore rm key
 expect_stderr_match 'newer version'
 expect_status 6 kvstore verify
-expect_stdout 'store.log: 61 bytes at offset 53: of a newer version, key new'
+expect_stdout 'store.log: 55 bytes at offset 53: of a newer version, key new'
 expect_stderr "kvstore: './data' has 1 record of a newer version: it can only be read"
 cmp before data/store.log || fail 'the log has changed'
 
