@@ -624,11 +624,12 @@ static void replaced_file_is_given_up(void **state)
 
 static int linking_fsync(int fd)
 {
-    (void)linkat(swapped_dir->directory.fd,
-                 KV_LOG_COMPACT_NAME,
-                 swapped_dir->directory.fd,
-                 "second-name",
-                 0);
+    assert_int_equal(linkat(swapped_dir->directory.fd,
+                            KV_LOG_COMPACT_NAME,
+                            swapped_dir->directory.fd,
+                            "second-name",
+                            0),
+                     0);
     return kv_io_system_table()->fsync(fd);
 }
 
