@@ -4,11 +4,11 @@
  * table below is all there is to know about a command from outside; a new one
  * is an entry there, and a file for what it does. */
 
-#include "cli.h"
+#include "cli/cli.h"
 
-#include "commands.h"
-#include "options.h"
-#include "output.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
 #include <kvstore.h>
 
 #include <limits.h>

@@ -7,7 +7,7 @@
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
-#include "options.h"
+#include "cli/options.h"
 
 /* A command: operands has count items and a NULL behind them. */
 typedef int cli_command_function(const struct cli_options *options,

@@ -2,9 +2,9 @@
 
 /* kvstore compact: compacts the store now, whether that is due or not. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <stddef.h>
 

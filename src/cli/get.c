@@ -3,9 +3,9 @@
 /* kvstore get: prints the value of a key, the same bytes into a pipe and a
  * file, and on a terminal such that they cannot command it. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,9 +5,9 @@
  * beginning of a long name is undone here, since a script that abbreviates
  * breaks with the next option. Knows no commands. */
 
-#include "options.h"
+#include "cli/options.h"
 
-#include "output.h"
+#include "cli/output.h"
 #include <kvstore.h>
 
 #include <getopt.h>

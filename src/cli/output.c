@@ -5,7 +5,7 @@
  * first meets a failed write to standard output tells it, and the stream's
  * error flag keeps the others from telling it again. */
 
-#include "output.h"
+#include "cli/output.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 /* Lines that say how far a long pass over the log is, how fast it goes, and how
  * long it will take. */
 
-#include "progress.h"
+#include "cli/progress.h"
 
 #include <inttypes.h>
 #include <stddef.h>

@@ -3,9 +3,9 @@
 /* kvstore repair: moves damaged lines out of the log, and prints where they went.
  */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

@@ -3,9 +3,9 @@
 /* kvstore rm: removes keys. One that is missing is named and does not stop the
  * others; any other failure stops. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * from standard input. The value is whole before the store is opened: a pipe
  * that fails or never ends leaves the store alone. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <errno.h>
 #include <stdbool.h>

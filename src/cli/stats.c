@@ -3,9 +3,9 @@
 /* kvstore stats: prints the counters of a store, and says in words whether a
  * compaction is due. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <cjson/cJSON.h>
 

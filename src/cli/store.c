@@ -5,10 +5,10 @@
  * about a failure names the directory, since mail from cron has no other
  * trace of it. Knows no commands. */
 
-#include "store.h"
+#include "cli/store.h"
 
-#include "output.h"
-#include "progress.h"
+#include "cli/output.h"
+#include "cli/progress.h"
 
 #include <errno.h>
 #include <stdbool.h>

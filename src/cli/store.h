@@ -7,7 +7,7 @@
 #ifndef CLI_STORE_H
 #define CLI_STORE_H
 
-#include "options.h"
+#include "cli/options.h"
 #include <kvstore.h>
 
 /* What a command wants of the store. */

@@ -3,9 +3,9 @@
 /* kvstore verify: checks the whole log and the index, and prints one line for
  * each damaged place. */
 
-#include "commands.h"
-#include "output.h"
-#include "store.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/store.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

@@ -6,7 +6,7 @@
 
 #include "fault_table.h"
 #include "fault_trial.h"
-#include "index.h"
+#include "index/index.h"
 #include "kvstore.h"
 
 #include <setjmp.h>

@@ -9,9 +9,9 @@
  * KVSTORE_TEST_OPERATIONS says how many calls are made, 200000 by default. */
 
 #include "history.h"
-#include "io.h"
 #include "kvstore.h"
 #include "linearizability.h"
+#include "os/io.h"
 #include "register_client.h"
 #include "register_crew.h"
 #include "scratch.h"

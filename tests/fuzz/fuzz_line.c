@@ -5,10 +5,10 @@
  * oracle. The input is what stands in the log from the line's beginning on: the
  * line ends at its first LF, or with the input. */
 
-#include "command.h"
-#include "command_foreign.h"
 #include "fuzz.h"
 #include "line_oracle.h"
+#include "record/command.h"
+#include "record/command_foreign.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "index_lies.h"
 
-#include "index.h"
+#include "index/index.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

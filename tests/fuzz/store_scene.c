@@ -5,8 +5,8 @@
 #include "store_scene.h"
 
 #include "fuzz.h"
-#include "io.h"
 #include "log_model.h"
+#include "os/io.h"
 #include "scratch.h"
 
 #include <fcntl.h>

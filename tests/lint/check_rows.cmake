@@ -31,9 +31,9 @@ foreach(line IN LISTS lines)
   endforeach()
 endforeach()
 
-# The name by which rows.txt knows a file: its folder's or its own.
+# The name by which rows.txt knows a file: the program's folder or its own.
 function(find_stem file stem_out)
-  if(file MATCHES "^(.*/)[^/]*$")
+  if(file MATCHES "^(cli/)[^/]*$")
     set(${stem_out} "${CMAKE_MATCH_1}" PARENT_SCOPE)
   else()
     string(REGEX REPLACE "\\.[ch]$" "" stem "${file}")

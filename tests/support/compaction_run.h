@@ -5,7 +5,7 @@
 #ifndef COMPACTION_RUN_H
 #define COMPACTION_RUN_H
 
-#include "compaction.h"
+#include "store/compaction.h"
 
 /* What kv_compaction_begin(), _copy() and _sync() make of a pair. On a failure
  * there is no new one. */

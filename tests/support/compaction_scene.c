@@ -4,8 +4,8 @@
 
 #include "compaction_scene.h"
 
-#include "index_file.h"
-#include "log.h"
+#include "index/index_file.h"
+#include "log/log.h"
 
 #include <errno.h>
 #include <stdio.h>

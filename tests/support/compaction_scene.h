@@ -7,8 +7,8 @@
 #ifndef COMPACTION_SCENE_H
 #define COMPACTION_SCENE_H
 
-#include "io.h"
 #include "known_store.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <pthread.h>

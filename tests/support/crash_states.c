@@ -4,7 +4,7 @@
 
 #include "crash_states.h"
 
-#include "io.h"
+#include "os/io.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "crash_trace.h"
 
-#include "io.h"
+#include "os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #ifndef FAULT_TABLE_H
 #define FAULT_TABLE_H
 
-#include "io.h"
+#include "os/io.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
 
 #include "keydir_pair.h"
 
-#include "recovery.h"
+#include "index/recovery.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
 #ifndef KEYDIR_PAIR_H
 #define KEYDIR_PAIR_H
 
-#include "keydir.h"
-#include "log.h"
+#include "index/keydir.h"
+#include "log/log.h"
 #include "store_dir.h"
 
 #include <stdbool.h>

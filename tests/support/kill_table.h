@@ -8,7 +8,7 @@
 #ifndef KILL_TABLE_H
 #define KILL_TABLE_H
 
-#include "io.h"
+#include "os/io.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

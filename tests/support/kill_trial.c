@@ -4,7 +4,7 @@
 
 #include "kill_trial.h"
 
-#include "index.h"
+#include "index/index.h"
 #include "kill_witness.h"
 
 #include <fcntl.h>

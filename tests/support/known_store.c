@@ -4,8 +4,8 @@
 
 #include "known_store.h"
 
-#include "index_file.h"
-#include "log.h"
+#include "index/index_file.h"
+#include "log/log.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -4,7 +4,7 @@
 
 #include "register_crew.h"
 
-#include "io.h"
+#include "os/io.h"
 #include "scratch.h"
 
 #include <fcntl.h>

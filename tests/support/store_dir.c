@@ -4,7 +4,7 @@
 
 #include "store_dir.h"
 
-#include "log.h"
+#include "log/log.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #ifndef STORE_DIR_H
 #define STORE_DIR_H
 
-#include "io.h"
 #include "log_text.h"
+#include "os/io.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,11 +4,11 @@
  * single quotes where they have double ones, and with SUM where their sum is
  * to be put. */
 
-#include "bounds.h"
-#include "command.h"
-#include "io.h"
-#include "json.h"
 #include "json_cases.h"
+#include "os/bounds.h"
+#include "os/io.h"
+#include "record/command.h"
+#include "record/json.h"
 
 #include <cjson/cJSON.h>
 #define XXH_INLINE_ALL

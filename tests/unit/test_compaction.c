@@ -3,10 +3,10 @@
 /* Does compaction.c keep its header's word? A log from a text is compacted and
  * compared with another text, byte for byte. */
 
-#include "bounds.h"
 #include "compaction_run.h"
-#include "error.h"
-#include "recovery.h"
+#include "index/recovery.h"
+#include "os/bounds.h"
+#include "os/error.h"
 #include "store_dir.h"
 
 #include <errno.h>

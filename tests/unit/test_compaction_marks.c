@@ -3,10 +3,10 @@
 /* Do the marks say what the index says, whatever it holds and however large the
  * log is? */
 
-#include "bounds.h"
-#include "compaction_marks.h"
-#include "index.h"
-#include "io.h"
+#include "index/index.h"
+#include "os/bounds.h"
+#include "os/io.h"
+#include "store/compaction_marks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

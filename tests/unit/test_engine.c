@@ -3,9 +3,9 @@
 /* Do the public calls keep kvstore.h's word? Here: arguments, bounds, options
  * and statuses. */
 
-#include "io.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <errno.h>

@@ -3,10 +3,10 @@
 /* Does a compaction let others go on, and come to a right end beside them? */
 
 #include "compaction_scene.h"
-#include "handle.h"
-#include "index_file.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
 /* Do the public calls keep kvstore.h's word? Here: a line of the log changes
  * between the two looks that a get takes at it. */
 
-#include "engine.h"
-#include "handle.h"
-#include "io.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
+#include "store/engine.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

@@ -5,7 +5,7 @@
 
 #include "idle_clock.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
 #include "store_calls.h"
 
 #include <inttypes.h>

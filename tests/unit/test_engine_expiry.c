@@ -3,9 +3,9 @@
 /* Do the public calls keep kvstore.h's word? Here: records that expire, by a
  * clock that jumps. */
 
-#include "io.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

@@ -3,9 +3,9 @@
 /* Do the public calls keep kvstore.h's word? Here: forks by one thread while
  * others are in the middle of calls. Parent and child both go on. */
 
-#include "io.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <dirent.h>

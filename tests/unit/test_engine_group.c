@@ -5,11 +5,11 @@
  * others have queued up behind it, one after the other; so what makes up a group
  * is known. */
 
-#include "handle.h"
-#include "index_file.h"
-#include "io.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <errno.h>

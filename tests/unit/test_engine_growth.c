@@ -3,10 +3,10 @@
 /* Do the public calls keep kvstore.h's word? Here: with more keys than the index
  * has room for, and with many. */
 
-#include "handle.h"
-#include "index.h"
+#include "index/index.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

@@ -3,12 +3,12 @@
 /* Do the public calls keep kvstore.h's word? Here: whatever happens to
  * store.index. It is a cache: nothing that is done to it may lose a record. */
 
-#include "index.h"
-#include "index_file.h"
-#include "io.h"
+#include "index/index.h"
+#include "index/index_file.h"
 #include "known_store.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -3,10 +3,10 @@
 /* Do the public calls keep kvstore.h's word? Here: those that go through all of
  * a store: list, verify, repair. */
 
-#include "index.h"
-#include "index_file.h"
+#include "index/index.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
 #include "store_calls.h"
 
 #include <pthread.h>

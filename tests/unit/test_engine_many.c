@@ -3,9 +3,9 @@
 /* Does kvstore_get_many() say of each key what kvstore_get() says, and keep
  * kvstore.h's word of what else it does? */
 
-#include "index_file.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
 #include "store_calls.h"
 
 #include <errno.h>

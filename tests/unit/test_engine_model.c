@@ -5,7 +5,7 @@
  * each one the counters are compared with the model and the file. */
 
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

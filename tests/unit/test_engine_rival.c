@@ -4,10 +4,10 @@
  * rots under it, and of foul play? */
 
 #include "compaction_scene.h"
-#include "handle.h"
-#include "index_file.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <dirent.h>

@@ -4,10 +4,10 @@
  * one directory, exclusive ones, and fork. */
 
 #include "idle_clock.h"
-#include "index_file.h"
-#include "io.h"
+#include "index/index_file.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <errno.h>

@@ -4,10 +4,10 @@
  * copies its lines to the mapped end of the log, or writes them over padding if
  * it is durable. */
 
-#include "handle.h"
-#include "io.h"
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
+#include "os/io.h"
+#include "store/handle.h"
 #include "store_calls.h"
 
 #include <errno.h>

@@ -5,9 +5,9 @@
  * not know that two mappings of one file are the same memory. So here mmap gives
  * all handles of the process one mapping of a file. */
 
-#include "index_file.h"
-#include "io.h"
+#include "index/index_file.h"
 #include "kvstore.h"
+#include "os/io.h"
 #include "store_calls.h"
 
 #include <fcntl.h>

@@ -4,10 +4,10 @@
  * everybody's turn comes. Bounds of time are generous: they tell a wait that
  * ends from one that does not. */
 
-#include "index_file.h"
-#include "io.h"
+#include "index/index_file.h"
 #include "known_store.h"
 #include "kvstore.h"
+#include "os/io.h"
 
 #include <errno.h>
 #include <pthread.h>

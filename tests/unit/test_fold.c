@@ -3,9 +3,9 @@
 /* Does fold.c keep its header's word? A fold is compared with a string: one
  * letter for the verdict on each line, then what the fold ended with. */
 
-#include "error.h"
-#include "fold.h"
+#include "log/fold.h"
 #include "log_text.h"
+#include "os/error.h"
 #include "store_dir.h"
 
 #include <setjmp.h>

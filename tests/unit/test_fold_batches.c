@@ -5,7 +5,7 @@
  * at the end of a log, in the middle, and before a batch; and the verdicts are
  * compared with the rules written plainly. */
 
-#include "fold.h"
+#include "log/fold.h"
 #include "log_text.h"
 #include "store_dir.h"
 

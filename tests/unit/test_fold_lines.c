@@ -5,8 +5,8 @@
  * what cursor and decoder say of the line one after the other, over logs in which
  * all that can stand in a log stands side by side. */
 
-#include "fold.h"
-#include "log_cursor.h"
+#include "log/fold.h"
+#include "log/log_cursor.h"
 #include "log_text.h"
 #include "store_dir.h"
 

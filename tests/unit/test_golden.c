@@ -4,7 +4,7 @@
  * none is changed. */
 
 #include "kvstore.h"
-#include "log.h"
+#include "log/log.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

@@ -2,8 +2,8 @@
 
 /* Does index.c keep its header's word? */
 
-#include "bounds.h"
-#include "index.h"
+#include "index/index.h"
+#include "os/bounds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 
 /* Does index_file.c keep its header's word? */
 
-#include "index_file.h"
-#include "log.h"
+#include "index/index_file.h"
+#include "log/log.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 
 /* Does io.c keep its header's word? */
 
-#include "error.h"
-#include "io.h"
+#include "os/error.h"
+#include "os/io.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 
 /* Does io_access.c keep its header's word? */
 
-#include "error.h"
-#include "io_access.h"
+#include "os/error.h"
+#include "os/io_access.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 
 /* Does io_holder.c keep its header's word? */
 
-#include "error.h"
-#include "io_holder.h"
+#include "os/error.h"
+#include "os/io_holder.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
 
 /* Does json.c keep its header's word? */
 
-#include "bounds.h"
-#include "json.h"
 #include "json_cases.h"
+#include "os/bounds.h"
+#include "record/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

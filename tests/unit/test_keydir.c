@@ -3,9 +3,9 @@
 /* Do keydir.c and keydir_apply.c keep their header's word? Here: what is found
  * and counted. */
 
-#include "error.h"
+#include "index/keydir_walk.h"
 #include "keydir_pair.h"
-#include "keydir_walk.h"
+#include "os/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,10 +3,10 @@
 /* Do keydir.c and keydir_apply.c keep their header's word? Here: growing, and
  * what others see of a live index. */
 
-#include "error.h"
+#include "index/keydir_walk.h"
+#include "index/recovery.h"
 #include "keydir_pair.h"
-#include "keydir_walk.h"
-#include "recovery.h"
+#include "os/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

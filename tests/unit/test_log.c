@@ -2,9 +2,9 @@
 
 /* Does log.c keep its header's word? */
 
-#include "error.h"
-#include "log.h"
-#include "log_cursor.h"
+#include "log/log.h"
+#include "log/log_cursor.h"
+#include "os/error.h"
 #include "store_dir.h"
 
 #include <errno.h>

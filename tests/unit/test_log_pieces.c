@@ -4,8 +4,8 @@
  * lines are? Linked with a cursor that holds a handful of bytes, and compared with
  * the rule written plainly. */
 
-#include "log.h"
-#include "log_cursor.h"
+#include "log/log.h"
+#include "log/log_cursor.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 
 /* Does log_tail.c keep its header's word? */
 
-#include "error.h"
-#include "log_tail.h"
+#include "log/log_tail.h"
+#include "os/error.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 
 /* Does recovery.c keep its header's word? */
 
-#include "error.h"
-#include "recovery.h"
+#include "index/recovery.h"
+#include "os/error.h"
 #include "store_dir.h"
 
 #include <errno.h>

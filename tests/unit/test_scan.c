@@ -3,7 +3,7 @@
 /* Does scan.c keep its header's word, by vectors and by words? Both are held
  * to the definition, which is written down here byte by byte. */
 
-#include "scan.h"
+#include "record/scan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

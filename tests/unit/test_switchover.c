@@ -5,10 +5,10 @@
  * through mappings of their own. */
 
 #include "compaction_run.h"
-#include "error.h"
-#include "recovery.h"
+#include "index/recovery.h"
+#include "os/error.h"
+#include "store/switchover.h"
 #include "store_dir.h"
-#include "switchover.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 
 /* Does text.c keep its header's word? */
 
-#include "text.h"
+#include "record/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

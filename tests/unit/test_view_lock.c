@@ -2,8 +2,8 @@
 
 /* Does view_lock.c keep its header's word? */
 
-#include "io.h"
-#include "view_lock.h"
+#include "os/io.h"
+#include "os/view_lock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

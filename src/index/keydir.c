@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Finding keys: the index says where a key may stand, and the lines there are
+ * compared with it. */
+
+#include "index/keydir.h"
+
+#include "index/keydir_walk.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include "log/log_cursor.h"
+#include "os/bounds.h"
+#include "os/error.h"
+#include "os/io.h"
+
+#include <xxhash.h>
+
+/* --- Memory --- */
+
+kvstore_status kv_keydir_create_at(unsigned level,
+                                   uint64_t seed,
+                                   const struct kv_io_file *directory,
+                                   const struct kv_log *log,
+                                   struct kv_keydir *keydir_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    struct kv_keydir keydir = {.directory = directory,
+                               .totals = kv_index_no_totals()};
+    kvstore_status status = KVSTORE_OK;
+    if (directory == NULL) {
+        status = kv_index_file_create_private(
+            level, seed, &keydir.memory, &keydir.index);
+    } else {
+        status = kv_index_file_create(
+            directory, &log->file, level, seed, &keydir.memory, &keydir.index);
+    }
+    if (status == KVSTORE_OK) {
+        *keydir_out = keydir;
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_create(uint64_t key_count,
+                                const struct kv_io_file *directory,
+                                const struct kv_log *log,
+                                struct kv_keydir *keydir_out)
+{
+    *keydir_out = KV_KEYDIR_NONE;
+    uint64_t seed = 0;
+    kvstore_status status = kv_io_random(&seed);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return kv_keydir_create_at(
+        kv_index_level_for(key_count), seed, directory, log, keydir_out);
+}
+
+kvstore_status kv_keydir_create_like(const struct kv_keydir *model,
+                                     uint64_t key_count,
+                                     const struct kv_log *log,
+                                     struct kv_keydir *keydir_out)
+{
+    return kv_keydir_create_at(kv_index_level_for(key_count),
+                               model->index.seed,
+                               model->directory,
+                               log,
+                               keydir_out);
+}
+
+void kv_keydir_release(struct kv_keydir *keydir)
+{
+    kv_index_file_release(keydir->directory, &keydir->memory);
+    *keydir = KV_KEYDIR_NONE;
+}
+
+kvstore_status kv_keydir_refresh(struct kv_keydir *keydir)
+{
+    assert(keydir->is_live);
+    struct kv_index_totals totals;
+    if (!kv_index_load_totals(&keydir->index, &totals) ||
+        !kv_index_totals_add_up(&keydir->index, &totals)) {
+        return KVSTORE_CORRUPT;
+    }
+    keydir->totals = totals;
+    return KVSTORE_OK;
+}
+
+/* --- Keys of lines --- */
+
+struct kv_keydir_key kv_keydir_plain_key(const struct kv_index *index,
+                                         const void *bytes,
+                                         size_t size)
+{
+    return (struct kv_keydir_key){.bytes = bytes,
+                                  .size = size,
+                                  .hash = kv_index_hash(index, bytes, size)};
+}
+
+kvstore_status kv_keydir_get_key(const struct kv_index *index,
+                                 const struct kv_command *command,
+                                 struct kv_keydir_key *key_out)
+{
+    const struct kv_text *text = &command->key;
+    if (text->form == KV_TEXT_PLAIN) {
+        *key_out = kv_keydir_plain_key(index, text->raw, text->size);
+        return KVSTORE_OK;
+    }
+    void *bytes = kv_io_allocate(text->size + 1);
+    if (bytes == NULL) {
+        *key_out = (struct kv_keydir_key){.bytes = NULL};
+        return KVSTORE_NO_MEMORY;
+    }
+    if (!kv_text_decode(text, bytes)) {
+        kv_io_free(bytes);
+        *key_out = (struct kv_keydir_key){.bytes = NULL};
+        return kv_fail(KVSTORE_CORRUPT,
+                       "%s was changed under a running program",
+                       KV_LOG_NAME);
+    }
+    *key_out = kv_keydir_plain_key(index, bytes, text->size);
+    key_out->allocated = bytes;
+    return KVSTORE_OK;
+}
+
+bool kv_keydir_is_reachable(const struct kv_fold_item *item)
+{
+    return item->command->has_key && item->command->key.size >= 1 &&
+           item->command->key.size <= KV_KEY_SIZE_MAX;
+}
+
+bool kv_keydir_is_indexed(const struct kv_fold_item *item)
+{
+    return item->type != KV_COMMAND_BLANK && kv_keydir_is_reachable(item);
+}
+
+bool kv_keydir_is_flagged(const struct kv_fold_item *item)
+{
+    return item->type == KV_COMMAND_DAMAGED || item->type == KV_COMMAND_UNKNOWN;
+}
+
+/* --- Finding --- */
+
+/* Of a line that begins like a canonical one, the key is what its head tells,
+ * and all that anybody asks for. */
+static kvstore_status read_told_line(const struct kv_log *log,
+                                     uint64_t offset,
+                                     uint64_t end,
+                                     struct kv_log_line *line,
+                                     struct kv_command *command)
+{
+    uint64_t head_end = offset + KV_LOG_HEAD_SIZE + 1;
+    uint64_t most = head_end < end ? head_end : end;
+    kvstore_status status = kv_log_read_line(log, offset, most, line);
+    if (status != KVSTORE_OK || line->size < KV_LOG_HEAD_SIZE || most == end) {
+        return status == KVSTORE_OK
+                   ? kv_command_decode(line->bytes, line->size, command)
+                   : status;
+    }
+    kv_command_tell_key(line->bytes, line->size, command);
+    if (command->has_key) {
+        return KVSTORE_OK;
+    }
+    kv_log_line_release(line);
+    status = kv_log_read_line(log, offset, end, line);
+    return status == KVSTORE_OK
+               ? kv_command_decode(line->bytes, line->size, command)
+               : status;
+}
+
+kvstore_status kv_keydir_read_entry(const struct kv_log *log,
+                                    const struct kv_index_entry *entry,
+                                    uint64_t end,
+                                    struct kv_log_line *line_out,
+                                    struct kv_command *command_out)
+{
+    command_out->owned = NULL;
+    if (entry->is_flagged) {
+        return read_told_line(log, entry->offset, end, line_out, command_out);
+    }
+    kvstore_status status = kv_log_read_line(log, entry->offset, end, line_out);
+    return status == KVSTORE_OK
+               ? kv_command_decode(line_out->bytes, line_out->size, command_out)
+               : status;
+}
+
+/* Sees whether the slot where find->place is can lead to the line of another key
+ * that was read there. */
+static kvstore_status doubt_other_key(const struct kv_index *index,
+                                      uint64_t offset,
+                                      struct kv_keydir_find *find)
+{
+    struct kv_keydir_key other;
+    kvstore_status status = kv_keydir_get_key(index, &find->command, &other);
+    if (status == KVSTORE_OK) {
+        if (!kv_index_probe_fits(index, &find->place, other.hash)) {
+            find->doubt_offset = offset;
+        }
+        kv_io_free(other.allocated);
+    }
+    return status;
+}
+
+/* Reads the line that a slot leads to, and judges whether it is about the key. */
+static kvstore_status visit_entry(const struct kv_index *index,
+                                  const struct kv_log *log,
+                                  const struct kv_keydir_key *key,
+                                  struct kv_index_entry entry,
+                                  struct kv_keydir_find *find)
+{
+    uint64_t end =
+        atomic_load_explicit(&index->header->end, memory_order_acquire);
+    bool begins_line = false;
+    kvstore_status status = KVSTORE_OK;
+    if (entry.offset < end) {
+        status = kv_log_begins_line(log, entry.offset, &begins_line);
+    }
+    if (status != KVSTORE_OK || !begins_line) {
+        find->doubt_offset = entry.offset;
+        return status;
+    }
+    kv_keydir_find_release(find);
+    status =
+        kv_keydir_read_entry(log, &entry, end, &find->line, &find->command);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (!find->command.has_key ||
+        (!entry.is_flagged && !kv_command_is_record(&find->command))) {
+        find->doubt_offset = entry.offset;
+        return KVSTORE_OK;
+    }
+    if (!kv_text_equals(&find->command.key, key->bytes, key->size)) {
+        return doubt_other_key(index, entry.offset, find);
+    }
+    find->is_found = true;
+    find->pointer = (struct kv_log_pointer){.offset = entry.offset,
+                                            .length = find->line.length};
+    return KVSTORE_OK;
+}
+
+/* Reads the lines that slots lead to, from the one on where find->place stands,
+ * which is an entry. */
+static kvstore_status walk_on(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              bool is_flagged,
+                              struct kv_index_entry entry,
+                              struct kv_keydir_find *find)
+{
+    kvstore_status status = KVSTORE_OK;
+    do {
+        if (entry.is_flagged == is_flagged) {
+            status = visit_entry(index, log, key, entry, find);
+        }
+    } while (status == KVSTORE_OK && !find->is_found &&
+             kv_index_probe_next(index, &find->place, &entry));
+    return status;
+}
+
+kvstore_status kv_keydir_walk(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              bool is_flagged,
+                              struct kv_keydir_find *find)
+{
+    find->is_found = false;
+    find->place = kv_index_probe_start(index, key->hash);
+    struct kv_index_entry entry;
+    return kv_index_probe_next(index, &find->place, &entry)
+               ? walk_on(index, log, key, is_flagged, entry, find)
+               : KVSTORE_OK;
+}
+
+void kv_keydir_find_init(struct kv_keydir_find *find)
+{
+    find->is_found = false;
+    find->flagged_offset = KV_NO_OFFSET;
+    find->is_unknown = false;
+    find->doubt_offset = KV_NO_OFFSET;
+    find->command.owned = NULL;
+    find->line.allocated = NULL;
+}
+
+/* Finds the newest line that tells the key and cannot be served. Nearly always
+ * there is none at all. */
+static kvstore_status find_flagged(const struct kv_index *index,
+                                   const struct kv_log *log,
+                                   const struct kv_keydir_key *key,
+                                   struct kv_keydir_find *find)
+{
+    if (atomic_load_explicit(&index->header->has_flags, memory_order_acquire) ==
+        0) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_keydir_walk(index, log, key, true, find);
+    if (status == KVSTORE_OK && find->is_found) {
+        find->is_found = false;
+        find->flagged_offset = find->pointer.offset;
+        find->is_unknown = find->command.type == KV_COMMAND_UNKNOWN;
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_find(const struct kv_keydir *keydir,
+                              const struct kv_log *log,
+                              const void *key,
+                              size_t key_size,
+                              struct kv_keydir_find *find_out)
+{
+    assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
+    const struct kv_index *index = &keydir->index;
+    struct kv_keydir_key plain = kv_keydir_plain_key(index, key, key_size);
+    kv_keydir_find_init(find_out);
+    kvstore_status status = find_flagged(index, log, &plain, find_out);
+    if (status == KVSTORE_OK) {
+        status = kv_keydir_walk(index, log, &plain, false, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_keydir_find_release(find_out);
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_go_on(const struct kv_keydir *keydir,
+                               const struct kv_log *log,
+                               const struct kv_keydir_start *start,
+                               struct kv_keydir_find *find_out)
+{
+    const struct kv_index *index = &keydir->index;
+    kv_keydir_find_init(find_out);
+    kvstore_status status = find_flagged(index, log, &start->key, find_out);
+    find_out->place = start->place;
+    if (status == KVSTORE_OK && start->has_entry) {
+        status =
+            walk_on(index, log, &start->key, false, start->entry, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_keydir_find_release(find_out);
+    }
+    return status;
+}
+
+void kv_keydir_find_release(struct kv_keydir_find *find)
+{
+    kv_command_release(&find->command);
+    kv_log_line_release(&find->line);
+}
+
+/* --- Checking --- */
+
+/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
+ * a sound one of another key. */
+static kvstore_status judge_later_line(const struct kv_log *log,
+                                       const struct kv_keydir_key *key,
+                                       uint64_t offset,
+                                       uint64_t end,
+                                       enum kv_keydir_lead *lead_out)
+{
+    struct kv_log_line line;
+    struct kv_command command;
+    kvstore_status status = kv_log_read_line(log, offset, end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_command_decode(line.bytes, line.size, &command);
+    if (status == KVSTORE_OK) {
+        bool is_sound = kv_command_is_record(&command);
+        bool is_of_key =
+            is_sound && kv_text_equals(&command.key, key->bytes, key->size);
+        *lead_out = !is_sound   ? KV_KEYDIR_LEADS_TO_ROT
+                    : is_of_key ? KV_KEYDIR_LEADS_ON
+                                : KV_KEYDIR_LEADS_ASTRAY;
+        kv_command_release(&command);
+    }
+    kv_log_line_release(&line);
+    return status;
+}
+
+kvstore_status kv_keydir_lead(const struct kv_keydir *keydir,
+                              const struct kv_log *log,
+                              const struct kv_keydir_key *key,
+                              uint64_t offset,
+                              enum kv_keydir_lead *lead_out)
+{
+    const struct kv_index *index = &keydir->index;
+    struct kv_index_probe probe = kv_index_probe_start(index, key->hash);
+    struct kv_index_entry entry;
+    bool meets_rot = false;
+    kvstore_status status = KVSTORE_OK;
+    *lead_out = KV_KEYDIR_LEADS_ASTRAY;
+    while (status == KVSTORE_OK && *lead_out == KV_KEYDIR_LEADS_ASTRAY &&
+           kv_index_probe_next(index, &probe, &entry)) {
+        uint64_t end =
+            atomic_load_explicit(&index->header->end, memory_order_acquire);
+        if (!entry.is_flagged && entry.offset == offset) {
+            *lead_out = KV_KEYDIR_LEADS_HERE;
+        } else if (!entry.is_flagged && entry.offset > offset &&
+                   entry.offset < end) {
+            status = judge_later_line(log, key, entry.offset, end, lead_out);
+        }
+        if (*lead_out == KV_KEYDIR_LEADS_TO_ROT) {
+            meets_rot = true;
+            *lead_out = KV_KEYDIR_LEADS_ASTRAY;
+        }
+    }
+    if (meets_rot && *lead_out == KV_KEYDIR_LEADS_ASTRAY) {
+        *lead_out = KV_KEYDIR_LEADS_TO_ROT;
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_note_last(struct kv_keydir *keydir,
+                                   const struct kv_log *log,
+                                   struct kv_log_pointer pointer)
+{
+    struct kv_log_line line;
+    kvstore_status status = kv_log_read_line(
+        log, pointer.offset, pointer.offset + pointer.length, &line);
+    if (status == KVSTORE_OK) {
+        keydir->totals.last = pointer;
+        keydir->totals.last_hash = XXH3_64bits(line.bytes, line.size);
+        kv_log_line_release(&line);
+        if (keydir->is_live) {
+            kv_index_store_totals(&keydir->index, &keydir->totals);
+        }
+    }
+    return status;
+}
+
+kvstore_status kv_keydir_matches(const struct kv_keydir *keydir,
+                                 const struct kv_log *log,
+                                 bool *matches_out)
+{
+    const struct kv_index_totals *totals = &keydir->totals;
+    *matches_out = true;
+    if (totals->last.length == 0) {
+        return KVSTORE_OK;
+    }
+    struct kv_log_line line;
+    /* One byte more than the line had, so that a longer one is seen; and not in
+     * a mapping, since the log may have been cut short. */
+    uint64_t end = totals->last.offset + totals->last.length + 1;
+    struct kv_log unmapped = *log;
+    unmapped.map = NULL;
+    kvstore_status status =
+        kv_log_read_line(&unmapped, totals->last.offset, end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    *matches_out = line.length == totals->last.length &&
+                   XXH3_64bits(line.bytes, line.size) == totals->last_hash;
+    kv_log_line_release(&line);
+    return KVSTORE_OK;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The fold over the lines of a log, and its three judgements.
+ *
+ * A line is an *anchor* if it was written whole for certain: a sound record,
+ * or a closed line, one that begins with {, ends in } and its own newline,
+ * white space apart, holds no NUL, and does not look as if a power cut had left
+ * it so.
+ *
+ * 1. A line that does not read is damage if it or a later line is an anchor;
+ *    else it begins the torn tail, and nothing behind it is visited.
+ * 2. The records of a batch count down to 1 on neighbouring lines. Records
+ *    directly behind a damaged line are not whole: that line may have been one
+ *    of them. They are damage as it is: by judgement 1 there is an anchor in that
+ *    damage or past it, and none of these records is one.
+ * 3. Any other batch that is not whole is damage if an anchor follows behind it;
+ *    else it begins the torn tail.
+ *
+ * Each look ahead goes no further than the anchor it finds, and remembers it,
+ * so a fold reads no line more than three times. */
+
+#include "log/fold.h"
+
+#include "log/log_cursor.h"
+#include "os/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Large enough to make system calls rare; a look ahead is short. Tests have
+ * smaller ones. */
+#ifndef KV_FOLD_WINDOW_SIZE
+#define KV_FOLD_WINDOW_SIZE ((size_t)1 << 20)
+#endif
+#define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
+
+/* How often the progress is told: in a moment of folding. */
+#define PROGRESS_SIZE ((uint64_t)8 << 20)
+
+struct fold {
+    const struct kv_log *log;
+    const struct kv_log_cursor *cursor; /* Past the line that is judged. */
+    uint64_t end;
+    bool may_be_padded;
+    kv_fold_visit visit;
+    void *context;
+    struct kv_fold_result result;
+    uint64_t anchor;       /* There is one at this place or behind it. */
+    uint64_t whole_until;  /* Records of a batch before this are whole, */
+    uint64_t broken_until; /* and before this they are not. */
+};
+
+/* Decodes the line under a cursor. */
+static kvstore_status decode(const struct kv_log_view *view,
+                             struct kv_command *command_out)
+{
+    if (!view->is_cut) {
+        return kv_command_decode(view->bytes, view->size, command_out);
+    }
+    kv_command_tell_key(view->bytes, view->size, command_out);
+    if (view->is_blank) {
+        *command_out = (struct kv_command){.type = KV_COMMAND_BLANK};
+    }
+    return KVSTORE_OK;
+}
+
+/* Goes to the next line, and decodes it. Most lines are sound and canonical: of
+ * these the decoder tells the end, so that nobody has to look for it. */
+static kvstore_status next_line(struct kv_log_cursor *cursor,
+                                struct kv_log_view *view_out,
+                                struct kv_command *command_out)
+{
+    size_t count = 0;
+    const char *bytes = kv_log_cursor_peek(cursor, &count);
+    size_t length = kv_command_decode_ahead(bytes, count, command_out);
+    if (length != 0) {
+        kv_log_cursor_take(cursor, length, view_out);
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_log_cursor_next(cursor, view_out);
+    return status == KVSTORE_OK ? decode(view_out, command_out) : status;
+}
+
+static bool is_blank_byte(char character)
+{
+    return character == ' ' || character == '\t' || character == '\r';
+}
+
+/* Of a write that a power cut meets, disks keep any of these, by its place in
+ * the file. */
+#define SECTOR_SIZE 512u
+
+/* Is a sector of a line at an offset nothing but padding, or was one before its
+ * first byte that is none? So does a line look that was written over padding when
+ * not all of it came to the disk. */
+static bool may_lack_sector(const char *bytes,
+                            size_t size,
+                            uint64_t offset,
+                            const char *first)
+{
+    uint64_t end = offset + size;
+    uint64_t at = offset + (uint64_t)(first - bytes);
+    bool is_found = at > offset && at % SECTOR_SIZE == 0;
+    at += SECTOR_SIZE - 1;
+    for (at -= at % SECTOR_SIZE; !is_found && at + SECTOR_SIZE <= end;
+         at += SECTOR_SIZE) {
+        const char *sector = bytes + (at - offset);
+        is_found = sector[0] == KV_LOG_PADDING_BYTE &&
+                   memcmp(sector, sector + 1, SECTOR_SIZE - 1) == 0;
+    }
+    return is_found;
+}
+
+/* May the sector before a line be missing, if the line begins at one? */
+static bool may_follow_lost_sector(uint64_t offset)
+{
+    return offset != 0 && offset % SECTOR_SIZE == 0;
+}
+
+/* Is it missing, by its last two bytes? They are NULs then, or what padding ended
+ * in. So the line's first bytes may be missing, too. */
+static bool follows_lost_sector(uint64_t offset, const char before[2])
+{
+    bool is_padding = offset % KV_PADDING_UNIT == 0 &&
+                      before[0] == KV_LOG_PADDING_BYTE && before[1] == '\n';
+    return may_follow_lost_sector(offset) && (before[1] == '\0' || is_padding);
+}
+
+/* Is a line followed by what is left of padding? It may have been cut short. */
+static bool ends_in_padding(const char *bytes, size_t size, uint64_t offset)
+{
+    return (offset + size + 1) % KV_PADDING_UNIT == 0 && size > 0 &&
+           bytes[size - 1] == KV_LOG_PADDING_BYTE;
+}
+
+bool kv_fold_is_closed_at(const char *bytes,
+                          size_t size,
+                          uint64_t offset,
+                          const char before[2])
+{
+    assert(bytes != NULL && before != NULL);
+    const char *first = bytes;
+    const char *end = bytes + size;
+    while (first < end && is_blank_byte(*first)) {
+        first++;
+    }
+    while (first < end && is_blank_byte(end[-1])) {
+        end--;
+    }
+    return first < end && *first == '{' && end[-1] == '}' &&
+           memchr(first, '\0', (size_t)(end - first)) == NULL &&
+           !ends_in_padding(bytes, size, offset) &&
+           !may_lack_sector(bytes, size, offset, first) &&
+           !follows_lost_sector(offset, before);
+}
+
+/* Does a line look as if all of it was written? */
+static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
+{
+    static const char newlines[2] = {'\n', '\n'};
+    uint64_t offset = view->pointer.offset;
+    if (!view->is_terminated || view->is_cut ||
+        !kv_fold_is_closed_at(view->bytes, view->size, offset, newlines)) {
+        return false;
+    }
+    if (!may_follow_lost_sector(offset)) {
+        return true;
+    }
+    char before[2] = {'\n', '\n'};
+    size_t count = 0;
+    kvstore_error error = *kvstore_last_error();
+    kvstore_status status = kv_io_read(
+        &log->file, offset - sizeof before, before, sizeof before, &count);
+    if (status != KVSTORE_OK || count < sizeof before) {
+        kv_fail_again(&error); /* Nothing is cut off for not knowing. */
+        return true;
+    }
+    return !follows_lost_sector(offset, before);
+}
+
+/* --- Looking ahead for an anchor --- */
+
+/* Is it a record that counts in a batch, of whatever variant? */
+static bool counts_in_batch(const struct kv_command *command)
+{
+    return command->batch != 0 && (kv_command_is_record(command) ||
+                                   command->type == KV_COMMAND_UNKNOWN);
+}
+
+/* What a look ahead has met. A batch that directly follows damage is not whole, and
+ * as suspect as the damage before it: that line may have been its first. */
+struct ahead {
+    bool follows_damage; /* The last line does not read. */
+    bool is_suspect;     /* The batch that is being counted does so. */
+    uint32_t expected; /* Its next record has this number; 0: there is none. */
+};
+
+/* True if the record is the last one of a whole batch. */
+static bool ends_batch(const struct kv_command *command, struct ahead *ahead)
+{
+    if (command->batch != ahead->expected) {
+        ahead->is_suspect = ahead->follows_damage;
+    }
+    ahead->expected = command->batch - 1;
+    ahead->follows_damage = false;
+    return command->batch == 1 && !ahead->is_suspect;
+}
+
+/* Judges one line of the look ahead. A record of a batch that is not whole is no
+ * anchor: it may be cut off with what it shows to be damage. */
+static bool is_anchor(const struct kv_log *log,
+                      const struct kv_log_view *view,
+                      const struct kv_command *command,
+                      struct ahead *ahead)
+{
+    if (counts_in_batch(command)) {
+        return ends_batch(command, ahead);
+    }
+    ahead->expected = 0;
+    ahead->follows_damage = command->type == KV_COMMAND_DAMAGED;
+    return command->type == KV_COMMAND_DAMAGED
+               ? is_closed(log, view)
+               : command->type != KV_COMMAND_BLANK;
+}
+
+/* A look ahead from an offset, of the line that is judged or past it. */
+static kvstore_status begin_look_ahead(const struct fold *fold,
+                                       uint64_t offset,
+                                       struct kv_log_cursor *cursor)
+{
+    return kv_log_cursor_fork(fold->cursor, offset, AHEAD_WINDOW_SIZE, cursor);
+}
+
+/* Is there an anchor at or behind an offset? */
+static kvstore_status find_anchor(struct fold *fold,
+                                  uint64_t offset,
+                                  bool follows_damage,
+                                  bool *found_out)
+{
+    *found_out = fold->anchor != 0 && offset <= fold->anchor;
+    if (*found_out) {
+        return KVSTORE_OK;
+    }
+    struct kv_log_cursor cursor;
+    struct ahead ahead = {.follows_damage = follows_damage};
+    kvstore_status status = begin_look_ahead(fold, offset, &cursor);
+    while (status == KVSTORE_OK && !*found_out) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = next_line(&cursor, &view, &command);
+        if (status == KVSTORE_OK) {
+            *found_out = is_anchor(fold->log, &view, &command, &ahead);
+            kv_command_release(&command);
+        }
+        if (*found_out) {
+            fold->anchor = view.pointer.offset;
+        }
+    }
+    kv_log_cursor_release(&cursor);
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+/* --- Batches --- */
+
+/* How far does the batch reach that begins at an offset, and does it count
+ * down to its end? */
+static kvstore_status measure_batch(const struct fold *fold,
+                                    uint64_t offset,
+                                    uint64_t *end_out,
+                                    bool *is_whole_out)
+{
+    *end_out = offset;
+    *is_whole_out = false;
+    struct kv_log_cursor cursor;
+    kvstore_status status = begin_look_ahead(fold, offset, &cursor);
+    uint32_t expected = 0;
+    bool goes_on = true;
+    while (status == KVSTORE_OK && goes_on) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = next_line(&cursor, &view, &command);
+        if (status != KVSTORE_OK) {
+            break;
+        }
+        goes_on = counts_in_batch(&command) &&
+                  (expected == 0 || command.batch == expected);
+        if (goes_on) {
+            *end_out = view.pointer.offset + view.pointer.length;
+            *is_whole_out = command.batch == 1;
+            expected = command.batch - 1;
+            goes_on = !*is_whole_out;
+        }
+        kv_command_release(&command);
+    }
+    kv_log_cursor_release(&cursor);
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+/* Settles what holds of the batch that begins at an offset with a number. Where it
+ * follows damage, or goes on with a batch that is not whole, and that was visited,
+ * there is an anchor in what was, or past it. */
+static kvstore_status judge_batch(struct fold *fold,
+                                  uint64_t offset,
+                                  uint32_t number)
+{
+    uint64_t end = offset;
+    bool is_whole = false;
+    kvstore_status status = measure_batch(fold, offset, &end, &is_whole);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    bool is_anchored = fold->result.follows == KV_FOLD_FOLLOWS_DAMAGE ||
+                       fold->result.follows == number;
+    if (is_whole && !is_anchored) {
+        fold->whole_until = end;
+        return KVSTORE_OK;
+    }
+    fold->broken_until = end;
+    if (!is_anchored) {
+        status = find_anchor(fold, end, false, &is_anchored);
+    }
+    if (!is_anchored) {
+        fold->result.is_torn = true;
+        fold->result.batch_end = end;
+    }
+    return status;
+}
+
+/* --- Judging each line --- */
+
+/* What is this line? Sets fold->result.is_torn where the torn tail begins. */
+static kvstore_status judge(struct fold *fold,
+                            const struct kv_log_view *view,
+                            const struct kv_command *command,
+                            struct kv_fold_item *item)
+{
+    uint64_t offset = view->pointer.offset;
+    item->type = command->type;
+    if (command->type == KV_COMMAND_DAMAGED) {
+        item->is_closed = is_closed(fold->log, view);
+        bool is_anchored = item->is_closed;
+        kvstore_status status = KVSTORE_OK;
+        if (!is_anchored) {
+            status = find_anchor(
+                fold, offset + view->pointer.length, true, &is_anchored);
+        }
+        fold->result.is_torn = !is_anchored;
+        return status;
+    }
+    if (!counts_in_batch(command)) {
+        return KVSTORE_OK;
+    }
+    if (offset >= fold->whole_until && offset >= fold->broken_until) {
+        kvstore_status status = judge_batch(fold, offset, command->batch);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    if (offset < fold->broken_until) {
+        item->type = KV_COMMAND_DAMAGED;
+    }
+    return KVSTORE_OK;
+}
+
+uint64_t kv_fold_follows(const struct kv_fold_item *item)
+{
+    if (item->command->type == KV_COMMAND_DAMAGED) {
+        return KV_FOLD_FOLLOWS_DAMAGE;
+    }
+    return item->type == KV_COMMAND_DAMAGED ? item->command->batch - 1 : 0;
+}
+
+/* Judges one line and, unless the torn tail begins with it, has it visited. */
+static kvstore_status fold_line(struct fold *fold,
+                                const struct kv_log_view *view,
+                                const struct kv_command *command)
+{
+    struct kv_fold_item item = {.pointer = view->pointer,
+                                .bytes = view->is_cut ? NULL : view->bytes,
+                                .size = view->is_cut ? 0 : view->size,
+                                .command = command};
+    kvstore_status status = judge(fold, view, command, &item);
+    if (status != KVSTORE_OK || fold->result.is_torn) {
+        return status;
+    }
+    bool is_last = view->pointer.offset + view->pointer.length == fold->end;
+    if (is_last && fold->may_be_padded && !view->is_cut &&
+        kv_log_tail_is_padding(
+            view->bytes, (size_t)view->pointer.length, view->pointer.offset)) {
+        return KVSTORE_OK;
+    }
+    item.is_open = !is_last && !view->is_terminated;
+    if (is_last && !view->is_terminated) {
+        item.pointer.length++;
+        fold->result.is_unterminated = true;
+    }
+    status = fold->visit(fold->context, &item);
+    if (status == KVSTORE_OK) {
+        fold->result.offset = item.pointer.offset + item.pointer.length;
+        fold->result.follows = kv_fold_follows(&item);
+    }
+    return status;
+}
+
+static uint64_t tell_progress(const struct kv_fold_range *range,
+                              uint64_t offset)
+{
+    if (range->progress != NULL && range->progress->tell != NULL) {
+        range->progress->tell(range->progress->context,
+                              offset - range->offset,
+                              range->end - range->offset);
+    }
+    return offset + PROGRESS_SIZE;
+}
+
+kvstore_status kv_fold(const struct kv_log *log,
+                       struct kv_fold_range range,
+                       kv_fold_visit visit,
+                       void *context,
+                       struct kv_fold_result *result_out)
+{
+    struct fold fold = {
+        .log = log,
+        .end = range.end,
+        .may_be_padded = range.may_be_padded,
+        .visit = visit,
+        .context = context,
+        .result = {.offset = range.offset, .follows = range.follows}};
+    struct kv_log_cursor cursor;
+    kvstore_status status = kv_log_cursor_init(
+        &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
+    fold.cursor = &cursor;
+    uint64_t next_tell = range.offset + PROGRESS_SIZE;
+    while (status == KVSTORE_OK && !fold.result.is_torn) {
+        struct kv_log_view view;
+        struct kv_command command;
+        status = next_line(&cursor, &view, &command);
+        fold.end = cursor.end;
+        if (cursor.offset >= next_tell) {
+            next_tell = tell_progress(&range, cursor.offset);
+        }
+        if (status == KVSTORE_OK) {
+            status = fold_line(&fold, &view, &command);
+            kv_command_release(&command);
+        }
+    }
+    kv_log_cursor_release(&cursor);
+    *result_out = fold.result;
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}

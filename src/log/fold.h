@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The fold: visits every line of a log from an offset on, in order, and says
+ * of each what it is. Opening, catching up, compaction and verification are
+ * folds. It alone decides what is damage and what is an unfinished write, and
+ * whether a batch is whole. It changes nothing. */
+
+#ifndef KV_FOLD_H
+#define KV_FOLD_H
+
+#include "kvstore.h"
+#include "log/log.h"
+#include "log/log_pointer.h"
+#include "record/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A line and the verdict on it. */
+struct kv_fold_item {
+    struct kv_log_pointer pointer;
+    const char *bytes; /* Without the newline; NULL: too long to be held, and
+                          no record. */
+    size_t size;
+    bool is_open; /* It ends without a newline, before a line that NULs have cut
+                       it from. */
+    bool
+        is_closed; /* It does not read, and looks as if all of it was written. */
+    /* SET and REMOVE are to be applied. A record of a batch that is not whole
+     * is DAMAGED here, whatever its command says of itself. */
+    enum kv_command_type type;
+    const struct kv_command *command;
+};
+
+/* What of a line matters for the next one: it does not read; or it is a record of a
+ * batch that is not whole, and the next one of that has this number; or 0. A record
+ * that follows either is of a batch that is not whole. */
+#define KV_FOLD_FOLLOWS_DAMAGE UINT64_MAX
+uint64_t kv_fold_follows(const struct kv_fold_item *item);
+
+/* Any status but KVSTORE_OK ends the fold with that status. What the item
+ * points at holds until the call returns. */
+typedef kvstore_status (*kv_fold_visit)(void *context,
+                                        const struct kv_fold_item *item);
+
+/* Whom to tell how far a fold is; nobody, where tell is NULL. */
+struct kv_progress {
+    kvstore_progress tell;
+    void *context;
+};
+
+/* From where to where: the bytes [offset, end), of which the first is the
+ * first of a line. */
+struct kv_fold_range {
+    uint64_t offset;
+    uint64_t end;
+    uint64_t follows;   /* What kv_fold_follows() says of the line before. */
+    bool may_be_padded; /* The range goes to the end of the file, where an
+                           exclusive writer has or had padding. */
+    const struct kv_progress *progress; /* May be NULL. */
+};
+
+struct kv_fold_result {
+    uint64_t offset;  /* Past the last line visited, its newline counted. */
+    uint64_t follows; /* What kv_fold_follows() says of that line. */
+    bool is_torn;     /* What stands at offset is an unfinished write. */
+    uint64_t
+        batch_end; /* If it is torn and begins with records of a batch, which
+                             count down from the first: past these. Else 0. */
+    bool is_unterminated; /* The last line lacks its newline, which is counted
+                             all the same: offset is one past the file's end.
+                             The next writer adds it. */
+};
+
+/* Would this line, whose newline follows, look as if all of it was written, if it
+ * were at this offset of a log with these two bytes before it? It is damage then
+ * wherever it does not read, and no unfinished write. Near the beginning of a log
+ * the bytes that are not there do not count. */
+bool kv_fold_is_closed_at(const char *bytes,
+                          size_t size,
+                          uint64_t offset,
+                          const char before[2]);
+
+/* On KVSTORE_OK every line of the range was visited, but for a torn tail, and
+ * for padding. */
+kvstore_status kv_fold(const struct kv_log *log,
+                       struct kv_fold_range range,
+                       kv_fold_visit visit,
+                       void *context,
+                       struct kv_fold_result *result_out);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What has expired. */
+
+#include "record/expiry.h"
+
+#include "os/io.h"
+
+#include <assert.h>
+
+bool kv_expiry_has_come(struct kv_expiry *expiry, int64_t expires_ms)
+{
+    assert(expiry != NULL && expires_ms >= 0);
+    if (expires_ms == 0) {
+        return false;
+    }
+    if (!expiry->has_asked) {
+        expiry->has_asked = true;
+        expiry->now_ms = kv_io_clock_real_ms();
+    }
+    return expires_ms <= expiry->now_ms;
+}
+
+bool kv_expiry_is_live(struct kv_expiry *expiry,
+                       const struct kv_command *command)
+{
+    return command->type == KV_COMMAND_SET &&
+           !kv_expiry_has_come(expiry, command->expires_ms);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The time that one answer goes by: the system's clock, asked once a call, and
+ * only where a record that may expire is met. The fold never asks it. */
+
+#ifndef KV_EXPIRY_H
+#define KV_EXPIRY_H
+
+#include "record/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A call's own, and empty ({0}) where the call begins. */
+struct kv_expiry {
+    bool has_asked;
+    int64_t now_ms; /* Since the epoch. */
+};
+
+/* True if a time of expiry has come; 0 never does. */
+bool kv_expiry_has_come(struct kv_expiry *expiry, int64_t expires_ms);
+
+/* True if the line gives its key a value now: a Set that has not expired. */
+bool kv_expiry_is_live(struct kv_expiry *expiry,
+                       const struct kv_command *command);
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Compaction: one fold of the old log against its index, from which the
+ * records that are still the newest go to the new log; then, in rounds, all that
+ * the old log has gained meanwhile.
+ *
+ * Invariants:
+ * 1. The old log is not touched. Until the rename it is the store; from the
+ *    rename on the new one is, with the same live data: the last round is
+ *    copied under the writers' lock, which is held up to the rename.
+ * 2. The new log is on the disk before the rename, and the directory after it
+ *    before anything is acknowledged in the new log.
+ * 3. store.log.compact is made anew by each compaction, which holds a lock on
+ *    it. A leftover, which somebody may have open still, is neither read nor
+ *    written: it loses its name.
+ * 4. A round is appended to the new log as it stands in the old one, and then
+ *    applied as any log is that has grown: by a fold of it.
+ *
+ * A crash leaves: before the rename the old log and a leftover; after it, and
+ * before the directory is synced, the old log or the new one. */
+
+#include "store/compaction.h"
+
+#include "index/recovery.h"
+#include "os/error.h"
+#include "os/io_access.h"
+#include "store/compaction_check.h"
+#include "store/compaction_copy.h"
+#include "store/compaction_marks.h"
+#include "store/compaction_output.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* How often leftovers are removed before the name is given up. */
+#define NAME_TRIES 16
+
+bool kv_compaction_is_due(const struct kv_index_counts *counts,
+                          uint64_t log_size,
+                          uint64_t threshold_bytes,
+                          uint32_t threshold_percent)
+{
+    assert(counts->stale_bytes >= counts->tombstone_bytes);
+    uint64_t removable = counts->stale_bytes;
+    if (counts->damaged_records > 0) {
+        removable -= counts->tombstone_bytes;
+    }
+    return removable >= threshold_bytes &&
+           removable * 100 >= log_size * threshold_percent;
+}
+
+/* --- The file --- */
+
+static bool is_same_file(const struct kv_io_stat *one,
+                         const struct kv_io_stat *other)
+{
+    return one->device == other->device && one->inode == other->inode;
+}
+
+/* Is store.log.compact still the file that we hold, and has that no other name,
+ * by which it would be written beside the store? One look tells both: between
+ * two, names can be exchanged. */
+static kvstore_status check_name(const struct kv_io_file *directory,
+                                 const struct kv_log *new_log,
+                                 bool *is_ours_out)
+{
+    struct kv_io_stat own = {.device = new_log->device,
+                             .inode = new_log->inode};
+    struct kv_io_stat named;
+    kvstore_status status =
+        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
+    *is_ours_out = status == KVSTORE_OK && is_same_file(&own, &named);
+    if (status == KVSTORE_OK && *is_ours_out && named.names != 1) {
+        return kv_fail(KVSTORE_BUSY,
+                       "%s was given one more name by another program",
+                       KV_LOG_COMPACT_NAME);
+    }
+    if (status == KVSTORE_NOT_FOUND ||
+        (status == KVSTORE_OK && !*is_ours_out)) {
+        return kv_fail(KVSTORE_BUSY,
+                       "%s was replaced by another program",
+                       KV_LOG_COMPACT_NAME);
+    }
+    return status;
+}
+
+/* Takes the name away from whatever has it; nothing is an answer, too. */
+static kvstore_status remove_name(const struct kv_io_file *directory)
+{
+    kvstore_status status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
+    return status != KVSTORE_OK && kvstore_last_error()->system_errno == ENOENT
+               ? KVSTORE_OK
+               : status;
+}
+
+/* Removes a leftover if nobody holds its lock. KVSTORE_BUSY: a compaction
+ * does. Only while the lock is held, and the name leads to what is locked, can
+ * no compaction have the name. */
+static kvstore_status remove_unlocked(const struct kv_io_file *directory,
+                                      const struct kv_io_file *file)
+{
+    struct kv_io_stat own;
+    struct kv_io_stat named;
+    kvstore_status status = kv_io_lock(file, 0, NULL);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat(file, &own);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
+    }
+    if (status == KVSTORE_NOT_FOUND ||
+        (status == KVSTORE_OK && !is_same_file(&own, &named))) {
+        return KVSTORE_OK; /* The next try meets what is there now. */
+    }
+    return status == KVSTORE_OK ? remove_name(directory) : status;
+}
+
+/* Removes what bears the name. What cannot be opened and locked, no compaction
+ * can be writing: a symbolic link, a FIFO, a socket; or what a process of
+ * another user left that died before it gave the file away, which it does under
+ * the writers' lock. */
+static kvstore_status remove_leftover(const struct kv_io_file *directory)
+{
+    struct kv_io_stat named;
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    kvstore_status status =
+        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
+    if (status != KVSTORE_OK) {
+        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+    }
+    if (!named.is_regular) {
+        return remove_name(directory);
+    }
+    status = kv_io_open(directory, KV_LOG_COMPACT_NAME, KV_IO_READ, &file);
+    if (status != KVSTORE_OK) {
+        int error = kvstore_last_error()->system_errno;
+        return error == EACCES || error == ELOOP || error == ENOENT
+                   ? remove_name(directory)
+                   : status;
+    }
+    status = remove_unlocked(directory, &file);
+    kv_io_close(&file);
+    return status;
+}
+
+/* Makes the file; not one that was there, which its maker may have open. */
+static kvstore_status create_file(const struct kv_io_file *directory,
+                                  struct kv_io_file *file_out)
+{
+    for (int i = 0; i < NAME_TRIES; i++) {
+        kvstore_status status = kv_io_open(
+            directory, KV_LOG_COMPACT_NAME, KV_IO_CREATE_NEW, file_out);
+        if (status == KVSTORE_OK ||
+            kvstore_last_error()->system_errno != EEXIST) {
+            return status;
+        }
+        status = remove_leftover(directory);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: another program makes files of the name %s",
+                   KV_LOG_COMPACT_NAME);
+}
+
+/* Locks it, and sees that it has kept its name. */
+static kvstore_status claim_file(const struct kv_io_file *directory,
+                                 struct kv_log *new_log)
+{
+    struct kv_io_stat own;
+    bool is_ours = false;
+    kvstore_status status = kv_io_lock(&new_log->file, 0, NULL);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat(&new_log->file, &own);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    new_log->device = own.device;
+    new_log->inode = own.inode;
+    return check_name(directory, new_log, &is_ours);
+}
+
+kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
+                                        const struct kv_log *log,
+                                        struct kv_log *new_log)
+{
+    assert(directory->fd >= 0 && log->file.fd >= 0);
+    *new_log = KV_LOG_NONE;
+    kvstore_status status = create_file(directory, &new_log->file);
+    if (status == KVSTORE_OK) {
+        status = claim_file(directory, new_log);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_adopt_place(&new_log->file, &log->file);
+    }
+    return status;
+}
+
+kvstore_status kv_compaction_rename(const struct kv_io_file *directory,
+                                    struct kv_log *new_log)
+{
+    assert(new_log->file.fd >= 0);
+    bool is_ours = false;
+    kvstore_status status = check_name(directory, new_log, &is_ours);
+    if (status == KVSTORE_OK) {
+        status = kv_io_rename(directory, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
+    }
+    if (status == KVSTORE_OK) {
+        new_log->file.name = KV_LOG_NAME;
+        kv_io_unlock(&new_log->file);
+    }
+    return status;
+}
+
+/* Gives the room back. A file that another program locks or has put there is
+ * left to it. */
+void kv_compaction_discard(const struct kv_io_file *directory,
+                           struct kv_log *new_log)
+{
+    kvstore_error reason = *kvstore_last_error();
+    bool is_ours = false;
+    if (new_log->inode != 0) {
+        (void)check_name(directory, new_log, &is_ours);
+    }
+    if (is_ours) {
+        (void)kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
+    }
+    kv_log_close(new_log);
+    kv_fail_again(&reason);
+}
+
+/* --- The compaction --- */
+
+kvstore_status kv_compaction_begin(struct kv_compaction *compaction)
+{
+    compaction->new_keydir = KV_KEYDIR_NONE;
+    compaction->keeps_removes =
+        compaction->keydir->totals.counts.damaged_records > 0;
+    return kv_compaction_create_log(
+        compaction->directory, compaction->log, &compaction->new_log);
+}
+
+static kvstore_status prepare(struct kv_compaction *compaction)
+{
+    const struct kv_keydir *keydir = compaction->keydir;
+    compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
+    compaction->queue = kv_compaction_queue_create();
+    compaction->marks =
+        kv_compaction_marks_create(&keydir->index, keydir->totals.applied);
+    if (compaction->buffer == NULL || compaction->queue == NULL ||
+        compaction->marks == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    uint64_t key_count = compaction->keeps_removes ? keydir->totals.slots_used
+                                                   : keydir->totals.counts.keys;
+    return kv_keydir_create_like(
+        keydir, key_count, &compaction->new_log, &compaction->new_keydir);
+}
+
+/* Folds the old log from where the new one has it up to an end. What looks torn
+ * may be a batch that is published record by record: the next round has it
+ * whole. */
+static kvstore_status fold_up_to(struct kv_compaction *compaction,
+                                 uint64_t end,
+                                 const struct kv_progress *progress,
+                                 kv_fold_visit visit)
+{
+    struct kv_fold_range range = {.offset = compaction->copied,
+                                  .end = end,
+                                  .follows = compaction->follows,
+                                  .progress = progress};
+    struct kv_fold_result result;
+    compaction->end = end;
+    kvstore_status status =
+        kv_fold(compaction->log, range, visit, compaction, &result);
+    compaction->copied = result.offset;
+    compaction->follows = result.follows;
+    if (status == KVSTORE_OK && compaction->mark.totals.last.length != 0) {
+        status = kv_keydir_note_last(
+            &compaction->mark, compaction->log, compaction->mark.totals.last);
+    }
+    return status;
+}
+
+static kvstore_status fail_changed(uint64_t offset)
+{
+    return kv_fail_at(KVSTORE_CORRUPT,
+                      offset,
+                      "%s was changed under a running program",
+                      KV_LOG_NAME);
+}
+
+/* Has the copy met all that the index has, and no damage that it does not know
+ * of? A line that has rotted may be one that the index leads to, and in whose
+ * favour an older one was left out. */
+static kvstore_status check_copy(const struct kv_compaction *compaction)
+{
+    const struct kv_index_totals *old = &compaction->keydir->totals;
+    const struct kv_index_totals *new = &compaction->new_keydir.totals;
+    return compaction->copied == old->applied &&
+                   new->counts.damaged_records == old->counts.damaged_records
+               ? KVSTORE_OK
+               : fail_changed(compaction->copied);
+}
+
+kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
+{
+    kvstore_status status = prepare(compaction);
+    if (status == KVSTORE_OK) {
+        status = fold_up_to(compaction,
+                            compaction->keydir->totals.applied,
+                            compaction->progress,
+                            kv_compaction_copy_item);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_empty_queue(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_flush(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = check_copy(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_check_index(compaction);
+    }
+    if (status == KVSTORE_OK && compaction->last.length != 0) {
+        status = kv_keydir_note_last(
+            &compaction->new_keydir, &compaction->new_log, compaction->last);
+    }
+    return status;
+}
+
+/* Does the old log still end where it was copied up to, or go on behind? Another
+ * process may have taken a line that had rotted for torn, and have cut it off. */
+static kvstore_status check_source(const struct kv_compaction *compaction,
+                                   uint64_t end)
+{
+    bool matches = true;
+    kvstore_status status =
+        kv_keydir_matches(&compaction->mark, compaction->log, &matches);
+    return status == KVSTORE_OK && (!matches || end < compaction->copied)
+               ? fail_changed(compaction->copied)
+               : status;
+}
+
+kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
+                                    uint64_t end)
+{
+    struct kv_fold_result result;
+    kvstore_status status = check_source(compaction, end);
+    if (status == KVSTORE_OK) {
+        status = fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_flush(compaction);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_recovery_catch_up(&compaction->new_log,
+                                      compaction->written,
+                                      NULL,
+                                      &compaction->new_keydir,
+                                      &result);
+    }
+    return status;
+}
+
+kvstore_status kv_compaction_sync(struct kv_compaction *compaction)
+{
+    if (compaction->synced == compaction->written && compaction->written > 0) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_io_sync(&compaction->new_log.file);
+    if (status == KVSTORE_OK) {
+        compaction->synced = compaction->written;
+    }
+    return status;
+}
+
+kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
+                                   const struct kv_index_totals *old)
+{
+    const struct kv_index_totals *made = &compaction->new_keydir.totals;
+    return compaction->copied == old->applied &&
+                   made->applied == compaction->written
+               ? KVSTORE_OK
+               : fail_changed(compaction->copied);
+}
+
+void kv_compaction_release(struct kv_compaction *compaction)
+{
+    kvstore_error reason = *kvstore_last_error();
+    kv_io_free(compaction->buffer);
+    kv_io_free(compaction->queue);
+    kv_io_free(compaction->marks);
+    compaction->buffer = NULL;
+    compaction->queue = NULL;
+    compaction->marks = NULL;
+    kv_compaction_discard(compaction->directory, &compaction->new_log);
+    kv_keydir_release(&compaction->new_keydir);
+    kv_fail_again(&reason);
+}

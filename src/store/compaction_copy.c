@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a compaction copies.
+ *
+ * Invariants:
+ * 1. What is kept is kept in order and byte for byte, but that records of a
+ *    batch lose that member. Damage is kept. While there is damage, so are the
+ *    newest Removes after it: the damaged line may be the one that they
+ *    removed.
+ * 2. The index is not believed, whatever its identity says. All slots that lead
+ *    into the copied log are summed while the marks are set, and so are all
+ *    records that are met marked: equal sums mean that each of these slots leads
+ *    to a record of its key. A record that is not marked is left out only where
+ *    its key's slot leads on to a later, sound record of the key. One that is
+ *    marked must not have its key in the new index already. So a key that the log
+ *    holds has exactly one newest record in the new one, or the copy ends and the
+ *    index is built anew.
+ * 3. Writers may go on. A slot only ever leads on to a later record, so what was
+ *    the newest when the marks were set is copied at most once, and what was not
+ *    has a newer one, to be copied or to be followed. */
+
+#include "store/compaction_copy.h"
+
+#include "os/bounds.h"
+#include "os/error.h"
+#include "store/compaction_check.h"
+#include "store/compaction_marks.h"
+#include "store/compaction_output.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* --- Batches --- */
+
+/* Encodes the record of a batch anew, without that member. The caller frees
+ * the line, which has line_size_out bytes, its newline counted. */
+static kvstore_status encode_without_batch(const struct kv_fold_item *item,
+                                           char **line_out,
+                                           size_t *line_size_out)
+{
+    const struct kv_command *command = item->command;
+    size_t key_size = command->key.size;
+    bool is_set = command->type == KV_COMMAND_SET;
+    size_t value_size = is_set ? command->value.size : 0;
+    char *key = kv_io_allocate(key_size + value_size + 1);
+    if (key == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    char *value = key + key_size;
+    if (!kv_text_decode(&command->key, key) ||
+        (is_set && !kv_text_decode(&command->value, value))) {
+        kv_io_free(key);
+        return kv_fail_at(KVSTORE_CORRUPT,
+                          item->pointer.offset,
+                          "%s was changed under a running program",
+                          KV_LOG_NAME);
+    }
+    struct kv_command_plan plan =
+        is_set ? kv_command_plan_set(key, key_size, value, value_size)
+               : kv_command_plan_remove(key, key_size);
+    kv_command_plan_add(&plan, is_set ? command->expires_ms : 0, 0);
+    *line_out = kv_io_allocate(plan.line_size);
+    if (*line_out != NULL) {
+        kv_command_encode(&plan, *line_out);
+        *line_size_out = plan.line_size;
+    }
+    kv_io_free(key);
+    return *line_out != NULL ? KVSTORE_OK : KVSTORE_NO_MEMORY;
+}
+
+static bool is_of_batch(const struct kv_fold_item *item)
+{
+    return item->type != KV_COMMAND_DAMAGED && item->command->batch != 0;
+}
+
+/* The visit of an item, or of what it is without its batch. */
+static kvstore_status visit_alone(
+    struct kv_compaction *compaction,
+    const struct kv_fold_item *item,
+    kvstore_status (*visit)(struct kv_compaction *compaction,
+                            const struct kv_fold_item *item))
+{
+    if (!is_of_batch(item)) {
+        return visit(compaction, item);
+    }
+    size_t line_size = 0;
+    char *line = NULL;
+    kvstore_status status = encode_without_batch(item, &line, &line_size);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct kv_fold_item alone = *item;
+    alone.bytes = line;
+    alone.size = line_size - 1;
+    alone.pointer.length = line_size;
+    status = visit(compaction, &alone);
+    kv_io_free(line);
+    return status;
+}
+
+/* --- Keeping a line --- */
+
+/* Gives a line its slot in the new keydir. A record that is the newest of its
+ * key is the only one; damage that tells a key may not be. */
+static kvstore_status apply_moved(struct kv_compaction *compaction,
+                                  const struct kv_fold_item *moved)
+{
+    if (moved->type == KV_COMMAND_SET || moved->type == KV_COMMAND_REMOVE) {
+        return kv_keydir_apply_new(&compaction->new_keydir, moved);
+    }
+    kvstore_status status = kv_compaction_flush(compaction);
+    return status == KVSTORE_OK ? kv_keydir_apply(&compaction->new_keydir,
+                                                  &compaction->new_log,
+                                                  moved)
+                                : status;
+}
+
+/* Puts what has to stand before an item, and counts it: a newline belongs to the
+ * damage before it. */
+static kvstore_status open_gap(struct kv_compaction *compaction,
+                               const struct kv_fold_item *item)
+{
+    struct kv_compaction_gap gap = kv_compaction_gap_before(compaction, item);
+    if (gap.is_parted) {
+        kv_keydir_lengthen_damage(&compaction->new_keydir, 1);
+    }
+    if (gap.blank_size > 0) {
+        static const struct kv_command blank = {.type = KV_COMMAND_BLANK};
+        struct kv_fold_item line = {
+            .pointer = {.offset = compaction->new_keydir.totals.applied,
+                        .length = gap.blank_size},
+            .type = KV_COMMAND_BLANK,
+            .command = &blank};
+        kvstore_status status = kv_keydir_apply(
+            &compaction->new_keydir, &compaction->new_log, &line);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    return kv_compaction_put_gap(compaction, gap);
+}
+
+static kvstore_status keep_item(struct kv_compaction *compaction,
+                                const struct kv_fold_item *item)
+{
+    kvstore_status status = open_gap(compaction, item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    struct kv_fold_item moved = *item;
+    moved.pointer.offset = kv_compaction_offset(compaction);
+    status = kv_compaction_put_line(compaction, item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    assert(kv_compaction_offset(compaction) ==
+           moved.pointer.offset + moved.pointer.length);
+    compaction->last = moved.pointer;
+    return apply_moved(compaction, &moved);
+}
+
+static bool is_record(const struct kv_fold_item *item)
+{
+    return item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE;
+}
+
+/* While there is damage, so are newest Removes, and Sets that have expired. */
+static bool is_kept_if_newest(struct kv_compaction *compaction,
+                              const struct kv_fold_item *item)
+{
+    return compaction->keeps_removes ||
+           kv_expiry_is_live(&compaction->expiry, item->command);
+}
+
+/* --- The copy --- */
+
+static kvstore_status is_kept(struct kv_compaction *compaction,
+                              const struct kv_fold_item *item,
+                              bool *is_kept_out)
+{
+    *is_kept_out = item->type != KV_COMMAND_BLANK;
+    if (!is_record(item) || !kv_keydir_is_reachable(item)) {
+        return KVSTORE_OK;
+    }
+    uint64_t offset = item->pointer.offset;
+    bool is_marked = kv_compaction_marks_have(compaction->marks, offset);
+    struct kv_keydir_key key;
+    kvstore_status status =
+        kv_keydir_get_key(&compaction->keydir->index, item->command, &key);
+    if (status == KVSTORE_OK) {
+        status =
+            kv_compaction_check_record(compaction, &key, offset, is_marked);
+        kv_io_free(key.allocated);
+    }
+    *is_kept_out = is_marked && is_kept_if_newest(compaction, item);
+    return status;
+}
+
+static kvstore_status copy_now(struct kv_compaction *compaction,
+                               const struct kv_fold_item *item)
+{
+    bool is_live = false;
+    kvstore_status status = is_kept(compaction, item, &is_live);
+    return status == KVSTORE_OK && is_live
+               ? visit_alone(compaction, item, keep_item)
+               : status;
+}
+
+/* --- The queue --- */
+
+/* Most records are short, and tell their key as it is. Whether the index leads to
+ * them, the marks say. They wait here for memory: for the slot in the new index
+ * where the key of one that is marked belongs; for the slot in the old index of
+ * one that is not, and then for the later record that it leads to. All of a batch
+ * is asked for at once: the processor then looks up several places at a time. */
+#define BATCH_SIZE ((size_t)16)
+#define QUEUE_SIZE (3 * BATCH_SIZE)
+#define QUEUED_LINE_SIZE_MAX 512u
+
+struct queued {
+    struct kv_log_pointer pointer;
+    uint64_t hash; /* Of its key. */
+    enum kv_command_type type;
+    bool is_marked; /* The old index leads to it. */
+    bool is_kept;   /* If so, and the index is true. */
+    size_t size;    /* Of the line, without its newline. */
+    size_t key_size;
+    size_t key_at; /* In the line. */
+    char line[QUEUED_LINE_SIZE_MAX];
+};
+
+struct kv_compaction_queue {
+    uint64_t entered; /* Records so far: the last ones are in the queue. */
+    uint64_t asked;   /* The slots of so many have been asked for, */
+    uint64_t looked;  /* and the later records of so many, */
+    uint64_t left;    /* and as many have been copied, or not. */
+    struct queued queued[QUEUE_SIZE];
+};
+
+struct kv_compaction_queue *kv_compaction_queue_create(void)
+{
+    struct kv_compaction_queue *queue = kv_io_allocate(sizeof *queue);
+    if (queue != NULL) {
+        queue->entered = 0;
+        queue->asked = 0;
+        queue->looked = 0;
+        queue->left = 0;
+    }
+    return queue;
+}
+
+static bool can_wait(const struct kv_compaction *compaction,
+                     const struct kv_fold_item *item)
+{
+    if (compaction->keeps_removes || !is_record(item) ||
+        item->size > QUEUED_LINE_SIZE_MAX ||
+        item->pointer.length != item->size + 1 || is_of_batch(item)) {
+        return false;
+    }
+    /* A line in a form of its own is decoded elsewhere. */
+    const struct kv_text *key = &item->command->key;
+    return item->command->owned == NULL && key->form == KV_TEXT_PLAIN &&
+           kv_keydir_is_reachable(item);
+}
+
+static struct queued *queued_at(struct kv_compaction *compaction,
+                                uint64_t number)
+{
+    return &compaction->queue->queued[number % QUEUE_SIZE];
+}
+
+static void enter(struct kv_compaction *compaction,
+                  const struct kv_fold_item *item)
+{
+    struct queued *queued = queued_at(compaction, compaction->queue->entered++);
+    const struct kv_text *key = &item->command->key;
+    queued->pointer = item->pointer;
+    queued->type = item->type;
+    queued->is_marked =
+        kv_compaction_marks_have(compaction->marks, item->pointer.offset);
+    queued->is_kept = queued->is_marked && is_kept_if_newest(compaction, item);
+    queued->size = item->size;
+    queued->key_size = key->size;
+    queued->key_at = (size_t)((const char *)key->raw - item->bytes);
+    memcpy(queued->line, item->bytes, item->size);
+    queued->hash =
+        kv_index_hash(&compaction->new_keydir.index, key->raw, key->size);
+}
+
+static void ask_for_slots(struct kv_compaction *compaction)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    while (queue->asked < queue->entered) {
+        struct queued *queued = queued_at(compaction, queue->asked++);
+        kv_index_prefetch(queued->is_marked ? &compaction->new_keydir.index
+                                            : &compaction->keydir->index,
+                          queued->hash);
+    }
+}
+
+/* Asks for the later records, of the first so many. */
+static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    while (queue->looked < end) {
+        struct queued *queued = queued_at(compaction, queue->looked++);
+        struct kv_index_entry entry;
+        if (!queued->is_marked) {
+            struct kv_index_probe probe =
+                kv_index_probe_start(&compaction->keydir->index, queued->hash);
+            if (kv_index_probe_next(
+                    &compaction->keydir->index, &probe, &entry)) {
+                kv_log_prefetch(compaction->log, entry.offset);
+            }
+        }
+    }
+}
+
+/* Copies a record that is the newest, and gives it its slot. */
+static kvstore_status keep_queued(struct kv_compaction *compaction,
+                                  const struct queued *queued)
+{
+    struct kv_command command = {
+        .type = queued->type,
+        .has_key = true,
+        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
+    struct kv_fold_item item = {.pointer = queued->pointer,
+                                .bytes = queued->line,
+                                .size = queued->size,
+                                .type = queued->type,
+                                .command = &command};
+    struct kv_fold_item moved = item;
+    moved.pointer.offset = kv_compaction_offset(compaction);
+    moved.bytes = NULL; /* What the last line is, is noted at the end. */
+    kvstore_status status = kv_compaction_put_line(compaction, &item);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    compaction->last = moved.pointer;
+    return kv_keydir_apply_new_hash(
+        &compaction->new_keydir, &moved, queued->hash);
+}
+
+static kvstore_status leave_next(struct kv_compaction *compaction)
+{
+    const struct queued *queued =
+        queued_at(compaction, compaction->queue->left++);
+    const struct kv_keydir_key key = {.bytes = queued->line + queued->key_at,
+                                      .size = queued->key_size,
+                                      .hash = queued->hash};
+    kvstore_status status = kv_compaction_check_record(
+        compaction, &key, queued->pointer.offset, queued->is_marked);
+    return status == KVSTORE_OK && queued->is_kept
+               ? keep_queued(compaction, queued)
+               : status;
+}
+
+/* All before an end leave the queue. */
+static kvstore_status leave_up_to(struct kv_compaction *compaction,
+                                  uint64_t end)
+{
+    kvstore_status status = KVSTORE_OK;
+    while (status == KVSTORE_OK && compaction->queue->left < end) {
+        status = leave_next(compaction);
+    }
+    return status;
+}
+
+kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
+{
+    ask_for_slots(compaction);
+    return leave_up_to(compaction, compaction->queue->entered);
+}
+
+static kvstore_status copy_later(struct kv_compaction *compaction,
+                                 const struct kv_fold_item *item)
+{
+    struct kv_compaction_queue *queue = compaction->queue;
+    enter(compaction, item);
+    if (queue->entered - queue->asked < BATCH_SIZE) {
+        return KVSTORE_OK;
+    }
+    uint64_t looked = queue->looked > queue->left ? queue->looked : queue->left;
+    queue->looked = looked;
+    uint64_t asked = queue->asked;
+    ask_for_slots(compaction);
+    ask_for_lines(compaction, asked);
+    return leave_up_to(compaction, looked);
+}
+
+/* --- The visits --- */
+
+/* A short rest is finished for who cannot wait for a long one. */
+#define SHORT_REST ((uint64_t)64 << 20)
+
+/* What writers add meanwhile belongs to the rest, or they could keep him for as
+ * long as they go on. */
+static kvstore_status check_given_up(struct kv_compaction *compaction,
+                                     uint64_t offset)
+{
+    if (compaction->is_given_up == NULL ||
+        !atomic_load_explicit(compaction->is_given_up, memory_order_relaxed)) {
+        compaction->unhurried = offset;
+        return KVSTORE_OK;
+    }
+    return compaction->end - compaction->unhurried > SHORT_REST
+               ? kv_fail(KVSTORE_BUSY, "the compaction was given up")
+               : KVSTORE_OK;
+}
+
+static void note_source(struct kv_compaction *compaction,
+                        const struct kv_fold_item *item)
+{
+    if (item->bytes != NULL) {
+        compaction->mark.totals.last = item->pointer;
+    }
+}
+
+kvstore_status kv_compaction_copy_item(void *context,
+                                       const struct kv_fold_item *item)
+{
+    struct kv_compaction *compaction = context;
+    kvstore_status status = check_given_up(compaction, item->pointer.offset);
+    note_source(compaction, item);
+    if (status == KVSTORE_OK && can_wait(compaction, item)) {
+        return copy_later(compaction, item);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_empty_queue(compaction);
+    }
+    if (status == KVSTORE_OK && item->type == KV_COMMAND_DAMAGED &&
+        !compaction->keeps_removes) {
+        /* The index does not know of any damage. */
+        status = kv_fail_at(KVSTORE_CORRUPT,
+                            item->pointer.offset,
+                            "a line of %s has rotted",
+                            KV_LOG_NAME);
+    }
+    return status == KVSTORE_OK ? copy_now(compaction, item) : status;
+}
+
+/* The fold of the new log counts what is put here. */
+static kvstore_status follow_line(struct kv_compaction *compaction,
+                                  const struct kv_fold_item *item)
+{
+    kvstore_status status = kv_compaction_put_gap(
+        compaction, kv_compaction_gap_before(compaction, item));
+    return status == KVSTORE_OK ? kv_compaction_put_line(compaction, item)
+                                : status;
+}
+
+kvstore_status kv_compaction_follow_item(void *context,
+                                         const struct kv_fold_item *item)
+{
+    kvstore_status status = check_given_up(context, item->pointer.offset);
+    note_source(context, item);
+    return status != KVSTORE_OK || item->type == KV_COMMAND_BLANK
+               ? status
+               : visit_alone(context, item, follow_line);
+}

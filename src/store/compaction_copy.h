@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Which lines of the old log go to the new one, and how. For compaction.c. */
+
+#ifndef KV_COMPACTION_COPY_H
+#define KV_COMPACTION_COPY_H
+
+#include "kvstore.h"
+#include "log/fold.h"
+#include "store/compaction.h"
+
+/* What the copy has looked at and not decided yet. NULL, with the error set,
+ * where there is no memory; freed by kv_io_free(). */
+struct kv_compaction_queue *kv_compaction_queue_create(void);
+
+/* Visits lines of the copy: those that are live go to the new log, and to the
+ * new keydir; some of them later, or when the queue is emptied behind the last.
+ * The context is the compaction. */
+kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction);
+kvstore_status kv_compaction_copy_item(void *context,
+                                       const struct kv_fold_item *item);
+
+/* Visits lines of a round: all but blank ones go to the new log. */
+kvstore_status kv_compaction_follow_item(void *context,
+                                         const struct kv_fold_item *item);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The marks are a window of the log: where it has been passed, it is moved on,
+ * and all slots are looked through again. It is so large that this is seldom. */
+
+#include "store/compaction_marks.h"
+
+#include "os/io.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define WORD_BITS 64u
+
+/* A window is worth this much memory at least; a larger one, as long as it is
+ * small beside the index. */
+#define SIZE_MIN ((uint64_t)1 << 20)
+#define INDEX_SHARE 8u
+
+struct kv_compaction_marks {
+    const struct kv_index *index;
+    uint64_t log_size;
+    uint64_t begin; /* The bytes of the log that the window covers, */
+    uint64_t end;   /* to here. */
+    uint64_t sum;   /* Over the slots that lead to before the end. */
+    size_t word_count;
+    uint64_t words[];
+};
+
+struct kv_compaction_marks *kv_compaction_marks_create(
+    const struct kv_index *index,
+    uint64_t log_size)
+{
+    const uint64_t word_span = (uint64_t)WORD_BITS * KV_COMPACTION_MARK_SPAN;
+    uint64_t most = kv_index_region_size(index->level) / INDEX_SHARE;
+    most = (most > SIZE_MIN ? most : SIZE_MIN) / sizeof(uint64_t);
+    uint64_t wanted = log_size / word_span + 1;
+    size_t word_count = (size_t)(wanted < most ? wanted : most);
+    struct kv_compaction_marks *marks =
+        kv_io_allocate(sizeof *marks + word_count * sizeof(uint64_t));
+    if (marks != NULL) {
+        marks->index = index;
+        marks->log_size = log_size;
+        marks->begin = 0;
+        marks->end = 0;
+        marks->sum = 0;
+        marks->word_count = word_count;
+    }
+    return marks;
+}
+
+/* Moves the window to where it covers an offset. Slots that lead to what lies
+ * between the old place and the new one are summed, too: no record is there, so
+ * the sums will differ. */
+static void move_to(struct kv_compaction_marks *marks, uint64_t offset)
+{
+    const uint64_t span =
+        (uint64_t)marks->word_count * WORD_BITS * KV_COMPACTION_MARK_SPAN;
+    uint64_t summed = marks->end;
+    marks->begin = offset - offset % KV_COMPACTION_MARK_SPAN;
+    marks->end = marks->begin + span;
+    memset(marks->words, 0, marks->word_count * sizeof(uint64_t));
+    uint64_t end = marks->end < marks->log_size ? marks->end : marks->log_size;
+    struct kv_index_entry entry;
+    for (uint64_t slot = 0; kv_index_next_entry(marks->index, &slot, &entry);
+         slot++) {
+        if (entry.is_flagged || entry.offset >= end) {
+            continue;
+        }
+        if (entry.offset >= summed) {
+            marks->sum += kv_index_mix_entry(&entry);
+        }
+        if (entry.offset >= marks->begin) {
+            uint64_t mark =
+                (entry.offset - marks->begin) / KV_COMPACTION_MARK_SPAN;
+            marks->words[mark / WORD_BITS] |= UINT64_C(1) << mark % WORD_BITS;
+        }
+    }
+}
+
+uint64_t kv_compaction_marks_sum(struct kv_compaction_marks *marks)
+{
+    if (marks->end < marks->log_size) {
+        move_to(marks, marks->log_size - 1);
+    }
+    return marks->sum;
+}
+
+bool kv_compaction_marks_have(struct kv_compaction_marks *marks,
+                              uint64_t offset)
+{
+    if (offset >= marks->end) {
+        move_to(marks, offset);
+    }
+    uint64_t mark = (offset - marks->begin) / KV_COMPACTION_MARK_SPAN;
+    return (marks->words[mark / WORD_BITS] >> mark % WORD_BITS & 1) != 0;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What goes to the new log.
+ *
+ * Invariants:
+ * 1. What was damage in the old log is damage in the new one, line by line: lines
+ *    that did not stand side by side do not grow together, and one that shows
+ *    damage to be no unfinished write still does so where it is now. */
+
+#include "store/compaction_output.h"
+
+#include "index/recovery.h"
+#include "os/error.h"
+
+#include <string.h>
+
+kvstore_status kv_compaction_flush(struct kv_compaction *compaction)
+{
+    kvstore_status status = kv_io_write(&compaction->new_log.file,
+                                        compaction->written,
+                                        compaction->buffer,
+                                        compaction->buffered);
+    if (status == KVSTORE_OK) {
+        compaction->written += compaction->buffered;
+        compaction->buffered = 0;
+    }
+    return status;
+}
+
+static void note_tail(struct kv_compaction *compaction,
+                      const char *bytes,
+                      size_t size)
+{
+    char *tail = compaction->tail;
+    tail[0] = size > 1 ? bytes[size - 2] : tail[1];
+    tail[1] = bytes[size - 1];
+}
+
+static kvstore_status put_bytes(struct kv_compaction *compaction,
+                                const char *bytes,
+                                size_t size)
+{
+    if (size == 0) {
+        return KVSTORE_OK;
+    }
+    note_tail(compaction, bytes, size);
+    if (compaction->buffered + size > KV_COMPACTION_BUFFER_SIZE) {
+        kvstore_status status = kv_compaction_flush(compaction);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    if (size <= KV_COMPACTION_BUFFER_SIZE) {
+        memcpy(compaction->buffer + compaction->buffered, bytes, size);
+        compaction->buffered += size;
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_io_write(
+        &compaction->new_log.file, compaction->written, bytes, size);
+    compaction->written += status == KVSTORE_OK ? size : 0;
+    return status;
+}
+
+/* Copies a stretch of the old log that is not in memory as a whole. */
+static kvstore_status copy_stretch(struct kv_compaction *compaction,
+                                   struct kv_log_pointer pointer)
+{
+    kvstore_status status = kv_compaction_flush(compaction);
+    if (status == KVSTORE_OK) {
+        status = kv_recovery_copy(&compaction->log->file,
+                                  pointer.offset,
+                                  pointer.offset + pointer.length,
+                                  &compaction->new_log.file,
+                                  compaction->written);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    compaction->written += pointer.length;
+    char last[2];
+    size_t count = 0;
+    status = kv_io_read(&compaction->new_log.file,
+                        compaction->written - sizeof last,
+                        last,
+                        sizeof last,
+                        &count);
+    if (status == KVSTORE_OK && count == sizeof last) {
+        note_tail(compaction, last, sizeof last);
+    }
+    return status;
+}
+
+/* --- Between lines --- */
+
+/* So many blank bytes bring a line to any place beside a sector, and past the end
+ * of a unit of padding. */
+#define BLANK_SIZE_MAX 1024u
+
+/* True if a line that was left out parted this one from the last, which has no
+ * newline of its own: damage may have none. */
+static bool must_part(const struct kv_compaction *compaction,
+                      const struct kv_fold_item *item)
+{
+    return compaction->is_open &&
+           compaction->open_until != item->pointer.offset;
+}
+
+/* A closed line is no unfinished write, wherever it is; but whether it looks closed
+ * depends on what lies between it and the sectors of the file. It has a blank line
+ * before it that brings it to a place where it does. There is one: that where it
+ * was in its sector. */
+static size_t blank_size_before(const struct kv_compaction *compaction,
+                                const struct kv_fold_item *item,
+                                bool is_parted)
+{
+    uint64_t offset = kv_compaction_offset(compaction) + (is_parted ? 1 : 0);
+    char before[2] = {compaction->tail[0], compaction->tail[1]};
+    if (is_parted) {
+        before[0] = before[1];
+        before[1] = '\n';
+    }
+    size_t size = 0;
+    while (
+        size < BLANK_SIZE_MAX &&
+        !kv_fold_is_closed_at(item->bytes, item->size, offset + size, before)) {
+        before[0] = size == 0 ? before[1] : ' ';
+        before[1] = '\n';
+        size++;
+    }
+    return size;
+}
+
+struct kv_compaction_gap kv_compaction_gap_before(
+    const struct kv_compaction *compaction,
+    const struct kv_fold_item *item)
+{
+    struct kv_compaction_gap gap = {.is_parted = must_part(compaction, item)};
+    if (!item->is_closed) {
+        return gap;
+    }
+    gap.blank_size = blank_size_before(compaction, item, gap.is_parted);
+    if (gap.blank_size > 0 && compaction->is_open && !gap.is_parted) {
+        /* A blank line would grow together with what has no newline. */
+        gap.is_parted = true;
+        gap.blank_size = blank_size_before(compaction, item, true);
+    }
+    return gap;
+}
+
+kvstore_status kv_compaction_put_gap(struct kv_compaction *compaction,
+                                     struct kv_compaction_gap gap)
+{
+    kvstore_status status =
+        gap.is_parted ? put_bytes(compaction, "\n", 1) : KVSTORE_OK;
+    for (size_t i = 0; status == KVSTORE_OK && i < gap.blank_size; i++) {
+        status = put_bytes(compaction, i + 1 < gap.blank_size ? " " : "\n", 1);
+    }
+    return status;
+}
+
+/* --- Lines --- */
+
+kvstore_status kv_compaction_put_line(struct kv_compaction *compaction,
+                                      const struct kv_fold_item *item)
+{
+    compaction->is_open = item->is_open;
+    compaction->open_until = item->pointer.offset + item->pointer.length;
+    if (item->bytes == NULL) {
+        return copy_stretch(compaction, item->pointer);
+    }
+    kvstore_status status = put_bytes(compaction, item->bytes, item->size);
+    if (status == KVSTORE_OK && item->pointer.length > item->size) {
+        status = put_bytes(compaction, "\n", 1);
+    }
+    return status;
+}

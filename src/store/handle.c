@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The locks around an open store.
+ *
+ * Invariants:
+ * 1. Order of locks: gate, writers' lock (flock on the directory), view. The
+ *    writers' lock belongs to a descriptor that all threads share, so only who
+ *    is behind the gate may take it.
+ * 2. The view is put in place of another only behind the gate.
+ * 3. Whoever has the writers' lock has brought the view up after taking it, so
+ *    no record goes into a file that has been replaced.
+ * 4. A failed sync is not tried again. */
+
+#include "store/handle.h"
+
+#include "os/bounds.h"
+#include "os/error.h"
+#include "os/io_holder.h"
+#include "store/handle_view.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define NS_PER_MS INT64_C(1000000)
+
+/* Somebody who tried for the lock so lately is still waiting; and gets it if
+ * nobody else tries for so long. */
+#define RECENTLY_NS (8 * NS_PER_MS)
+#define YIELD_NS (2 * NS_PER_MS)
+
+/* How long a reader waits before it looks whether a switch is over: longer each
+ * time. */
+#define FIRST_PAUSE_NS (NS_PER_MS / 4)
+#define LONGEST_PAUSE_NS (8 * NS_PER_MS)
+
+/* How long a writer waits at each write who was asked to slow down; and the
+ * longest time for which anybody asks that. */
+#define PACE_NS NS_PER_MS
+#define SLOW_NS_MAX (60000 * NS_PER_MS)
+
+/* How often a writer begins anew because somebody appends without the lock. */
+#define FOLLOW_TRIES 100
+
+/* --- The gate --- */
+
+int64_t kv_handle_deadline(int32_t timeout_ms)
+{
+    return timeout_ms == INT32_MAX ? KV_GATE_NO_DEADLINE
+                                   : kv_io_clock_ns() + timeout_ms * NS_PER_MS;
+}
+
+static kvstore_status enter_gate(struct kvstore *store,
+                                 struct kv_gate_waiter *waiter,
+                                 int64_t deadline_ns)
+{
+    const atomic_bool *is_compactor = &store->compactor.is_behind_gate;
+    bool was_compactor = atomic_load(is_compactor);
+    kvstore_status status = kv_gate_enter(&store->gate, waiter, deadline_ns);
+    if (status == KVSTORE_BUSY &&
+        (was_compactor || atomic_load(is_compactor))) {
+        /* For a moment; and it is nobody that the program knows of. */
+        status = kv_gate_enter(&store->gate,
+                               waiter,
+                               kv_handle_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
+    }
+    return status == KVSTORE_BUSY
+               ? kv_fail(KVSTORE_BUSY, "busy: another thread is writing")
+               : status;
+}
+
+/* The same for a writer. Who has the lock already, and finds the gate open,
+ * needs no clock. */
+static kvstore_status enter_gate_to_write(struct kvstore *store,
+                                          struct kv_gate_waiter *waiter,
+                                          int32_t timeout_ms,
+                                          int64_t *deadline_ns_out)
+{
+    *deadline_ns_out = KV_GATE_NO_DEADLINE;
+    if (store->is_exclusive && kv_gate_try_enter(&store->gate)) {
+        return KVSTORE_OK;
+    }
+    *deadline_ns_out = kv_handle_deadline(timeout_ms);
+    return enter_gate(store, waiter, *deadline_ns_out);
+}
+
+/* What was switched away is unmapped and closed when the next thread is in. */
+static void leave_gate(struct kvstore *store)
+{
+    if (!kv_view_has_old(store)) {
+        kv_gate_leave(&store->gate);
+        return;
+    }
+    struct kv_view_pair old = kv_view_take_old(store);
+    kv_gate_leave(&store->gate);
+    kv_view_close_pair(&old);
+}
+
+/* --- The writers' lock; behind the gate --- */
+
+/* Says which process holds the lock, as far as the index tells, if the system
+ * says the same: the index may be wrong, by a holder that died, or by whoever
+ * may write it, and the message is one that people kill processes for. */
+static kvstore_status tell_holder(const struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        return KVSTORE_BUSY;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    uint64_t pid = atomic_load(&header->holder_pid);
+    int64_t since_ns = (int64_t)atomic_load(&header->holder_since);
+    int64_t held_ms = (kv_io_clock_ns() - since_ns) / NS_PER_MS;
+    if (pid == 0 || held_ms < 0 ||
+        !kv_io_is_locked_by(&store->directory, pid)) {
+        return KVSTORE_BUSY;
+    }
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: process %" PRIu64 " has held the lock for %" PRId64
+                   ".%03" PRId64 " s",
+                   pid,
+                   held_ms / 1000,
+                   held_ms % 1000);
+}
+
+static bool is_signed(const struct kvstore *store)
+{
+    return !store->keydir.is_live ||
+           atomic_load(&store->keydir.index.header->holder_pid) ==
+               store->process_id;
+}
+
+static void sign_as_holder(const struct kvstore *store)
+{
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        struct kv_index_header *header = store->keydir.index.header;
+        atomic_store_explicit(
+            &header->holder_pid, store->process_id, memory_order_relaxed);
+        atomic_store_explicit(&header->holder_since,
+                              (uint64_t)kv_io_clock_coarse_ns(),
+                              memory_order_relaxed);
+    }
+}
+
+/* Nobody has the lock from now on that anybody should be told of. */
+static void take_signature_back(const struct kvstore *store)
+{
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        atomic_store_explicit(
+            &store->keydir.index.header->holder_pid, 0, memory_order_relaxed);
+    }
+}
+
+/* Takes the lock in the time that is left. */
+static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
+{
+    if (store->is_exclusive) {
+        if (!is_signed(store)) {
+            sign_as_holder(store);
+        }
+        return KVSTORE_OK; /* Held since the store was opened. */
+    }
+    int32_t timeout_ms = INT32_MAX;
+    if (deadline_ns != KV_GATE_NO_DEADLINE) {
+        int64_t left_ms = (deadline_ns - kv_io_clock_ns()) / NS_PER_MS;
+        timeout_ms = left_ms > 0 ? (int32_t)left_ms : 0;
+    }
+    if (store->must_yield) {
+        store->must_yield = false;
+        kv_io_sleep_ns(YIELD_NS);
+    }
+    bool is_shared = store->keydir.is_live && store->keydir.memory.is_writable;
+    kvstore_status status =
+        kv_io_lock(&store->directory,
+                   timeout_ms,
+                   is_shared ? &store->keydir.index.header->waiting : NULL);
+    if (status == KVSTORE_BUSY) {
+        return tell_holder(store);
+    }
+    if (status == KVSTORE_OK) {
+        sign_as_holder(store);
+    }
+    return status;
+}
+
+/* Lets go of the lock. Whoever waits for it tries every millisecond; so that a
+ * busy writer does not always come first, it waits a little before its next
+ * try. */
+static void unlock_writers(struct kvstore *store)
+{
+    if (store->is_exclusive) {
+        return;
+    }
+    take_signature_back(store);
+    kv_io_unlock(&store->directory);
+    if (store->keydir.is_live) {
+        int64_t waiting_ns =
+            (int64_t)atomic_load(&store->keydir.index.header->waiting);
+        int64_t now_ns = kv_io_clock_coarse_ns();
+        store->must_yield =
+            waiting_ns <= now_ns && now_ns - waiting_ns < RECENTLY_NS;
+    }
+}
+
+/* --- Bringing the view up for a reader; behind the gate --- */
+
+/* Follows with the lock, which makes the index whole for everybody. */
+static kvstore_status follow_with_lock(struct kvstore *store,
+                                       int64_t deadline_ns)
+{
+    bool is_whole = false;
+    kvstore_status status = lock_writers(store, deadline_ns);
+    if (status == KVSTORE_OK) {
+        status = kv_view_follow_locked(store, true, &is_whole);
+        unlock_writers(store);
+    }
+    return status;
+}
+
+/* Lines behind a trusted index: if nobody has the lock, a writer has died, or
+ * somebody has appended by hand. If somebody has it, they are not acknowledged
+ * yet; but where he folds, they will soon be seen. */
+static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
+{
+    bool is_locked = false;
+    bool is_whole = false;
+    if (store->is_exclusive) {
+        return kv_view_follow_locked(store, true, &is_whole);
+    }
+    if (store->is_read_only) {
+        return KVSTORE_OK;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    kvstore_status status =
+        kv_io_try_lock(&store->directory, false, &is_locked);
+    if (status == KVSTORE_OK && is_locked) {
+        sign_as_holder(store);
+        status = kv_view_follow_locked(store, true, &is_whole);
+        unlock_writers(store);
+    } else if (status == KVSTORE_OK &&
+               atomic_load(&header->holder_folds) != 0) {
+        status = follow_with_lock(store, deadline_ns);
+        if (status == KVSTORE_BUSY) {
+            /* Nobody else sees them either. */
+            status = KVSTORE_OK;
+        }
+    }
+    return status;
+}
+
+/* Takes the lock at once, and follows with it; or says that somebody has it. */
+static kvstore_status try_to_follow(struct kvstore *store)
+{
+    bool is_locked = store->is_exclusive;
+    bool is_whole = false;
+    kvstore_status status = KVSTORE_OK;
+    if (!is_locked) {
+        status = kv_io_try_lock(&store->directory, false, &is_locked);
+    }
+    if (status != KVSTORE_OK || !is_locked) {
+        return status == KVSTORE_OK ? KVSTORE_BUSY : status;
+    }
+    status = kv_view_follow_locked(store, true, &is_whole);
+    unlock_writers(store);
+    return status;
+}
+
+/* Does this handle fold the log by itself by now, where no index is to be
+ * trusted? All wait a moment: others may go by an index that has lost its name,
+ * and do not see yet what a fold of the log does. Who may write waits for the
+ * lock, too. */
+static bool goes_alone(const struct kvstore *store,
+                       int64_t begun_ns,
+                       int64_t deadline_ns)
+{
+    int64_t now_ns = kv_io_clock_ns();
+    return now_ns - begun_ns >= KV_UNTOLD_NS &&
+           (store->is_read_only || now_ns >= deadline_ns);
+}
+
+/* Opens the view by name. Where no index is to be trusted, somebody is switching
+ * and soon done; or one has to be built, by who gets the lock first; or, if
+ * neither comes true in time, this handle goes on alone. KVSTORE_BUSY, if it may
+ * give up: somebody has the lock. */
+static kvstore_status bring_up(struct kvstore *store,
+                               int64_t deadline_ns,
+                               bool may_give_up)
+{
+    bool is_behind = false;
+    int64_t begun_ns = kv_io_clock_ns();
+    for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
+        kvstore_status status = kv_view_open(store, &is_behind);
+        if (status == KVSTORE_OK && is_behind) {
+            status = look_behind(store, deadline_ns);
+        }
+        if (status != KVSTORE_NOT_FOUND) {
+            return status;
+        }
+        bool is_private =
+            store->keydir.memory.region != NULL && !store->keydir.is_live;
+        if (is_private) {
+            return kv_view_follow_privately(store);
+        }
+        status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
+        if (status != KVSTORE_BUSY || may_give_up) {
+            return status;
+        }
+        if (goes_alone(store, begun_ns, deadline_ns)) {
+            return kv_view_follow_privately(store);
+        }
+        kv_io_sleep_ns(pause_ns);
+        pause_ns = pause_ns < LONGEST_PAUSE_NS ? pause_ns * 2 : pause_ns;
+    }
+}
+
+/* Who may write is to wait for the lock once: in the first call, not here and
+ * there. An exclusive handle has it. */
+kvstore_status kv_handle_load(struct kvstore *store)
+{
+    bool may_give_up = !store->is_read_only && !store->is_exclusive;
+    kvstore_status status = bring_up(
+        store, kv_handle_deadline(store->lock_timeout_ms), may_give_up);
+    if (status == KVSTORE_BUSY && may_give_up) {
+        status = KVSTORE_OK;
+    }
+    struct kv_view_pair old = kv_view_take_old(store);
+    kv_view_close_pair(&old);
+    if (status == KVSTORE_OK && store->is_exclusive) {
+        sign_as_holder(store);
+    }
+    return status;
+}
+
+void kv_handle_unload(struct kvstore *store)
+{
+    struct kv_view_pair old = kv_view_take_old(store);
+    kv_view_close_pair(&old);
+    kv_keydir_release(&store->keydir);
+    kv_log_close(&store->log);
+}
+
+/* --- Writing --- */
+
+kvstore_status kv_handle_check_process(const struct kvstore *store)
+{
+    return kv_fork_guard_is_child(&store->guard)
+               ? kv_fail(KVSTORE_INVALID,
+                         "a store cannot be used in a child of fork")
+               : KVSTORE_OK;
+}
+
+static kvstore_status fail_poisoned(void)
+{
+    return kv_fail(KVSTORE_IO,
+                   "a sync of %s has failed: it takes no writes until it has "
+                   "been compacted",
+                   KV_LOG_NAME);
+}
+
+kvstore_status kv_handle_check_poison(struct kvstore *store)
+{
+    return kv_view_is_poisoned(store) ? fail_poisoned() : KVSTORE_OK;
+}
+
+kvstore_status kv_handle_check_end(const struct kvstore *store)
+{
+    uint64_t end = 0;
+    uint64_t expected =
+        kv_log_tail_file_size(store->log.tail, store->keydir.totals.applied);
+    kvstore_status status = kv_io_end(&store->log.file, &end);
+    return status == KVSTORE_OK && end != expected
+               ? kv_fail(KVSTORE_IO,
+                         "what was not written whole cannot be cut off %s",
+                         KV_LOG_NAME)
+               : status;
+}
+
+/* What is written by a view in private memory, others learn of only if no index
+ * has a name. */
+static kvstore_status check_unnamed(const struct kvstore *store)
+{
+    struct kv_io_stat stat;
+    kvstore_status status =
+        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
+    if (status == KVSTORE_NOT_FOUND) {
+        return KVSTORE_OK;
+    }
+    return status == KVSTORE_OK
+               ? kv_fail(KVSTORE_IO,
+                         "%s can neither be used nor replaced: it takes no "
+                         "writes",
+                         KV_INDEX_NAME)
+               : status;
+}
+
+/* A log with more than one name is the log of more than one directory, and each
+ * has a writers' lock of its own. */
+static kvstore_status check_single_name(const struct kvstore *store)
+{
+    uint64_t names = atomic_load(&store->log_names);
+    return names <= 1
+               ? KVSTORE_OK
+               : kv_fail(KVSTORE_IO,
+                         "%s has %" PRIu64
+                         " names (hard links), so it may be another store's, "
+                         "too, and takes no writes; give this store its own "
+                         "by: cp %s copy && mv copy %s",
+                         KV_LOG_NAME,
+                         names,
+                         KV_LOG_NAME,
+                         KV_LOG_NAME);
+}
+
+/* Tells where the first record of a newer version is, and of what variant. */
+static kvstore_status refuse_newer(const struct kvstore *store)
+{
+    uint64_t offset = store->keydir.totals.counts.unknown_offset;
+    char variant[32] = "";
+    struct kv_log_line line;
+    kvstore_status status = kv_log_read_line(
+        &store->log, offset, store->keydir.totals.applied, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    kv_command_name_variant(line.bytes, line.size, variant, sizeof variant);
+    kv_log_line_release(&line);
+    return kv_fail_at(KVSTORE_UNSUPPORTED,
+                      offset,
+                      "%s was written by a newer version, which made the "
+                      "record%s%s at offset %" PRIu64 ": it can only be read",
+                      KV_LOG_NAME,
+                      variant[0] == '\0' ? "" : " ",
+                      variant,
+                      offset);
+}
+
+/* Brings the view up, and sees whether the store may be written. needs_mending:
+ * something may stand behind the last line. */
+static kvstore_status bring_up_to_write(struct kvstore *store,
+                                        bool takes_poisoned,
+                                        bool *needs_mending_out)
+{
+    bool is_whole = false;
+    *needs_mending_out = false;
+    kvstore_status status =
+        kv_view_follow_locked(store, store->is_durable, &is_whole);
+    if (status == KVSTORE_OK && !store->keydir.is_live) {
+        status = check_unnamed(store);
+    }
+    if (status == KVSTORE_OK) {
+        status = check_single_name(store);
+    }
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (store->keydir.totals.counts.unknown_records > 0) {
+        return refuse_newer(store);
+    }
+    if (kv_view_is_poisoned(store)) {
+        /* Nothing is appended to it any more, so its end may stay as it is. */
+        return takes_poisoned ? KVSTORE_OK : fail_poisoned();
+    }
+    *needs_mending_out = !is_whole;
+    return KVSTORE_OK;
+}
+
+/* The same, and mends the end of the log. Whoever appends by hand at the very
+ * moment is read first: what he wrote is not torn. */
+static kvstore_status follow_to_write(struct kvstore *store,
+                                      bool takes_poisoned)
+{
+    bool needs_mending = false;
+    kvstore_status status = KVSTORE_CONFLICT;
+    for (int i = 0; i < FOLLOW_TRIES && status == KVSTORE_CONFLICT; i++) {
+        status = bring_up_to_write(store, takes_poisoned, &needs_mending);
+        if (status == KVSTORE_OK && needs_mending) {
+            status = kv_view_mend(store);
+        }
+    }
+    if (status == KVSTORE_CONFLICT) {
+        return kv_fail(KVSTORE_BUSY,
+                       "busy: somebody who does not take the lock appends to "
+                       "%s",
+                       KV_LOG_NAME);
+    }
+    return status;
+}
+
+/* Waits a moment, if a compaction does not get ahead of the writers. */
+static void keep_pace(const struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        return;
+    }
+    const struct kv_index_header *header = store->keydir.index.header;
+    uint64_t until_ns =
+        atomic_load_explicit(&header->slow_until, memory_order_relaxed);
+    if (until_ns == 0) {
+        return;
+    }
+    /* A word that nobody meant is far away, or long ago. */
+    uint64_t left_ns = until_ns - (uint64_t)kv_io_clock_coarse_ns();
+    if (left_ns <= SLOW_NS_MAX) {
+        kv_io_sleep_ns(PACE_NS);
+    }
+}
+
+void kv_handle_slow_writers(struct kvstore *store, int64_t ns)
+{
+    kv_view_lock_read(&store->view_lock);
+    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+        int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
+        uint64_t until_ns =
+            ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);
+        atomic_store_explicit(&store->keydir.index.header->slow_until,
+                              until_ns,
+                              memory_order_relaxed);
+    }
+    kv_view_lock_end_read(&store->view_lock);
+}
+
+void kv_handle_put_off_compaction(struct kvstore *store)
+{
+    struct kv_index_totals totals;
+    kv_view_lock_read(&store->view_lock);
+    if (store->keydir.memory.is_writable &&
+        kv_handle_totals(store, &totals) == KVSTORE_OK) {
+        atomic_store(&store->keydir.index.header->failed_at,
+                     totals.counts.stale_bytes);
+    }
+    kv_view_lock_end_read(&store->view_lock);
+}
+
+const struct kv_progress *kv_handle_progress(const struct kvstore *store)
+{
+    return store->is_quiet ? NULL : &store->progress;
+}
+
+kvstore_status kv_handle_begin_write(struct kvstore *store,
+                                     struct kv_gate_waiter *waiter,
+                                     const struct kv_handle_intent *intent)
+{
+    kvstore_status status = kv_handle_check_process(store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (store->is_read_only) {
+        return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
+    }
+    int64_t deadline_ns = 0;
+    status =
+        enter_gate_to_write(store, waiter, intent->timeout_ms, &deadline_ns);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    store->is_quiet = intent->is_quiet;
+    if (intent->is_compaction) {
+        atomic_store(&store->compactor.is_behind_gate, true);
+    }
+    keep_pace(store);
+    status = lock_writers(store, deadline_ns);
+    if (status == KVSTORE_OK) {
+        status = follow_to_write(store, intent->takes_poisoned);
+        if (status != KVSTORE_OK) {
+            unlock_writers(store);
+        }
+    }
+    if (status != KVSTORE_OK) {
+        leave_gate(store);
+    }
+    return status;
+}
+
+void kv_handle_end_write(struct kvstore *store)
+{
+    unlock_writers(store);
+    leave_gate(store);
+}
+
+void kv_handle_prefetch(struct kvstore *store, const void *key, size_t key_size)
+{
+    if (!store->is_exclusive || kv_fork_guard_is_child(&store->guard)) {
+        return;
+    }
+    kv_view_lock_read(&store->view_lock);
+    const struct kv_index *index = &store->keydir.index;
+    kv_index_prefetch(index, kv_index_hash(index, key, key_size));
+    kv_view_lock_end_read(&store->view_lock);
+}
+
+/* A live index changes under its readers; one in private memory must not. */
+static void lock_view_to_apply(struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        kv_view_lock_write(&store->view_lock);
+    }
+}
+
+static void unlock_view_to_apply(struct kvstore *store)
+{
+    if (!store->keydir.is_live) {
+        kv_view_lock_end_write(&store->view_lock);
+    }
+}
+
+kvstore_status kv_handle_prepare(struct kvstore *store,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_keydir_reserve *reserve,
+                                 struct kv_keydir_find *older_out)
+{
+    lock_view_to_apply(store);
+    kvstore_status status = kv_keydir_prepare(
+        &store->keydir, &store->log, key, key_size, reserve, older_out);
+    unlock_view_to_apply(store);
+    if (status != KVSTORE_CONFLICT) {
+        return status;
+    }
+    status = kv_view_grow(store);
+    return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+}
+
+void kv_handle_commit(struct kvstore *store,
+                      const struct kv_keydir_find *older,
+                      const struct kv_fold_item *item)
+{
+    lock_view_to_apply(store);
+    kv_keydir_commit(&store->keydir, older, item);
+    unlock_view_to_apply(store);
+}
+
+/* --- Reading --- */
+
+kvstore_status kv_handle_begin_read(struct kvstore *store)
+{
+    kvstore_status status = kv_handle_check_process(store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    bool is_up = false;
+    kv_view_lock_read(&store->view_lock);
+    status = kv_view_is_up(store, &is_up);
+    if (status == KVSTORE_OK && is_up) {
+        return KVSTORE_OK;
+    }
+    kv_view_lock_end_read(&store->view_lock);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    /* Other threads of the handle are behind the gate for a moment only, and a
+     * read is not to fail for it, however little time there is for the lock. */
+    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
+    int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
+    struct kv_gate_waiter waiter = {.has_work = false};
+    status = enter_gate(
+        store, &waiter, deadline_ns > gate_ns ? deadline_ns : gate_ns);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    store->is_quiet = false;
+    status = bring_up(store, deadline_ns, false);
+    if (status == KVSTORE_OK) {
+        /* Read by before anybody behind the gate can change it. */
+        kv_view_lock_read(&store->view_lock);
+    }
+    leave_gate(store);
+    return status;
+}
+
+void kv_handle_end_read(struct kvstore *store)
+{
+    kv_view_lock_end_read(&store->view_lock);
+}
+
+kvstore_status kv_handle_totals(struct kvstore *store,
+                                struct kv_index_totals *totals_out)
+{
+    if (!store->keydir.is_live) {
+        *totals_out = store->keydir.totals;
+        return KVSTORE_OK;
+    }
+    if (!kv_index_load_totals(&store->keydir.index, totals_out)) {
+        return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
+    }
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_handle_rebuild(struct kvstore *store)
+{
+    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
+    struct kv_gate_waiter waiter = {.has_work = false};
+    kvstore_status status = enter_gate(store, &waiter, deadline_ns);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    store->is_quiet = false;
+    if (store->is_read_only) {
+        status = kv_view_follow_privately(store);
+    } else {
+        status = lock_writers(store, deadline_ns);
+        if (status == KVSTORE_OK) {
+            status = kv_view_rebuild_locked(store);
+            unlock_writers(store);
+        } else if (status == KVSTORE_BUSY) {
+            status = kv_view_follow_privately(store);
+        }
+    }
+    leave_gate(store);
+    return status;
+}
+
+/* --- Syncing --- */
+
+/* Whoever made an index live has synced the directory. With a view in private
+ * memory, this handle does, once for each log. */
+static bool owes_directory(const struct kvstore *store)
+{
+    return !store->keydir.is_live && atomic_load(&store->owes_directory);
+}
+
+/* The log and, where it may not have its name on the disk yet, that. */
+static kvstore_status sync_log_and_name(struct kvstore *store)
+{
+    kvstore_status status = kv_io_sync_data(&store->log.file);
+    if (status == KVSTORE_OK && owes_directory(store)) {
+        status = kv_io_sync(&store->directory);
+        if (status == KVSTORE_OK) {
+            atomic_store(&store->owes_directory, false);
+        }
+    }
+    return status;
+}
+
+/* One sync at a time: of two that run at once on one descriptor, the kernel
+ * tells only one that pages are lost. */
+kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
+{
+    (void)pthread_mutex_lock(&store->sync_mutex);
+    kvstore_status status = kv_handle_check_poison(store);
+    if (status == KVSTORE_OK) {
+        status = sync_log_and_name(store);
+        if (status != KVSTORE_OK) {
+            kv_view_poison(store);
+        } else if (atomic_load(&store->synced) < end) {
+            atomic_store(&store->synced, end);
+        }
+    }
+    (void)pthread_mutex_unlock(&store->sync_mutex);
+    return status;
+}
+
+kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end)
+{
+    bool is_synced =
+        end <= atomic_load(&store->synced) && !owes_directory(store);
+    if (store->keydir.is_live || !store->is_durable || is_synced ||
+        kv_view_is_poisoned(store)) {
+        return KVSTORE_OK;
+    }
+    return kv_handle_sync(store, store->keydir.totals.applied);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Takes the damaged places out of a log: saves each beside it, and writes a new
+ * log without them. */
+
+#ifndef KV_REPAIR_H
+#define KV_REPAIR_H
+
+#include "index/keydir.h"
+#include "index/recovery.h"
+#include "kvstore.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "os/io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Neighbouring damaged lines, and where they are saved. */
+struct kv_repair_place {
+    uint64_t offset;
+    uint64_t end;
+    char name[KV_CUT_NAME_SIZE]; /* Empty: not saved yet. */
+};
+
+struct kv_repair {
+    const struct kv_io_file *directory;
+    const struct kv_log *log;
+    uint64_t end; /* The log up to here. */
+    const struct kv_progress *progress;
+    struct kv_repair_place *places; /* Owned. */
+    size_t count;
+    size_t capacity;
+    bool is_unterminated; /* The last line lacks its newline. */
+};
+
+/* Finds the damaged places, by a fold of the whole log: the index is not asked.
+ * The first four members are set, the rest is zero. The caller releases the
+ * repair, also after a failure. */
+kvstore_status kv_repair_find(struct kv_repair *repair);
+
+/* Saves each place, and writes all that is between them to store.log.compact,
+ * byte for byte; both are on the disk on KVSTORE_OK. Builds the keydir of that
+ * log, in the same kind of memory as the old one. The new log has not got its
+ * name yet. Only under the writers' lock.
+ * KVSTORE_BUSY: a compaction runs. On a failure nothing is left but the old
+ * log. */
+kvstore_status kv_repair_write(struct kv_repair *repair,
+                               const struct kv_keydir *keydir,
+                               struct kv_log *log_out,
+                               struct kv_keydir *keydir_out);
+
+/* Removes what was saved: the old log holds it still. */
+void kv_repair_undo(struct kv_repair *repair);
+
+void kv_repair_release(struct kv_repair *repair);
+
+#endif
