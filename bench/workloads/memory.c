@@ -44,12 +44,12 @@ static bool run_memory(struct bench_run *run)
     double grown = after > before ? (double)(after - before) : 0;
     bench_report(run, "private", grown / keys);
     bench_report(run, "private-all", grown / 1e6);
-    uint64_t index = 0;
+    uint64_t table = 0;
     bool has_index = run->store->index_bytes != NULL;
     bool is_told =
-        !has_index || run->store->index_bytes(opened.session, &index);
+        !has_index || run->store->index_bytes(opened.session, &table);
     if (has_index && is_told) {
-        bench_report(run, "index", (double)index / keys);
+        bench_report(run, "index", (double)table / keys);
     }
     bench_close(&opened);
     return is_told;

@@ -1,542 +1,456 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The hash index. What its slots lead to is compared above.
- *
- * Invariants:
- * 1. Every key that occurs in the log up to totals.applied has exactly one
- *    slot without the flag, and it points at the key's newest record, Set or
- *    Remove. A key that a damaged line tells has one slot with the flag besides,
- *    at the newest such line.
- * 2. A slot is one aligned 64-bit word, stored and loaded atomically; 0 is an
- *    empty one. Its offset only grows. It never moves and is never emptied, so
- *    a walk that meets an empty slot has seen all that there is.
- * 3. A slot stands in one of the KV_INDEX_REACH buckets of its hash's walk. The
- *    walk begins at the home bucket and goes on by a step, an odd number that
- *    the tag tells. So it is bounded, and from a slot and its place the home can
- *    be told: bucket - i * step agrees with the home in the low bits for one i
- *    below KV_INDEX_REACH only.
- * 4. Totals are published after the slots that they count. So who finds slots
- *    beyond totals.applied knows that a writer died between the two.
- *
- * A slot, from the low bits on:
- *
- *     offset + 1: 44 | flag: 1 | hash: 19
- *
- * The 19 bits of the hash are its lowest 5, those of the home bucket, and the
- * tag: 14 more from bit tag_level on, which tell keys apart. Growing by one
- * level uses up one of the 14; kv_index_can_spread() keeps 5. */
+/* Finding keys: the index says where a key may stand, and the lines there are
+ * compared with it. */
 
 #include "index/index.h"
+
+#include "index/walk.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
+#include "log/cursor.h"
 #include "os/bounds.h"
-#include "os/io.h"
+#include "os/error.h"
+#include "os/file.h"
 
 #include <xxhash.h>
 
-#define BUCKET_SLOTS 8u /* One cache line. */
-#define KV_INDEX_REACH 32u
-#define HEADER_SIZE KV_INDEX_HEADER_SIZE
+/* --- Memory --- */
 
-/* "kvindex" and a number that changes with the layout. As one word it also
- * tells the byte order. */
-#define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(4) << 56)
-
-/* The shortest line that tells a key of one byte: {"Set":{"key":"k", */
-#define KEYED_LINE_SIZE_MIN 16u
-
-/* An index that is larger than at first has grown, when the half of it or, where
- * walks had become too long, a part of that was full. */
-#define FIRST_REGION_SIZE_MAX ((uint64_t)17 << 20)
-#define LEAST_USED_SHARE 64u
-
-/* How often a reader of totals tries again when they change under it. */
-#define LOAD_TRIES 1000
-
-#define OFFSET_BITS 44
-#define FLAG_SHIFT OFFSET_BITS
-#define HASH_SHIFT (FLAG_SHIFT + 1)
-#define HOME_BITS 5
-#define TAG_BITS 14
-#define TAG_BITS_MIN 5
-
-static_assert(HASH_SHIFT + HOME_BITS + TAG_BITS == 64, "a slot is one word");
-static_assert((1u << HOME_BITS) == KV_INDEX_REACH, "the home can be told");
-static_assert(sizeof(struct kv_index_header) <= HEADER_SIZE, "header fits");
-static_assert(KV_OFFSET_MAX == (UINT64_C(1) << OFFSET_BITS) - 1, "offset fits");
-static_assert(SIZE_MAX >> KV_INDEX_LEVEL_MAX > sizeof(uint64_t) * BUCKET_SLOTS,
-              "the size of a region can be told");
-
-/* Programs of 32 and of 64 bits share an index, if their byte order is one. So
- * its layout may not depend on how a compiler aligns words of 64 bits, nor may
- * such a word be behind a lock, which other processes would not see. */
-static_assert(ATOMIC_LLONG_LOCK_FREE == 2 &&
-                  sizeof(_Atomic uint64_t) == sizeof(uint64_t),
-              "words of 64 bits are atomic by themselves");
-static_assert(offsetof(struct kv_index_header, state) == 88 &&
-                  offsetof(struct kv_index_header, mount_ids) == 120 &&
-                  offsetof(struct kv_index_header, totals) == 240 &&
-                  sizeof(struct kv_index_header) == 560,
-              "the header is laid out as docs/format.md has it");
-
-static uint64_t slot_count(const struct kv_index *index)
+kvstore_status kv_index_create_at(unsigned level,
+                                  uint64_t seed,
+                                  const struct kv_io_file *directory,
+                                  const struct kv_log *log,
+                                  struct kv_index *index_out)
 {
-    return (uint64_t)BUCKET_SLOTS << index->level;
-}
-
-/* --- Slots --- */
-
-static uint64_t slot_hash_bits(const struct kv_index *index, uint64_t hash)
-{
-    uint64_t home_bits = hash & ((1u << HOME_BITS) - 1);
-    uint64_t tag = (hash >> index->tag_level) & ((1u << TAG_BITS) - 1);
-    return tag << HOME_BITS | home_bits;
-}
-
-/* How far apart the buckets of a walk are: odd, so that it comes back to none
- * of them early, and spread over the whole table. */
-static uint64_t walk_step(uint64_t hash_bits)
-{
-    return (hash_bits >> HOME_BITS) * UINT64_C(0x9e3779b97f4a7c16) + 1;
-}
-
-static struct kv_index_entry slot_entry(uint64_t word)
-{
-    return (struct kv_index_entry){.offset = (word & KV_OFFSET_MAX) - 1,
-                                   .hash_bits = word >> HASH_SHIFT,
-                                   .is_flagged = (word >> FLAG_SHIFT & 1) != 0};
-}
-
-static uint64_t load_slot(const struct kv_index *index, uint64_t slot)
-{
-    return atomic_load_explicit(&index->slots[slot], memory_order_acquire);
-}
-
-static void store_slot(struct kv_index *index, uint64_t slot, uint64_t word)
-{
-    atomic_store_explicit(&index->slots[slot], word, memory_order_release);
-}
-
-/* --- Regions --- */
-
-size_t kv_index_region_size(unsigned level)
-{
-    assert(level <= KV_INDEX_LEVEL_MAX);
-    return HEADER_SIZE + ((sizeof(uint64_t) * BUCKET_SLOTS) << level);
-}
-
-/* 13 of 16 slots: at the worst, just after growing, 19.7 bytes a key. */
-static uint64_t room_at(unsigned level)
-{
-    return ((uint64_t)BUCKET_SLOTS << level) / 16 * 13;
-}
-
-unsigned kv_index_level_for(uint64_t key_count)
-{
-    unsigned level = KV_INDEX_LEVEL_MIN;
-    while (level < KV_INDEX_LEVEL_MAX && room_at(level) <= key_count) {
-        level++;
+    *index_out = KV_INDEX_NONE;
+    struct kv_index index = {.directory = directory,
+                             .totals = kv_table_no_totals()};
+    kvstore_status status = KVSTORE_OK;
+    if (directory == NULL) {
+        status = kv_index_file_create_private(
+            level, seed, &index.memory, &index.table);
+    } else {
+        status = kv_index_file_create(
+            directory, &log->file, level, seed, &index.memory, &index.table);
     }
-    return level;
+    if (status == KVSTORE_OK) {
+        *index_out = index;
+    }
+    return status;
 }
 
-static struct kv_index index_in(void *region)
+kvstore_status kv_index_create(uint64_t key_count,
+                               const struct kv_io_file *directory,
+                               const struct kv_log *log,
+                               struct kv_index *index_out)
 {
-    const struct kv_index_header *header = region;
-    return (struct kv_index){
-        .header = region,
-        .slots = (_Atomic uint64_t *)(void *)((char *)region + HEADER_SIZE),
-        .seed = header->seed,
-        .level = header->level,
-        .tag_level = header->tag_level};
+    *index_out = KV_INDEX_NONE;
+    uint64_t seed = 0;
+    kvstore_status status = kv_io_random(&seed);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return kv_index_create_at(
+        kv_table_level_for(key_count), seed, directory, log, index_out);
 }
 
-struct kv_index kv_index_format(void *region, unsigned level, uint64_t seed)
+kvstore_status kv_index_create_like(const struct kv_index *model,
+                                    uint64_t key_count,
+                                    const struct kv_log *log,
+                                    struct kv_index *index_out)
 {
-    assert(level >= KV_INDEX_LEVEL_MIN && level <= KV_INDEX_LEVEL_MAX);
-    struct kv_index_header *header = region;
-    header->magic = MAGIC;
-    header->region_size = kv_index_region_size(level);
-    header->seed = seed;
-    header->level = level;
-    header->tag_level = level;
-    atomic_store(&header->state, KV_INDEX_SWITCHING);
-    struct kv_index index = index_in(region);
-    struct kv_index_totals totals = kv_index_no_totals();
-    kv_index_store_totals(&index, &totals);
-    return index;
+    return kv_index_create_at(kv_table_level_for(key_count),
+                              model->table.seed,
+                              model->directory,
+                              log,
+                              index_out);
 }
 
-static uint64_t fixed_hash(const struct kv_index_header *header)
+void kv_index_release(struct kv_index *index)
 {
-    return XXH3_64bits(header, offsetof(struct kv_index_header, fixed_hash));
+    kv_index_file_release(index->directory, &index->memory);
+    *index = KV_INDEX_NONE;
 }
 
-void kv_index_seal(struct kv_index *index,
-                   const struct kv_index_identity *identity)
+kvstore_status kv_index_refresh(struct kv_index *index)
 {
-    index->header->identity = *identity;
-    index->header->fixed_hash = fixed_hash(index->header);
+    assert(index->is_live);
+    struct kv_table_totals totals;
+    if (!kv_table_load_totals(&index->table, &totals) ||
+        !kv_table_totals_add_up(&index->table, &totals)) {
+        return KVSTORE_CORRUPT;
+    }
+    index->totals = totals;
+    return KVSTORE_OK;
 }
 
-bool kv_index_attach(void *region, size_t size, struct kv_index *index_out)
+/* --- Keys of lines --- */
+
+struct kv_index_key kv_index_plain_key(const struct kv_table *table,
+                                       const void *bytes,
+                                       size_t size)
 {
-    assert(size >= HEADER_SIZE);
-    *index_out = index_in(region);
-    const struct kv_index *index = index_out;
-    return index->header->magic == MAGIC &&
-           index->header->fixed_hash == fixed_hash(index->header) &&
-           index->level >= KV_INDEX_LEVEL_MIN &&
-           index->level <= KV_INDEX_LEVEL_MAX &&
-           index->tag_level >= KV_INDEX_LEVEL_MIN &&
-           index->tag_level <= index->level &&
-           kv_index_can_spread(index, index->level) &&
-           index->header->region_size == size &&
-           size == kv_index_region_size(index->level);
+    return (struct kv_index_key){.bytes = bytes,
+                                 .size = size,
+                                 .hash = kv_table_hash(table, bytes, size)};
 }
 
-/* --- Totals --- */
-
-struct kv_index_totals kv_index_no_totals(void)
+kvstore_status kv_index_get_key(const struct kv_table *table,
+                                const struct kv_record *record,
+                                struct kv_index_key *key_out)
 {
-    return (struct kv_index_totals){.counts.damaged_offset = UINT64_MAX,
-                                    .counts.unknown_offset = UINT64_MAX};
+    const struct kv_text *text = &record->key;
+    if (text->form == KV_TEXT_PLAIN) {
+        *key_out = kv_index_plain_key(table, text->raw, text->size);
+        return KVSTORE_OK;
+    }
+    void *bytes = kv_io_allocate(text->size + 1);
+    if (bytes == NULL) {
+        *key_out = (struct kv_index_key){.bytes = NULL};
+        return KVSTORE_NO_MEMORY;
+    }
+    if (!kv_text_decode(text, bytes)) {
+        kv_io_free(bytes);
+        *key_out = (struct kv_index_key){.bytes = NULL};
+        return kv_fail(KVSTORE_CORRUPT,
+                       "%s was changed under a running program",
+                       KV_LOG_NAME);
+    }
+    *key_out = kv_index_plain_key(table, bytes, text->size);
+    key_out->allocated = bytes;
+    return KVSTORE_OK;
 }
 
-void kv_index_store_totals(struct kv_index *index,
-                           const struct kv_index_totals *totals)
+bool kv_index_is_reachable(const struct kv_fold_item *item)
 {
-    struct kv_index_header *header = index->header;
-    uint64_t words[KV_INDEX_TOTALS_WORDS + 1];
-    memcpy(words, totals, sizeof *totals);
-    words[KV_INDEX_TOTALS_WORDS] = XXH3_64bits(totals, sizeof *totals);
+    return item->record->has_key && item->record->key.size >= 1 &&
+           item->record->key.size <= KV_KEY_SIZE_MAX;
+}
 
-    uint64_t next = (atomic_load(&header->chooser) + 1) % 2;
-    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
-        atomic_store_explicit(
-            &header->totals[next][i], words[i], memory_order_relaxed);
-        if (i == KV_INDEX_TOTALS_WORDS / 2) {
-            kv_io_step("half totals");
+bool kv_index_is_indexed(const struct kv_fold_item *item)
+{
+    return item->type != KV_RECORD_BLANK && kv_index_is_reachable(item);
+}
+
+bool kv_index_is_flagged(const struct kv_fold_item *item)
+{
+    return item->type == KV_RECORD_DAMAGED || item->type == KV_RECORD_UNKNOWN;
+}
+
+/* --- Finding --- */
+
+/* Of a line that begins like a canonical one, the key is what its head tells,
+ * and all that anybody asks for. */
+static kvstore_status read_told_line(const struct kv_log *log,
+                                     uint64_t offset,
+                                     uint64_t end,
+                                     struct kv_log_line *line,
+                                     struct kv_record *record)
+{
+    uint64_t head_end = offset + KV_LOG_HEAD_SIZE + 1;
+    uint64_t most = head_end < end ? head_end : end;
+    kvstore_status status = kv_log_read_line(log, offset, most, line);
+    if (status != KVSTORE_OK || line->size < KV_LOG_HEAD_SIZE || most == end) {
+        return status == KVSTORE_OK
+                   ? kv_record_decode(line->bytes, line->size, record)
+                   : status;
+    }
+    kv_record_tell_key(line->bytes, line->size, record);
+    if (record->has_key) {
+        return KVSTORE_OK;
+    }
+    kv_log_line_release(line);
+    status = kv_log_read_line(log, offset, end, line);
+    return status == KVSTORE_OK
+               ? kv_record_decode(line->bytes, line->size, record)
+               : status;
+}
+
+kvstore_status kv_index_read_entry(const struct kv_log *log,
+                                   const struct kv_table_entry *entry,
+                                   uint64_t end,
+                                   struct kv_log_line *line_out,
+                                   struct kv_record *record_out)
+{
+    record_out->owned = NULL;
+    if (entry->is_flagged) {
+        return read_told_line(log, entry->offset, end, line_out, record_out);
+    }
+    kvstore_status status = kv_log_read_line(log, entry->offset, end, line_out);
+    return status == KVSTORE_OK
+               ? kv_record_decode(line_out->bytes, line_out->size, record_out)
+               : status;
+}
+
+/* Sees whether the slot where find->place is can lead to the line of another key
+ * that was read there. */
+static kvstore_status doubt_other_key(const struct kv_table *table,
+                                      uint64_t offset,
+                                      struct kv_index_find *find)
+{
+    struct kv_index_key other;
+    kvstore_status status = kv_index_get_key(table, &find->record, &other);
+    if (status == KVSTORE_OK) {
+        if (!kv_table_probe_fits(table, &find->place, other.hash)) {
+            find->doubt_offset = offset;
+        }
+        kv_io_free(other.allocated);
+    }
+    return status;
+}
+
+/* Reads the line that a slot leads to, and judges whether it is about the key. */
+static kvstore_status visit_entry(const struct kv_table *table,
+                                  const struct kv_log *log,
+                                  const struct kv_index_key *key,
+                                  struct kv_table_entry entry,
+                                  struct kv_index_find *find)
+{
+    uint64_t end =
+        atomic_load_explicit(&table->header->end, memory_order_acquire);
+    bool begins_line = false;
+    kvstore_status status = KVSTORE_OK;
+    if (entry.offset < end) {
+        status = kv_log_begins_line(log, entry.offset, &begins_line);
+    }
+    if (status != KVSTORE_OK || !begins_line) {
+        find->doubt_offset = entry.offset;
+        return status;
+    }
+    kv_index_find_release(find);
+    status = kv_index_read_entry(log, &entry, end, &find->line, &find->record);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (!find->record.has_key ||
+        (!entry.is_flagged && !kv_record_is_record(&find->record))) {
+        find->doubt_offset = entry.offset;
+        return KVSTORE_OK;
+    }
+    if (!kv_text_equals(&find->record.key, key->bytes, key->size)) {
+        return doubt_other_key(table, entry.offset, find);
+    }
+    find->is_found = true;
+    find->pointer = (struct kv_log_pointer){.offset = entry.offset,
+                                            .length = find->line.length};
+    return KVSTORE_OK;
+}
+
+/* Reads the lines that slots lead to, from the one on where find->place stands,
+ * which is an entry. */
+static kvstore_status walk_on(const struct kv_table *table,
+                              const struct kv_log *log,
+                              const struct kv_index_key *key,
+                              bool is_flagged,
+                              struct kv_table_entry entry,
+                              struct kv_index_find *find)
+{
+    kvstore_status status = KVSTORE_OK;
+    do {
+        if (entry.is_flagged == is_flagged) {
+            status = visit_entry(table, log, key, entry, find);
+        }
+    } while (status == KVSTORE_OK && !find->is_found &&
+             kv_table_probe_next(table, &find->place, &entry));
+    return status;
+}
+
+kvstore_status kv_index_walk(const struct kv_table *table,
+                             const struct kv_log *log,
+                             const struct kv_index_key *key,
+                             bool is_flagged,
+                             struct kv_index_find *find)
+{
+    find->is_found = false;
+    find->place = kv_table_probe_start(table, key->hash);
+    struct kv_table_entry entry;
+    return kv_table_probe_next(table, &find->place, &entry)
+               ? walk_on(table, log, key, is_flagged, entry, find)
+               : KVSTORE_OK;
+}
+
+void kv_index_find_init(struct kv_index_find *find)
+{
+    find->is_found = false;
+    find->flagged_offset = KV_NO_OFFSET;
+    find->is_unknown = false;
+    find->doubt_offset = KV_NO_OFFSET;
+    find->record.owned = NULL;
+    find->line.allocated = NULL;
+}
+
+/* Finds the newest line that tells the key and cannot be served. Nearly always
+ * there is none at all. */
+static kvstore_status find_flagged(const struct kv_table *table,
+                                   const struct kv_log *log,
+                                   const struct kv_index_key *key,
+                                   struct kv_index_find *find)
+{
+    if (atomic_load_explicit(&table->header->has_flags, memory_order_acquire) ==
+        0) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_index_walk(table, log, key, true, find);
+    if (status == KVSTORE_OK && find->is_found) {
+        find->is_found = false;
+        find->flagged_offset = find->pointer.offset;
+        find->is_unknown = find->record.type == KV_RECORD_UNKNOWN;
+    }
+    return status;
+}
+
+kvstore_status kv_index_find(const struct kv_index *index,
+                             const struct kv_log *log,
+                             const void *key,
+                             size_t key_size,
+                             struct kv_index_find *find_out)
+{
+    assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
+    const struct kv_table *table = &index->table;
+    struct kv_index_key plain = kv_index_plain_key(table, key, key_size);
+    kv_index_find_init(find_out);
+    kvstore_status status = find_flagged(table, log, &plain, find_out);
+    if (status == KVSTORE_OK) {
+        status = kv_index_walk(table, log, &plain, false, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_index_find_release(find_out);
+    }
+    return status;
+}
+
+kvstore_status kv_index_go_on(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_index_start *start,
+                              struct kv_index_find *find_out)
+{
+    const struct kv_table *table = &index->table;
+    kv_index_find_init(find_out);
+    kvstore_status status = find_flagged(table, log, &start->key, find_out);
+    find_out->place = start->place;
+    if (status == KVSTORE_OK && start->has_entry) {
+        status =
+            walk_on(table, log, &start->key, false, start->entry, find_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_index_find_release(find_out);
+    }
+    return status;
+}
+
+void kv_index_find_release(struct kv_index_find *find)
+{
+    kv_record_release(&find->record);
+    kv_log_line_release(&find->line);
+}
+
+/* --- Checking --- */
+
+/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
+ * a sound one of another key. */
+static kvstore_status judge_later_line(const struct kv_log *log,
+                                       const struct kv_index_key *key,
+                                       uint64_t offset,
+                                       uint64_t end,
+                                       enum kv_index_lead *lead_out)
+{
+    struct kv_log_line line;
+    struct kv_record record;
+    kvstore_status status = kv_log_read_line(log, offset, end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_record_decode(line.bytes, line.size, &record);
+    if (status == KVSTORE_OK) {
+        bool is_sound = kv_record_is_record(&record);
+        bool is_of_key =
+            is_sound && kv_text_equals(&record.key, key->bytes, key->size);
+        *lead_out = !is_sound   ? KV_INDEX_LEADS_TO_ROT
+                    : is_of_key ? KV_INDEX_LEADS_ON
+                                : KV_INDEX_LEADS_ASTRAY;
+        kv_record_release(&record);
+    }
+    kv_log_line_release(&line);
+    return status;
+}
+
+kvstore_status kv_index_lead(const struct kv_index *index,
+                             const struct kv_log *log,
+                             const struct kv_index_key *key,
+                             uint64_t offset,
+                             enum kv_index_lead *lead_out)
+{
+    const struct kv_table *table = &index->table;
+    struct kv_table_probe probe = kv_table_probe_start(table, key->hash);
+    struct kv_table_entry entry;
+    bool meets_rot = false;
+    kvstore_status status = KVSTORE_OK;
+    *lead_out = KV_INDEX_LEADS_ASTRAY;
+    while (status == KVSTORE_OK && *lead_out == KV_INDEX_LEADS_ASTRAY &&
+           kv_table_probe_next(table, &probe, &entry)) {
+        uint64_t end =
+            atomic_load_explicit(&table->header->end, memory_order_acquire);
+        if (!entry.is_flagged && entry.offset == offset) {
+            *lead_out = KV_INDEX_LEADS_HERE;
+        } else if (!entry.is_flagged && entry.offset > offset &&
+                   entry.offset < end) {
+            status = judge_later_line(log, key, entry.offset, end, lead_out);
+        }
+        if (*lead_out == KV_INDEX_LEADS_TO_ROT) {
+            meets_rot = true;
+            *lead_out = KV_INDEX_LEADS_ASTRAY;
         }
     }
-    atomic_store_explicit(&header->chooser, next, memory_order_release);
-}
-
-bool kv_index_load_totals(const struct kv_index *index,
-                          struct kv_index_totals *totals_out)
-{
-    const struct kv_index_header *header = index->header;
-    for (int i = 0; i < LOAD_TRIES; i++) {
-        uint64_t words[KV_INDEX_TOTALS_WORDS + 1];
-        uint64_t chosen = atomic_load(&header->chooser) % 2;
-        for (size_t j = 0; j <= KV_INDEX_TOTALS_WORDS; j++) {
-            words[j] = atomic_load_explicit(&header->totals[chosen][j],
-                                            memory_order_relaxed);
-        }
-        memcpy(totals_out, words, sizeof *totals_out);
-        if (XXH3_64bits(totals_out, sizeof *totals_out) ==
-            words[KV_INDEX_TOTALS_WORDS]) {
-            return true;
-        }
+    if (meets_rot && *lead_out == KV_INDEX_LEADS_ASTRAY) {
+        *lead_out = KV_INDEX_LEADS_TO_ROT;
     }
-    return false;
+    return status;
 }
 
-bool kv_index_totals_add_up(const struct kv_index *index,
-                            const struct kv_index_totals *totals)
+kvstore_status kv_index_note_last(struct kv_index *index,
+                                  const struct kv_log *log,
+                                  struct kv_log_pointer pointer)
 {
-    const struct kv_index_counts *counts = &totals->counts;
-    const uint64_t parts[] = {counts->live_bytes,
-                              counts->stale_bytes,
-                              counts->blank_bytes,
-                              counts->damaged_bytes};
-    uint64_t left = totals->applied;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (parts[i] > left) {
-            return false;
-        }
-        left -= parts[i];
-    }
-    return left == 0 && totals->applied <= KV_OFFSET_MAX &&
-           counts->tombstone_bytes <= counts->stale_bytes &&
-           counts->damaged_records <= counts->damaged_bytes &&
-           totals->last.offset <= totals->applied &&
-           totals->last.length <= totals->applied - totals->last.offset &&
-           counts->keys <= totals->slots_used &&
-           totals->slots_flagged <= totals->slots_used &&
-           totals->slots_used <= slot_count(index) &&
-           totals->slots_used <= totals->applied / KEYED_LINE_SIZE_MIN;
-}
-
-bool kv_index_is_explained(const struct kv_index *index, uint64_t slots_used)
-{
-    return kv_index_region_size(index->level) <= FIRST_REGION_SIZE_MAX ||
-           slots_used >= slot_count(index) / LEAST_USED_SHARE;
-}
-
-uint64_t kv_index_hash(const struct kv_index *index,
-                       const void *key,
-                       size_t key_size)
-{
-    return XXH3_64bits_withSeed(key, key_size, index->seed);
-}
-
-/* --- Walks --- */
-
-struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
-                                           uint64_t hash)
-{
-    return (struct kv_index_probe){.hash = hash,
-                                   .hash_bits = slot_hash_bits(index, hash)};
-}
-
-/* The slot that a walk comes to at a step. */
-static uint64_t walk_slot(const struct kv_index *index,
-                          const struct kv_index_probe *probe,
-                          unsigned step)
-{
-    uint64_t bucket =
-        probe->hash + step / BUCKET_SLOTS * walk_step(probe->hash_bits);
-    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
-    return (bucket & last_bucket) * BUCKET_SLOTS + step % BUCKET_SLOTS;
-}
-
-void kv_index_prefetch(const struct kv_index *index, uint64_t hash)
-{
-    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
-    __builtin_prefetch(
-        (const void *)&index->slots[(hash & last_bucket) * BUCKET_SLOTS]);
-}
-
-bool kv_index_probe_next(const struct kv_index *index,
-                         struct kv_index_probe *probe,
-                         struct kv_index_entry *entry_out)
-{
-    while (probe->step < KV_INDEX_REACH * BUCKET_SLOTS) {
-        probe->slot = walk_slot(index, probe, probe->step);
-        uint64_t word = load_slot(index, probe->slot);
-        if (word == 0) {
-            probe->has_place = true;
-            return false;
-        }
-        probe->step++;
-        if (word >> HASH_SHIFT == probe->hash_bits) {
-            *entry_out = slot_entry(word);
-            probe->has_place = true;
-            return true;
+    struct kv_log_line line;
+    kvstore_status status = kv_log_read_line(
+        log, pointer.offset, pointer.offset + pointer.length, &line);
+    if (status == KVSTORE_OK) {
+        index->totals.last = pointer;
+        index->totals.last_hash = XXH3_64bits(line.bytes, line.size);
+        kv_log_line_release(&line);
+        if (index->is_live) {
+            kv_table_store_totals(&index->table, &index->totals);
         }
     }
-    probe->has_place = false;
-    return false;
+    return status;
 }
 
-bool kv_index_may_have(const struct kv_index *index, uint64_t hash)
+kvstore_status kv_index_matches(const struct kv_index *index,
+                                const struct kv_log *log,
+                                bool *matches_out)
 {
-    struct kv_index_probe probe = kv_index_probe_start(index, hash);
-    struct kv_index_entry entry;
-    return kv_index_probe_next(index, &probe, &entry);
-}
-
-void kv_index_probe_skip(const struct kv_index *index,
-                         struct kv_index_probe *probe)
-{
-    struct kv_index_entry entry;
-    probe->step++;
-    while (kv_index_probe_next(index, probe, &entry)) {
+    const struct kv_table_totals *totals = &index->totals;
+    *matches_out = true;
+    if (totals->last.length == 0) {
+        return KVSTORE_OK;
     }
-}
-
-void kv_index_put(struct kv_index *index,
-                  struct kv_index_totals *totals,
-                  const struct kv_index_probe *probe,
-                  uint64_t offset,
-                  bool is_flagged)
-{
-    assert(probe->has_place);
-    assert(offset < KV_OFFSET_MAX);
-    uint64_t old = load_slot(index, probe->slot);
-    assert(old == 0 || slot_entry(old).offset <= offset);
-    assert(old == 0 || slot_entry(old).is_flagged == is_flagged);
-    if (old == 0) {
-        totals->slots_used++;
-        totals->slots_flagged += is_flagged ? 1 : 0;
+    struct kv_log_line line;
+    /* One byte more than the line had, so that a longer one is seen; and not in
+     * a mapping, since the log may have been cut short. */
+    uint64_t end = totals->last.offset + totals->last.length + 1;
+    struct kv_log unmapped = *log;
+    unmapped.map = NULL;
+    kvstore_status status =
+        kv_log_read_line(&unmapped, totals->last.offset, end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    store_slot(index,
-               probe->slot,
-               (offset + 1) | (uint64_t)is_flagged << FLAG_SHIFT |
-                   probe->hash_bits << HASH_SHIFT);
-}
-
-/* --- Sums over slots --- */
-
-/* Bijective, and each bit of the word changes half of the result (MurmurHash3's
- * finalizer, by Austin Appleby). */
-static uint64_t mix_word(uint64_t word)
-{
-    word = (word ^ word >> 33) * UINT64_C(0xff51afd7ed558ccd);
-    word = (word ^ word >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return word ^ word >> 33;
-}
-
-uint64_t kv_index_mix_entry(const struct kv_index_entry *entry)
-{
-    return mix_word((entry->offset + 1) | entry->hash_bits << HASH_SHIFT);
-}
-
-uint64_t kv_index_mix(const struct kv_index *index,
-                      uint64_t hash,
-                      uint64_t offset)
-{
-    const struct kv_index_entry entry = {
-        .offset = offset, .hash_bits = slot_hash_bits(index, hash)};
-    return kv_index_mix_entry(&entry);
-}
-
-/* --- Growth --- */
-
-bool kv_index_has_room(const struct kv_index *index, uint64_t slots_used)
-{
-    return slots_used < room_at(index->level);
-}
-
-bool kv_index_is_full(const struct kv_index *index,
-                      const struct kv_index_totals *totals)
-{
-    return !kv_index_has_room(index, totals->slots_used);
-}
-
-static unsigned lower(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-bool kv_index_can_spread(const struct kv_index *index, unsigned level)
-{
-    return level - lower(level, index->tag_level) <= TAG_BITS - TAG_BITS_MIN;
-}
-
-/* Which bucket of its walk a slot stands in. The step is odd, so it has an
- * inverse modulo a power of two, by Newton's iteration. */
-static uint64_t walk_position(uint64_t bucket, uint64_t hash_bits)
-{
-    uint64_t step = walk_step(hash_bits);
-    uint64_t inverse = step * (2 - step * step); /* Right in 6 bits. */
-    return (bucket - hash_bits) * inverse & (KV_INDEX_REACH - 1);
-}
-
-/* As much of the hash as a slot and its place tell: the bits of its home, and
- * those of its tag. */
-static uint64_t known_hash(const struct kv_index *index,
-                           uint64_t bucket,
-                           uint64_t hash_bits)
-{
-    uint64_t i = walk_position(bucket, hash_bits);
-    uint64_t home = bucket - i * walk_step(hash_bits);
-    uint64_t below_tag = home & ((UINT64_C(1) << index->tag_level) - 1);
-    return hash_bits >> HOME_BITS << index->tag_level | below_tag;
-}
-
-bool kv_index_probe_fits(const struct kv_index *index,
-                         const struct kv_index_probe *probe,
-                         uint64_t hash)
-{
-    assert(probe->has_place && probe->step > 0);
-    uint64_t known =
-        known_hash(index, probe->slot / BUCKET_SLOTS, probe->hash_bits);
-    uint64_t mask = (UINT64_C(1) << (index->tag_level + TAG_BITS)) - 1;
-    return slot_hash_bits(index, hash) == probe->hash_bits &&
-           (hash & mask) == (known & mask);
-}
-
-/* Stores a word, its hash bits apart, on the empty slot at the end of its
- * walk. */
-static bool put_at_end(struct kv_index *index, uint64_t hash, uint64_t word)
-{
-    uint64_t hash_bits = slot_hash_bits(index, hash);
-    uint64_t step = walk_step(hash_bits);
-    uint64_t last_bucket = (UINT64_C(1) << index->level) - 1;
-    word &= (UINT64_C(1) << HASH_SHIFT) - 1;
-    word |= hash_bits << HASH_SHIFT;
-    for (unsigned i = 0; i < KV_INDEX_REACH; i++) {
-        uint64_t first = ((hash + i * step) & last_bucket) * BUCKET_SLOTS;
-        uint64_t taken = 0; /* Counted without a branch to be guessed. */
-        for (uint64_t j = 0; j < BUCKET_SLOTS; j++) {
-            taken += load_slot(index, first + j) != 0 ? 1 : 0;
-        }
-        if (taken < BUCKET_SLOTS) {
-            store_slot(index, first + taken, word);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Slots that are to go where the processor has to wait for memory: they are
- * stored some slots later. */
-#define SPREAD_QUEUE_SIZE 32u
-
-struct spread {
-    const struct kv_index *index;
-    struct kv_index *other;
-    unsigned count;
-    uint64_t hashes[SPREAD_QUEUE_SIZE];
-    uint64_t words[SPREAD_QUEUE_SIZE];
-};
-
-static bool spread_queue(struct spread *spread)
-{
-    bool fits = true;
-    for (unsigned i = 0; i < spread->count && fits; i++) {
-        fits = put_at_end(spread->other, spread->hashes[i], spread->words[i]);
-    }
-    spread->count = 0;
-    return fits;
-}
-
-static bool spread_slot(struct spread *spread, uint64_t bucket, uint64_t word)
-{
-    uint64_t hash_bits = word >> HASH_SHIFT;
-    uint64_t hash = known_hash(spread->index, bucket, hash_bits);
-    if (spread->count == SPREAD_QUEUE_SIZE && !spread_queue(spread)) {
-        return false;
-    }
-    kv_index_prefetch(spread->other, hash);
-    spread->hashes[spread->count] = hash;
-    spread->words[spread->count] = word;
-    spread->count++;
-    return true;
-}
-
-bool kv_index_spread(const struct kv_index *index, struct kv_index *other)
-{
-    assert(kv_index_can_spread(index, other->level));
-    assert(other->seed == index->seed);
-    other->tag_level = lower(other->level, index->tag_level);
-    other->header->tag_level = other->tag_level;
-
-    struct spread spread = {.index = index, .other = other};
-    for (uint64_t slot = 0; slot < slot_count(index); slot++) {
-        uint64_t word = load_slot(index, slot);
-        if (word != 0 && !spread_slot(&spread, slot / BUCKET_SLOTS, word)) {
-            return false;
-        }
-    }
-    return spread_queue(&spread);
-}
-
-bool kv_index_next_entry(const struct kv_index *index,
-                         uint64_t *slot,
-                         struct kv_index_entry *entry_out)
-{
-    for (; *slot < slot_count(index); (*slot)++) {
-        uint64_t word = load_slot(index, *slot);
-        if (word != 0) {
-            *entry_out = slot_entry(word);
-            return true;
-        }
-    }
-    return false;
+    *matches_out = line.length == totals->last.length &&
+                   XXH3_64bits(line.bytes, line.size) == totals->last_hash;
+    kv_log_line_release(&line);
+    return KVSTORE_OK;
 }

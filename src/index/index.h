@@ -1,247 +1,261 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The hash index: from a key's hash to places in the log. Open addressing in
- * a region of memory that it is given, by offsets, so that the region may stand
- * anywhere. Knows no keys and no lines: whoever looks a key up is handed the
- * places that may hold it, one by one, and compares. */
+/* The index: the table kept in step with its log. Looks keys up by comparing
+ * them with the lines that the index leads to, applies records in log order,
+ * counts bytes, and grows. Bitcask has a keydir for it. */
 
-#ifndef KV_INDEX_H
-#define KV_INDEX_H
+#ifndef KV_INDEX_INDEX_H
+#define KV_INDEX_INDEX_H
 
-#include "log/log_pointer.h"
+#include "index/file.h"
+#include "index/table.h"
+#include "kvstore.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "record/record.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* How the bytes of the log divide, and what was met in it. Live, stale, blank
- * and damaged add up to totals.applied. */
-struct kv_index_counts {
-    uint64_t keys;            /* Whose newest record is a Set. */
-    uint64_t live_bytes;      /* Newest Sets, and records out of our reach. */
-    uint64_t stale_bytes;     /* Superseded records, and all Removes. */
-    uint64_t tombstone_bytes; /* Of the stale: Removes that are the newest. */
-    uint64_t blank_bytes;
-    uint64_t damaged_bytes;
-    uint64_t damaged_records;
-    uint64_t damaged_offset;  /* Of the first; UINT64_MAX: none. */
-    uint64_t unknown_records; /* Of a newer version. */
-    uint64_t unknown_offset;  /* Of the first; UINT64_MAX: none. */
-};
-
-/* What the holder of the writers' lock keeps of an index beside its slots.
- * Words only: they are published as such. */
-struct kv_index_totals {
-    uint64_t applied; /* The log up to here is in the index. */
-    uint64_t
-        follows; /* What kv_fold_follows() says of the line that ends there. */
-    uint64_t is_in_doubt; /* 1: some slot or count is not to be relied on.
-                                Build anew. */
-    uint64_t slots_used;
-    uint64_t slots_flagged;
-    uint64_t compactions;
-    struct kv_log_pointer last; /* The last line applied, and its hash. */
-    uint64_t last_hash;
-    struct kv_index_counts counts;
-};
-
-#define KV_INDEX_TOTALS_WORDS (sizeof(struct kv_index_totals) / 8)
-#define KV_INDEX_MOUNTS 8
-
-/* Anything else counts as superseded. */
-enum kv_index_state {
-    KV_INDEX_LIVE = 0x4c495645,
-    KV_INDEX_SWITCHING = 0x53574954,
-    KV_INDEX_SUPERSEDED = 0x53555045
-};
-
-/* Which log, and what kernel's memory, an index belongs to. A number of an inode
- * is given to another file at once: so birth and generation, as far as the system
- * knows them; 0: it does not. */
-struct kv_index_identity {
-    uint64_t log_device;
-    uint64_t log_inode;
-    uint64_t log_birth_ns;
-    uint64_t log_generation;
-    uint64_t boot_id[2];
-};
-
-/* The first page of a region. What is not atomic is set before anybody else
- * can see the region, and stays. */
-struct kv_index_header {
-    uint64_t magic; /* Format, byte order and layout in one. */
-    uint64_t region_size;
-    uint64_t seed;      /* Of the hash. */
-    uint32_t level;     /* 1 << level buckets. */
-    uint32_t tag_level; /* The level at which the slots' hash bits were cut. */
-    struct kv_index_identity identity;
-    uint64_t fixed_hash; /* Of all above. */
-
-    _Atomic uint64_t state;
-    _Atomic uint64_t end; /* The log up to here is whole, and acknowledged or
-                             about to be. */
-    _Atomic uint64_t has_flags;      /* Some slot has the flag. */
-    _Atomic uint64_t poisoned_inode; /* A sync of this log has failed; or 0. */
-    _Atomic uint64_t mount_ids[KV_INDEX_MOUNTS]; /* Trusted; 0: none. */
-    _Atomic uint64_t holder_pid; /* Who took the writers' lock last, since
-                                    when (CLOCK_MONOTONIC, ns), and whether to
-                                    fold or switch. Information, no proof. */
-    _Atomic uint64_t holder_since;
-    _Atomic uint64_t holder_folds;
-    _Atomic uint64_t waiting; /* When somebody last tried for the lock in vain
-                                 (CLOCK_MONOTONIC_COARSE, ns). */
-
-    _Atomic uint64_t slow_until; /* Until then, each write waits a moment for a
-                                    compaction (the same clock); or 0. */
-    _Atomic uint64_t failed_at;  /* A compaction has failed when so many bytes
-                                   were stale; or 0. */
-
-    /* The totals, twice: the chooser says which are the newest. */
-    _Atomic uint64_t chooser;
-    _Atomic uint64_t totals[2][KV_INDEX_TOTALS_WORDS + 1]; /* And a hash. */
-};
-
-/* A region, and what of its header must not change under us. */
 struct kv_index {
-    struct kv_index_header *header;
-    _Atomic uint64_t *slots;
-    uint64_t seed;
-    uint32_t level;
-    uint32_t tag_level;
+    struct kv_table table;
+    struct kv_index_file memory;        /* Where the index stands, owned. */
+    const struct kv_io_file *directory; /* Of its file; NULL: private memory.
+                                           Borrowed. */
+    bool is_live; /* Others see the index: what is applied is published at
+                     once, and growing takes a switch. */
+    /* The totals as this handle last knew or changed them. With a live index
+     * they are true under the writers' lock, after kv_index_refresh(). */
+    struct kv_table_totals totals;
+};
+#define KV_INDEX_NONE ((struct kv_index){.memory = {.file = {.fd = -1}}})
+
+/* An empty index with room for key_count keys: in a new file of the directory,
+ * not named yet and as open as the log, or, where that is NULL, in private
+ * memory. */
+kvstore_status kv_index_create(uint64_t key_count,
+                               const struct kv_io_file *directory,
+                               const struct kv_log *log,
+                               struct kv_index *index_out);
+
+/* The same, in the same kind of memory as another one, and with its seed. */
+kvstore_status kv_index_create_like(const struct kv_index *model,
+                                    uint64_t key_count,
+                                    const struct kv_log *log,
+                                    struct kv_index *index_out);
+
+/* The same, one level up or more, with all that is in the index. */
+kvstore_status kv_index_create_larger(const struct kv_index *index,
+                                      const struct kv_log *log,
+                                      struct kv_index *larger_out);
+
+/* Has it used up its hash bits, so that a larger one would cost a read of the log
+ * for each key, and there are many? Then one fold of the log is faster. */
+bool kv_index_is_worn(const struct kv_index *index);
+
+/* True if the index is far from full. If it has no place for a key all the same,
+ * many keys share their hash, by somebody's choice who can read the seed: a larger
+ * one would not help, one with another seed does. */
+bool kv_index_is_crowded(const struct kv_index *index);
+
+/* Makes an index that nobody else sees as small as its keys allow, if there is
+ * room for another one. */
+void kv_index_shrink(struct kv_index *index, const struct kv_log *log);
+
+void kv_index_release(struct kv_index *index);
+
+/* Loads the published totals of a live index. KVSTORE_CORRUPT, without an error
+ * set, where they are damaged. */
+kvstore_status kv_index_refresh(struct kv_index *index);
+
+/* What the index knows of a key. */
+struct kv_index_find {
+    bool is_found; /* It has a newest record, described by: */
+    struct kv_log_pointer pointer;
+    struct kv_record record; /* A Set or a Remove; borrows the line. */
+    struct kv_log_line line;
+    struct kv_table_probe place; /* Its slot, or the empty one it would get. */
+    uint64_t flagged_offset; /* The newest line that tells the key and cannot
+                                be served, or UINT64_MAX; */
+    bool is_unknown;         /* because a newer version wrote it. */
+    uint64_t doubt_offset; /* Some slot that may be the key's leads here, which
+                                is not what it was made for: no sound line, not
+                                the start of one, or one of a key that the slot
+                                cannot be of; or UINT64_MAX. */
 };
 
-/* The largest region has 4 TiB; 1 GiB where addresses have 32 bits, since one
- * that grows is there twice. A larger one of another program is foreign there. */
-#define KV_INDEX_LEVEL_MIN 7u
-#define KV_INDEX_LEVEL_MAX (SIZE_MAX > UINT32_MAX ? 36u : 24u)
+/* The caller releases find_out on KVSTORE_OK. A key that is nowhere is found
+ * neither way, and KVSTORE_OK. */
+kvstore_status kv_index_find(const struct kv_index *index,
+                             const struct kv_log *log,
+                             const void *key,
+                             size_t key_size,
+                             struct kv_index_find *find_out);
+void kv_index_find_release(struct kv_index_find *find);
 
-/* Bytes of a region at a level. */
-size_t kv_index_region_size(unsigned level);
-
-/* The lowest level that holds this many keys without growing. */
-unsigned kv_index_level_for(uint64_t key_count);
-
-/* Formats a region of zeros, aligned for any type, as an empty index whose
- * state is SWITCHING. */
-struct kv_index kv_index_format(void *region, unsigned level, uint64_t seed);
-
-/* Completes what of the header stays as it is: before anybody else can see the
- * region. */
-void kv_index_seal(struct kv_index *index,
-                   const struct kv_index_identity *identity);
-
-/* Takes a region that somebody has sealed. False where the header is not one of
- * ours, of another size, or damaged. */
-bool kv_index_attach(void *region, size_t size, struct kv_index *index_out);
-
-/* Level and size by the header alone, for a file that is not mapped yet. */
-#define KV_INDEX_HEADER_SIZE 4096u
-
-/* --- Totals --- */
-
-struct kv_index_totals kv_index_no_totals(void);
-
-/* Publishes totals: whoever dies on the way leaves the old ones. Under the
- * writers' lock. */
-void kv_index_store_totals(struct kv_index *index,
-                           const struct kv_index_totals *totals);
-
-/* True if totals can be those of some index like this one: counts that add up,
- * no more slots than there are or than that much log can fill. */
-bool kv_index_totals_add_up(const struct kv_index *index,
-                            const struct kv_index_totals *totals);
-
-/* True if an index of this size can be the one of so many slots in use: one that
- * is larger than at first has grown. */
-bool kv_index_is_explained(const struct kv_index *index, uint64_t slots_used);
-
-/* Loads the newest totals. False where they are damaged, or change all the
- * time. */
-bool kv_index_load_totals(const struct kv_index *index,
-                          struct kv_index_totals *totals_out);
-
-uint64_t kv_index_hash(const struct kv_index *index,
-                       const void *key,
-                       size_t key_size);
-
-/* Asks the processor to fetch the bucket where a walk begins. */
-void kv_index_prefetch(const struct kv_index *index, uint64_t hash);
-
-/* A walk along the slots that may belong to a hash. */
-struct kv_index_probe {
+/* A key as bytes, and its hash. Most keys stand in their line as they are;
+ * others are decoded into memory that the caller frees. */
+struct kv_index_key {
+    const void *bytes;
+    size_t size;
     uint64_t hash;
-    uint64_t hash_bits; /* As slots have them. */
-    uint64_t slot;      /* Where the walk stands. */
-    unsigned step;
-    bool has_place; /* The slot is a candidate, or empty and may be taken. */
+    void *allocated;
 };
 
-/* What a candidate slot says. */
-struct kv_index_entry {
-    uint64_t offset;
-    uint64_t hash_bits; /* As much of the key's hash as a slot holds. */
-    bool is_flagged;    /* Leads to a line that tells the key and cannot be
-                           served. */
+/* The key of a command that has one. */
+kvstore_status kv_index_get_key(const struct kv_table *table,
+                                const struct kv_record *record,
+                                struct kv_index_key *key_out);
+
+/* A find that has begun: it knows the first place that may be the key's. */
+struct kv_index_start {
+    struct kv_index_key key; /* Borrowed. */
+    bool has_entry;
+    struct kv_table_probe place;
+    struct kv_table_entry entry;
 };
 
-struct kv_index_probe kv_index_probe_start(const struct kv_index *index,
-                                           uint64_t hash);
+/* Begins as many finds as there are items, at most KV_INDEX_START_MAX: so few
+ * that none of the memory that they are going to look at has left the
+ * processor's cache again when they go on. Of the items nothing but the keys is
+ * read; those that are none get no start. */
+#define KV_INDEX_START_MAX 16u
+void kv_index_start_finds(const struct kv_index *index,
+                          const struct kv_log *log,
+                          const kvstore_item *items,
+                          size_t count,
+                          struct kv_index_start *starts_out);
 
-/* True: entry_out is the next candidate. False: there is no more; the probe
- * stands on the empty slot that ends the walk, if has_place. At most
- * KV_INDEX_REACH buckets are looked at. */
-bool kv_index_probe_next(const struct kv_index *index,
-                         struct kv_index_probe *probe,
-                         struct kv_index_entry *entry_out);
+/* Goes on with a find in the same index, and is kv_index_find() from there. */
+kvstore_status kv_index_go_on(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_index_start *start,
+                              struct kv_index_find *find_out);
 
-/* True if the candidate that kv_index_probe_next() gave last can be the slot of
- * a key with this hash: else the line that it leads to is not the one that it was
- * made for. */
-bool kv_index_probe_fits(const struct kv_index *index,
-                         const struct kv_index_probe *probe,
-                         uint64_t hash);
+/* Empty slots that were found for records which are about to be written
+ * together. All of them are committed in the same order, or none. */
+#define KV_INDEX_RESERVE_MAX 64u
+struct kv_index_reserve {
+    unsigned count; /* 0 at first. */
+    uint64_t slots[KV_INDEX_RESERVE_MAX];
+};
 
-/* What the slot of a key with this hash that leads to an offset adds to a sum
- * over slots, and what an entry does: equal sums mean the same slots. */
-uint64_t kv_index_mix(const struct kv_index *index,
-                      uint64_t hash,
-                      uint64_t offset);
-uint64_t kv_index_mix_entry(const struct kv_index_entry *entry);
+/* Finds the place of a key whose record is about to be written, other than those
+ * in the reserve, adds it to the reserve if it is an empty one, and makes room
+ * for it; so that kv_index_commit() cannot fail. The caller releases older_out
+ * on KVSTORE_OK. Costs a look at the key's older record; the copying of the
+ * index where it has to grow; and one read of the log for each key where these
+ * are few. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
+ * switched for a larger one. One that is not live takes one record at a time. */
+kvstore_status kv_index_prepare(struct kv_index *index,
+                                const struct kv_log *log,
+                                const void *key,
+                                size_t key_size,
+                                struct kv_index_reserve *reserve,
+                                struct kv_index_find *older_out);
 
-/* May there be a slot of a key with this hash? False is certain. */
-bool kv_index_may_have(const struct kv_index *index, uint64_t hash);
+/* What kv_index_prepare() would find once the record is committed that earlier
+ * was found for: it is of this type, and has been appended here. To be released
+ * like any other. */
+void kv_index_find_after(const struct kv_index_find *earlier,
+                         enum kv_record_type type,
+                         struct kv_log_pointer pointer,
+                         struct kv_index_find *older_out);
 
-/* From the empty slot on which a walk has ended on to the next empty one, if
- * has_place. */
-void kv_index_probe_skip(const struct kv_index *index,
-                         struct kv_index_probe *probe);
+/* Applies the record that was prepared for. Nothing else was applied since. */
+void kv_index_commit(struct kv_index *index,
+                     const struct kv_index_find *older,
+                     const struct kv_fold_item *item);
 
-/* Stores a line's offset in the slot where the probe stands, and counts it. */
-void kv_index_put(struct kv_index *index,
-                  struct kv_index_totals *totals,
-                  const struct kv_index_probe *probe,
-                  uint64_t offset,
-                  bool is_flagged);
+/* Applies a line that begins where the last one ended. On a failure nothing
+ * has changed. KVSTORE_CONFLICT as above. */
+kvstore_status kv_index_apply(struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_fold_item *item);
 
-/* Is there room for one more key beside so many slots in use? */
-bool kv_index_has_room(const struct kv_index *index, uint64_t slots_used);
-bool kv_index_is_full(const struct kv_index *index,
-                      const struct kv_index_totals *totals);
+/* Lines that have been read, and wait for memory to be fetched. */
+#define KV_INDEX_BATCH_SIZE 16u
+#define KV_INDEX_QUEUED_KEY_SIZE_MAX 64u
 
-/* May the slots move to another level by the hash bits that they hold? To a
- * lower one always; else so many bits are used up that the keys have to be
- * hashed again. */
-bool kv_index_can_spread(const struct kv_index *index, unsigned level);
+struct kv_index_queued {
+    struct kv_log_pointer pointer;
+    enum kv_record_type type;
+    size_t key_size;
+    uint64_t hash;
+    char key[KV_INDEX_QUEUED_KEY_SIZE_MAX];
+};
 
-/* Copies all slots into an empty index of another level and the same seed.
- * False where a slot finds no place there. */
-bool kv_index_spread(const struct kv_index *index, struct kv_index *other);
+struct kv_index_batch {
+    unsigned count;
+    struct kv_index_queued queued[KV_INDEX_BATCH_SIZE];
+};
 
-/* The occupied slot at or behind *slot, for walks over the whole index; false
- * at the end. */
-bool kv_index_next_entry(const struct kv_index *index,
-                         uint64_t *slot,
-                         struct kv_index_entry *entry_out);
+/* One batch is filled, while the slots for an older one are on their way, and the
+ * lines that the slots for the oldest lead to. */
+#define KV_INDEX_BATCH_COUNT 3u
+struct kv_index_queue {
+    struct kv_index *index;   /* Set by the caller, as is the log; */
+    const struct kv_log *log; /* the rest is empty at first. */
+    struct kv_log_pointer last;
+    bool meets_older; /* Keys of the last batch that was applied had lines. */
+    unsigned filling; /* Which batch is; the next one is the oldest. */
+    struct kv_index_batch batches[KV_INDEX_BATCH_COUNT];
+};
+void kv_index_queue_init(struct kv_index_queue *queue,
+                         struct kv_index *index,
+                         const struct kv_log *log);
+
+/* kv_index_apply() for many lines in a row: faster, and done with each of them
+ * only after kv_index_queue_flush(). Between the two nothing else is
+ * applied. After a failure the rest of the queue is not applied. */
+kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
+                                    const struct kv_fold_item *item);
+kvstore_status kv_index_queue_flush(struct kv_index_queue *queue);
+
+/* Applies a line whose key is in no slot yet, without reading the log: for an
+ * index that is built from the newest records alone, with room for them. */
+kvstore_status kv_index_apply_new(struct kv_index *index,
+                                  const struct kv_fold_item *item);
+
+/* The same for a record whose key has this hash, by the seed of the index. The
+ * caller notes the last line himself. */
+kvstore_status kv_index_apply_new_hash(struct kv_index *index,
+                                       const struct kv_fold_item *item,
+                                       uint64_t hash);
+
+/* The last line that was applied is damaged, and so many bytes longer. */
+void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes);
+
+/* Where the index leads to for a record that the log holds. */
+enum kv_index_lead {
+    KV_INDEX_LEADS_HERE,   /* To this record: it is the newest. */
+    KV_INDEX_LEADS_ON,     /* To a later one of its key. */
+    KV_INDEX_LEADS_TO_ROT, /* Perhaps to a line that is damaged by now. */
+    KV_INDEX_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
+};
+
+/* Finds that out for a sound record of a key at an offset. Takes no lock, and
+ * holds beside writers. */
+kvstore_status kv_index_lead(const struct kv_index *index,
+                             const struct kv_log *log,
+                             const struct kv_index_key *key,
+                             uint64_t offset,
+                             enum kv_index_lead *lead_out);
+
+/* Can the item's key be had through the library? Records of other programs may
+ * have an empty or a longer one: kept, counted as live, in no slot. */
+bool kv_index_is_reachable(const struct kv_fold_item *item);
+
+/* Notes which line was applied last, if kv_index_apply() was not given its
+ * bytes. */
+kvstore_status kv_index_note_last(struct kv_index *index,
+                                  const struct kv_log *log,
+                                  struct kv_log_pointer pointer);
+
+/* Is the last line applied still what it was? */
+kvstore_status kv_index_matches(const struct kv_index *index,
+                                const struct kv_log *log,
+                                bool *matches_out);
 
 #endif

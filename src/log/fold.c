@@ -21,7 +21,7 @@
 
 #include "log/fold.h"
 
-#include "log/log_cursor.h"
+#include "log/cursor.h"
 #include "os/error.h"
 
 #include <assert.h>
@@ -52,14 +52,14 @@ struct fold {
 
 /* Decodes the line under a cursor. */
 static kvstore_status decode(const struct kv_log_view *view,
-                             struct kv_command *command_out)
+                             struct kv_record *record_out)
 {
     if (!view->is_cut) {
-        return kv_command_decode(view->bytes, view->size, command_out);
+        return kv_record_decode(view->bytes, view->size, record_out);
     }
-    kv_command_tell_key(view->bytes, view->size, command_out);
+    kv_record_tell_key(view->bytes, view->size, record_out);
     if (view->is_blank) {
-        *command_out = (struct kv_command){.type = KV_COMMAND_BLANK};
+        *record_out = (struct kv_record){.type = KV_RECORD_BLANK};
     }
     return KVSTORE_OK;
 }
@@ -68,17 +68,17 @@ static kvstore_status decode(const struct kv_log_view *view,
  * these the decoder tells the end, so that nobody has to look for it. */
 static kvstore_status next_line(struct kv_log_cursor *cursor,
                                 struct kv_log_view *view_out,
-                                struct kv_command *command_out)
+                                struct kv_record *record_out)
 {
     size_t count = 0;
     const char *bytes = kv_log_cursor_peek(cursor, &count);
-    size_t length = kv_command_decode_ahead(bytes, count, command_out);
+    size_t length = kv_record_decode_ahead(bytes, count, record_out);
     if (length != 0) {
         kv_log_cursor_take(cursor, length, view_out);
         return KVSTORE_OK;
     }
     kvstore_status status = kv_log_cursor_next(cursor, view_out);
-    return status == KVSTORE_OK ? decode(view_out, command_out) : status;
+    return status == KVSTORE_OK ? decode(view_out, record_out) : status;
 }
 
 static bool is_blank_byte(char character)
@@ -181,10 +181,10 @@ static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
 /* --- Looking ahead for an anchor --- */
 
 /* Is it a record that counts in a batch, of whatever variant? */
-static bool counts_in_batch(const struct kv_command *command)
+static bool counts_in_batch(const struct kv_record *record)
 {
-    return command->batch != 0 && (kv_command_is_record(command) ||
-                                   command->type == KV_COMMAND_UNKNOWN);
+    return record->batch != 0 &&
+           (kv_record_is_record(record) || record->type == KV_RECORD_UNKNOWN);
 }
 
 /* What a look ahead has met. A batch that directly follows damage is not whole, and
@@ -196,31 +196,30 @@ struct ahead {
 };
 
 /* True if the record is the last one of a whole batch. */
-static bool ends_batch(const struct kv_command *command, struct ahead *ahead)
+static bool ends_batch(const struct kv_record *record, struct ahead *ahead)
 {
-    if (command->batch != ahead->expected) {
+    if (record->batch != ahead->expected) {
         ahead->is_suspect = ahead->follows_damage;
     }
-    ahead->expected = command->batch - 1;
+    ahead->expected = record->batch - 1;
     ahead->follows_damage = false;
-    return command->batch == 1 && !ahead->is_suspect;
+    return record->batch == 1 && !ahead->is_suspect;
 }
 
 /* Judges one line of the look ahead. A record of a batch that is not whole is no
  * anchor: it may be cut off with what it shows to be damage. */
 static bool is_anchor(const struct kv_log *log,
                       const struct kv_log_view *view,
-                      const struct kv_command *command,
+                      const struct kv_record *record,
                       struct ahead *ahead)
 {
-    if (counts_in_batch(command)) {
-        return ends_batch(command, ahead);
+    if (counts_in_batch(record)) {
+        return ends_batch(record, ahead);
     }
     ahead->expected = 0;
-    ahead->follows_damage = command->type == KV_COMMAND_DAMAGED;
-    return command->type == KV_COMMAND_DAMAGED
-               ? is_closed(log, view)
-               : command->type != KV_COMMAND_BLANK;
+    ahead->follows_damage = record->type == KV_RECORD_DAMAGED;
+    return record->type == KV_RECORD_DAMAGED ? is_closed(log, view)
+                                             : record->type != KV_RECORD_BLANK;
 }
 
 /* A look ahead from an offset, of the line that is judged or past it. */
@@ -246,11 +245,11 @@ static kvstore_status find_anchor(struct fold *fold,
     kvstore_status status = begin_look_ahead(fold, offset, &cursor);
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
-        struct kv_command command;
-        status = next_line(&cursor, &view, &command);
+        struct kv_record record;
+        status = next_line(&cursor, &view, &record);
         if (status == KVSTORE_OK) {
-            *found_out = is_anchor(fold->log, &view, &command, &ahead);
-            kv_command_release(&command);
+            *found_out = is_anchor(fold->log, &view, &record, &ahead);
+            kv_record_release(&record);
         }
         if (*found_out) {
             fold->anchor = view.pointer.offset;
@@ -277,20 +276,20 @@ static kvstore_status measure_batch(const struct fold *fold,
     bool goes_on = true;
     while (status == KVSTORE_OK && goes_on) {
         struct kv_log_view view;
-        struct kv_command command;
-        status = next_line(&cursor, &view, &command);
+        struct kv_record record;
+        status = next_line(&cursor, &view, &record);
         if (status != KVSTORE_OK) {
             break;
         }
-        goes_on = counts_in_batch(&command) &&
-                  (expected == 0 || command.batch == expected);
+        goes_on = counts_in_batch(&record) &&
+                  (expected == 0 || record.batch == expected);
         if (goes_on) {
             *end_out = view.pointer.offset + view.pointer.length;
-            *is_whole_out = command.batch == 1;
-            expected = command.batch - 1;
+            *is_whole_out = record.batch == 1;
+            expected = record.batch - 1;
             goes_on = !*is_whole_out;
         }
-        kv_command_release(&command);
+        kv_record_release(&record);
     }
     kv_log_cursor_release(&cursor);
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
@@ -331,12 +330,12 @@ static kvstore_status judge_batch(struct fold *fold,
 /* What is this line? Sets fold->result.is_torn where the torn tail begins. */
 static kvstore_status judge(struct fold *fold,
                             const struct kv_log_view *view,
-                            const struct kv_command *command,
+                            const struct kv_record *record,
                             struct kv_fold_item *item)
 {
     uint64_t offset = view->pointer.offset;
-    item->type = command->type;
-    if (command->type == KV_COMMAND_DAMAGED) {
+    item->type = record->type;
+    if (record->type == KV_RECORD_DAMAGED) {
         item->is_closed = is_closed(fold->log, view);
         bool is_anchored = item->is_closed;
         kvstore_status status = KVSTORE_OK;
@@ -347,45 +346,45 @@ static kvstore_status judge(struct fold *fold,
         fold->result.is_torn = !is_anchored;
         return status;
     }
-    if (!counts_in_batch(command)) {
+    if (!counts_in_batch(record)) {
         return KVSTORE_OK;
     }
     if (offset >= fold->whole_until && offset >= fold->broken_until) {
-        kvstore_status status = judge_batch(fold, offset, command->batch);
+        kvstore_status status = judge_batch(fold, offset, record->batch);
         if (status != KVSTORE_OK) {
             return status;
         }
     }
     if (offset < fold->broken_until) {
-        item->type = KV_COMMAND_DAMAGED;
+        item->type = KV_RECORD_DAMAGED;
     }
     return KVSTORE_OK;
 }
 
 uint64_t kv_fold_follows(const struct kv_fold_item *item)
 {
-    if (item->command->type == KV_COMMAND_DAMAGED) {
+    if (item->record->type == KV_RECORD_DAMAGED) {
         return KV_FOLD_FOLLOWS_DAMAGE;
     }
-    return item->type == KV_COMMAND_DAMAGED ? item->command->batch - 1 : 0;
+    return item->type == KV_RECORD_DAMAGED ? item->record->batch - 1 : 0;
 }
 
 /* Judges one line and, unless the torn tail begins with it, has it visited. */
 static kvstore_status fold_line(struct fold *fold,
                                 const struct kv_log_view *view,
-                                const struct kv_command *command)
+                                const struct kv_record *record)
 {
     struct kv_fold_item item = {.pointer = view->pointer,
                                 .bytes = view->is_cut ? NULL : view->bytes,
                                 .size = view->is_cut ? 0 : view->size,
-                                .command = command};
-    kvstore_status status = judge(fold, view, command, &item);
+                                .record = record};
+    kvstore_status status = judge(fold, view, record, &item);
     if (status != KVSTORE_OK || fold->result.is_torn) {
         return status;
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
     if (is_last && fold->may_be_padded && !view->is_cut &&
-        kv_log_tail_is_padding(
+        kv_log_padding_is_padding(
             view->bytes, (size_t)view->pointer.length, view->pointer.offset)) {
         return KVSTORE_OK;
     }
@@ -433,15 +432,15 @@ kvstore_status kv_fold(const struct kv_log *log,
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
     while (status == KVSTORE_OK && !fold.result.is_torn) {
         struct kv_log_view view;
-        struct kv_command command;
-        status = next_line(&cursor, &view, &command);
+        struct kv_record record;
+        status = next_line(&cursor, &view, &record);
         fold.end = cursor.end;
         if (cursor.offset >= next_tell) {
             next_tell = tell_progress(&range, cursor.offset);
         }
         if (status == KVSTORE_OK) {
-            status = fold_line(&fold, &view, &command);
-            kv_command_release(&command);
+            status = fold_line(&fold, &view, &record);
+            kv_record_release(&record);
         }
     }
     kv_log_cursor_release(&cursor);

@@ -5,13 +5,13 @@
  * folds. It alone decides what is damage and what is an unfinished write, and
  * whether a batch is whole. It changes nothing. */
 
-#ifndef KV_FOLD_H
-#define KV_FOLD_H
+#ifndef KV_LOG_FOLD_H
+#define KV_LOG_FOLD_H
 
 #include "kvstore.h"
 #include "log/log.h"
-#include "log/log_pointer.h"
-#include "record/command.h"
+#include "log/pointer.h"
+#include "record/record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,9 +27,9 @@ struct kv_fold_item {
     bool
         is_closed; /* It does not read, and looks as if all of it was written. */
     /* SET and REMOVE are to be applied. A record of a batch that is not whole
-     * is DAMAGED here, whatever its command says of itself. */
-    enum kv_command_type type;
-    const struct kv_command *command;
+     * is DAMAGED here, whatever its record says of itself. */
+    enum kv_record_type type;
+    const struct kv_record *record;
 };
 
 /* What of a line matters for the next one: it does not read; or it is a record of a

@@ -13,9 +13,9 @@
 
 #include "log/log.h"
 
+#include "os/access.h"
 #include "os/bounds.h"
 #include "os/error.h"
-#include "os/io_access.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -122,7 +122,7 @@ void kv_log_unmap(struct kv_log *log)
 void kv_log_close(struct kv_log *log)
 {
     kv_log_unmap(log);
-    kv_log_tail_free(log->tail);
+    kv_log_padding_free(log->tail);
     log->tail = NULL;
     kv_io_close(&log->file);
 }
@@ -137,7 +137,7 @@ void kv_log_map(struct kv_log *log)
 void kv_log_open_tail(struct kv_log *log, bool is_mapped)
 {
     if (log->tail == NULL) {
-        log->tail = kv_log_tail_create(is_mapped);
+        log->tail = kv_log_padding_create(is_mapped);
     }
 }
 

@@ -2,14 +2,14 @@
 
 /* The append-only file of lines. Knows bytes and newlines, not JSON. */
 
-#ifndef KV_LOG_H
-#define KV_LOG_H
+#ifndef KV_LOG_LOG_H
+#define KV_LOG_LOG_H
 
 #include "kvstore.h"
-#include "log/log_map.h"
-#include "log/log_pointer.h"
-#include "log/log_tail.h"
-#include "os/io.h"
+#include "log/map.h"
+#include "log/padding.h"
+#include "log/pointer.h"
+#include "os/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +22,9 @@ struct kv_log {
     struct kv_io_file file;
     uint64_t device;
     uint64_t inode;
-    uint64_t names;           /* Hard links, when it was opened. */
-    struct kv_log_map *map;   /* NULL: lines are read by system calls. */
-    struct kv_log_tail *tail; /* NULL: they are written by system calls. */
+    uint64_t names;              /* Hard links, when it was opened. */
+    struct kv_log_map *map;      /* NULL: lines are read by system calls. */
+    struct kv_log_padding *tail; /* NULL: they are written by system calls. */
 };
 #define KV_LOG_NONE ((struct kv_log){.file = KV_IO_FILE_NONE})
 

@@ -3,8 +3,8 @@
 /* Every bound that more than one module obeys. docs/format.md explains those
  * that concern the files. */
 
-#ifndef KV_BOUNDS_H
-#define KV_BOUNDS_H
+#ifndef KV_OS_BOUNDS_H
+#define KV_OS_BOUNDS_H
 
 #include "kvstore.h"
 

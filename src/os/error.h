@@ -3,8 +3,8 @@
 /* Status names, and this thread's last error. The place that first sees a
  * failure describes it here, once; everyone above passes the status up. */
 
-#ifndef KV_ERROR_H
-#define KV_ERROR_H
+#ifndef KV_OS_ERROR_H
+#define KV_OS_ERROR_H
 
 #include "kvstore.h"
 

@@ -4,8 +4,8 @@
  * the order in which they came; one that has brought work may find it done by
  * who is behind. Knows nothing of stores. */
 
-#ifndef KV_GATE_H
-#define KV_GATE_H
+#ifndef KV_OS_GATE_H
+#define KV_OS_GATE_H
 
 #include "kvstore.h"
 

@@ -3,8 +3,8 @@
 /* Padded base64 (RFC 4648, section 4), strict both ways: alphabet, padding and
  * zero unused bits. Knows nothing of JSON. Allocates nothing. */
 
-#ifndef KV_BASE64_H
-#define KV_BASE64_H
+#ifndef KV_RECORD_BASE64_H
+#define KV_RECORD_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>

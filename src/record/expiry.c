@@ -4,7 +4,7 @@
 
 #include "record/expiry.h"
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <assert.h>
 
@@ -21,9 +21,8 @@ bool kv_expiry_has_come(struct kv_expiry *expiry, int64_t expires_ms)
     return expires_ms <= expiry->now_ms;
 }
 
-bool kv_expiry_is_live(struct kv_expiry *expiry,
-                       const struct kv_command *command)
+bool kv_expiry_is_live(struct kv_expiry *expiry, const struct kv_record *record)
 {
-    return command->type == KV_COMMAND_SET &&
-           !kv_expiry_has_come(expiry, command->expires_ms);
+    return record->type == KV_RECORD_SET &&
+           !kv_expiry_has_come(expiry, record->expires_ms);
 }

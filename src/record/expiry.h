@@ -3,10 +3,10 @@
 /* The time that one answer goes by: the system's clock, asked once a call, and
  * only where a record that may expire is met. The fold never asks it. */
 
-#ifndef KV_EXPIRY_H
-#define KV_EXPIRY_H
+#ifndef KV_RECORD_EXPIRY_H
+#define KV_RECORD_EXPIRY_H
 
-#include "record/command.h"
+#include "record/record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +22,6 @@ bool kv_expiry_has_come(struct kv_expiry *expiry, int64_t expires_ms);
 
 /* True if the line gives its key a value now: a Set that has not expired. */
 bool kv_expiry_is_live(struct kv_expiry *expiry,
-                       const struct kv_command *command);
+                       const struct kv_record *record);
 
 #endif

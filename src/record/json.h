@@ -5,8 +5,8 @@
  * any byte up to 32 as white space, trailing bytes) and cannot tell a wrong line
  * from a lack of memory. So nothing reaches it that has not passed here. */
 
-#ifndef KV_JSON_H
-#define KV_JSON_H
+#ifndef KV_RECORD_JSON_H
+#define KV_RECORD_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * instructions where the compiler may use them, else by words. Knows neither
  * escapes nor records. Touches no byte outside of what it is given. */
 
-#ifndef KV_SCAN_H
-#define KV_SCAN_H
+#ifndef KV_RECORD_SCAN_H
+#define KV_RECORD_SCAN_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
  * string or as base64 (RFC 8259, RFC 4648, RFC 3629). Strict both ways.
  * Knows nothing of records. Allocates nothing. */
 
-#ifndef KV_TEXT_H
-#define KV_TEXT_H
+#ifndef KV_RECORD_TEXT_H
+#define KV_RECORD_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -21,9 +21,9 @@
 
 #include "store/compaction.h"
 
-#include "index/recovery.h"
+#include "index/build.h"
+#include "os/access.h"
 #include "os/error.h"
-#include "os/io_access.h"
 #include "store/compaction_check.h"
 #include "store/compaction_copy.h"
 #include "store/compaction_marks.h"
@@ -35,7 +35,7 @@
 /* How often leftovers are removed before the name is given up. */
 #define NAME_TRIES 16
 
-bool kv_compaction_is_due(const struct kv_index_counts *counts,
+bool kv_compaction_is_due(const struct kv_table_counts *counts,
                           uint64_t log_size,
                           uint64_t threshold_bytes,
                           uint32_t threshold_percent)
@@ -182,9 +182,9 @@ static kvstore_status claim_file(const struct kv_io_file *directory,
     return check_name(directory, new_log, &is_ours);
 }
 
-kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
-                                        const struct kv_log *log,
-                                        struct kv_log *new_log)
+kvstore_status kv_successor_create(const struct kv_io_file *directory,
+                                   const struct kv_log *log,
+                                   struct kv_log *new_log)
 {
     assert(directory->fd >= 0 && log->file.fd >= 0);
     *new_log = KV_LOG_NONE;
@@ -198,8 +198,8 @@ kvstore_status kv_compaction_create_log(const struct kv_io_file *directory,
     return status;
 }
 
-kvstore_status kv_compaction_rename(const struct kv_io_file *directory,
-                                    struct kv_log *new_log)
+kvstore_status kv_successor_rename(const struct kv_io_file *directory,
+                                   struct kv_log *new_log)
 {
     assert(new_log->file.fd >= 0);
     bool is_ours = false;
@@ -216,8 +216,8 @@ kvstore_status kv_compaction_rename(const struct kv_io_file *directory,
 
 /* Gives the room back. A file that another program locks or has put there is
  * left to it. */
-void kv_compaction_discard(const struct kv_io_file *directory,
-                           struct kv_log *new_log)
+void kv_successor_discard(const struct kv_io_file *directory,
+                          struct kv_log *new_log)
 {
     kvstore_error reason = *kvstore_last_error();
     bool is_ours = false;
@@ -235,28 +235,28 @@ void kv_compaction_discard(const struct kv_io_file *directory,
 
 kvstore_status kv_compaction_begin(struct kv_compaction *compaction)
 {
-    compaction->new_keydir = KV_KEYDIR_NONE;
+    compaction->new_index = KV_INDEX_NONE;
     compaction->keeps_removes =
-        compaction->keydir->totals.counts.damaged_records > 0;
-    return kv_compaction_create_log(
+        compaction->index->totals.counts.damaged_records > 0;
+    return kv_successor_create(
         compaction->directory, compaction->log, &compaction->new_log);
 }
 
 static kvstore_status prepare(struct kv_compaction *compaction)
 {
-    const struct kv_keydir *keydir = compaction->keydir;
+    const struct kv_index *index = compaction->index;
     compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
     compaction->queue = kv_compaction_queue_create();
     compaction->marks =
-        kv_compaction_marks_create(&keydir->index, keydir->totals.applied);
+        kv_compaction_marks_create(&index->table, index->totals.applied);
     if (compaction->buffer == NULL || compaction->queue == NULL ||
         compaction->marks == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    uint64_t key_count = compaction->keeps_removes ? keydir->totals.slots_used
-                                                   : keydir->totals.counts.keys;
-    return kv_keydir_create_like(
-        keydir, key_count, &compaction->new_log, &compaction->new_keydir);
+    uint64_t key_count = compaction->keeps_removes ? index->totals.slots_used
+                                                   : index->totals.counts.keys;
+    return kv_index_create_like(
+        index, key_count, &compaction->new_log, &compaction->new_index);
 }
 
 /* Folds the old log from where the new one has it up to an end. What looks torn
@@ -278,7 +278,7 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
     compaction->copied = result.offset;
     compaction->follows = result.follows;
     if (status == KVSTORE_OK && compaction->mark.totals.last.length != 0) {
-        status = kv_keydir_note_last(
+        status = kv_index_note_last(
             &compaction->mark, compaction->log, compaction->mark.totals.last);
     }
     return status;
@@ -297,8 +297,8 @@ static kvstore_status fail_changed(uint64_t offset)
  * favour an older one was left out. */
 static kvstore_status check_copy(const struct kv_compaction *compaction)
 {
-    const struct kv_index_totals *old = &compaction->keydir->totals;
-    const struct kv_index_totals *new = &compaction->new_keydir.totals;
+    const struct kv_table_totals *old = &compaction->index->totals;
+    const struct kv_table_totals *new = &compaction->new_index.totals;
     return compaction->copied == old->applied &&
                    new->counts.damaged_records == old->counts.damaged_records
                ? KVSTORE_OK
@@ -310,7 +310,7 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
     kvstore_status status = prepare(compaction);
     if (status == KVSTORE_OK) {
         status = fold_up_to(compaction,
-                            compaction->keydir->totals.applied,
+                            compaction->index->totals.applied,
                             compaction->progress,
                             kv_compaction_copy_item);
     }
@@ -327,8 +327,8 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
         status = kv_compaction_check_index(compaction);
     }
     if (status == KVSTORE_OK && compaction->last.length != 0) {
-        status = kv_keydir_note_last(
-            &compaction->new_keydir, &compaction->new_log, compaction->last);
+        status = kv_index_note_last(
+            &compaction->new_index, &compaction->new_log, compaction->last);
     }
     return status;
 }
@@ -340,7 +340,7 @@ static kvstore_status check_source(const struct kv_compaction *compaction,
 {
     bool matches = true;
     kvstore_status status =
-        kv_keydir_matches(&compaction->mark, compaction->log, &matches);
+        kv_index_matches(&compaction->mark, compaction->log, &matches);
     return status == KVSTORE_OK && (!matches || end < compaction->copied)
                ? fail_changed(compaction->copied)
                : status;
@@ -358,11 +358,11 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
         status = kv_compaction_flush(compaction);
     }
     if (status == KVSTORE_OK) {
-        status = kv_recovery_catch_up(&compaction->new_log,
-                                      compaction->written,
-                                      NULL,
-                                      &compaction->new_keydir,
-                                      &result);
+        status = kv_build_catch_up(&compaction->new_log,
+                                   compaction->written,
+                                   NULL,
+                                   &compaction->new_index,
+                                   &result);
     }
     return status;
 }
@@ -380,9 +380,9 @@ kvstore_status kv_compaction_sync(struct kv_compaction *compaction)
 }
 
 kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
-                                   const struct kv_index_totals *old)
+                                   const struct kv_table_totals *old)
 {
-    const struct kv_index_totals *made = &compaction->new_keydir.totals;
+    const struct kv_table_totals *made = &compaction->new_index.totals;
     return compaction->copied == old->applied &&
                    made->applied == compaction->written
                ? KVSTORE_OK
@@ -398,7 +398,7 @@ void kv_compaction_release(struct kv_compaction *compaction)
     compaction->buffer = NULL;
     compaction->queue = NULL;
     compaction->marks = NULL;
-    kv_compaction_discard(compaction->directory, &compaction->new_log);
-    kv_keydir_release(&compaction->new_keydir);
+    kv_successor_discard(compaction->directory, &compaction->new_log);
+    kv_index_release(&compaction->new_index);
     kv_fail_again(&reason);
 }

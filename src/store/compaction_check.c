@@ -19,45 +19,45 @@ static kvstore_status refuse_index(uint64_t offset)
 /* The index leads to a record. There must be none of its key in the new log yet:
  * else the index has led to one that is not the newest. */
 static kvstore_status check_marked(struct kv_compaction *compaction,
-                                   const struct kv_keydir_key *key,
+                                   const struct kv_index_key *key,
                                    uint64_t offset)
 {
     compaction->met +=
-        kv_index_mix(&compaction->keydir->index, key->hash, offset);
-    if (!kv_index_may_have(&compaction->new_keydir.index, key->hash)) {
+        kv_table_mix(&compaction->index->table, key->hash, offset);
+    if (!kv_table_may_have(&compaction->new_index.table, key->hash)) {
         return KVSTORE_OK;
     }
-    struct kv_keydir_find find;
+    struct kv_index_find find;
     kvstore_status status = kv_compaction_flush(compaction);
     if (status == KVSTORE_OK) {
-        status = kv_keydir_find(&compaction->new_keydir,
-                                &compaction->new_log,
-                                key->bytes,
-                                key->size,
-                                &find);
+        status = kv_index_find(&compaction->new_index,
+                               &compaction->new_log,
+                               key->bytes,
+                               key->size,
+                               &find);
     }
     if (status == KVSTORE_OK) {
         status = find.is_found ? refuse_index(offset) : KVSTORE_OK;
-        kv_keydir_find_release(&find);
+        kv_index_find_release(&find);
     }
     return status;
 }
 
 /* The index does not lead to a record: then it leads on to a later one. */
 static kvstore_status check_unmarked(const struct kv_compaction *compaction,
-                                     const struct kv_keydir_key *key,
+                                     const struct kv_index_key *key,
                                      uint64_t offset)
 {
-    enum kv_keydir_lead lead = KV_KEYDIR_LEADS_ASTRAY;
+    enum kv_index_lead lead = KV_INDEX_LEADS_ASTRAY;
     kvstore_status status =
-        kv_keydir_lead(compaction->keydir, compaction->log, key, offset, &lead);
-    return status == KVSTORE_OK && lead != KV_KEYDIR_LEADS_ON
+        kv_index_lead(compaction->index, compaction->log, key, offset, &lead);
+    return status == KVSTORE_OK && lead != KV_INDEX_LEADS_ON
                ? refuse_index(offset)
                : status;
 }
 
 kvstore_status kv_compaction_check_record(struct kv_compaction *compaction,
-                                          const struct kv_keydir_key *key,
+                                          const struct kv_index_key *key,
                                           uint64_t offset,
                                           bool is_marked)
 {

@@ -3,10 +3,10 @@
 /* Checks the index against each record that a compaction meets, so that an index
  * that lies never costs a key. */
 
-#ifndef KV_COMPACTION_CHECK_H
-#define KV_COMPACTION_CHECK_H
+#ifndef KV_STORE_COMPACTION_CHECK_H
+#define KV_STORE_COMPACTION_CHECK_H
 
-#include "index/keydir.h"
+#include "index/index.h"
 #include "kvstore.h"
 #include "store/compaction.h"
 
@@ -16,7 +16,7 @@
 /* Checks what the index says of a record at an offset. is_marked: some slot leads
  * to it. KVSTORE_CORRUPT: the index lies. */
 kvstore_status kv_compaction_check_record(struct kv_compaction *compaction,
-                                          const struct kv_keydir_key *key,
+                                          const struct kv_index_key *key,
                                           uint64_t offset,
                                           bool is_marked);
 

@@ -38,30 +38,30 @@ static kvstore_status encode_without_batch(const struct kv_fold_item *item,
                                            char **line_out,
                                            size_t *line_size_out)
 {
-    const struct kv_command *command = item->command;
-    size_t key_size = command->key.size;
-    bool is_set = command->type == KV_COMMAND_SET;
-    size_t value_size = is_set ? command->value.size : 0;
+    const struct kv_record *record = item->record;
+    size_t key_size = record->key.size;
+    bool is_set = record->type == KV_RECORD_SET;
+    size_t value_size = is_set ? record->value.size : 0;
     char *key = kv_io_allocate(key_size + value_size + 1);
     if (key == NULL) {
         return KVSTORE_NO_MEMORY;
     }
     char *value = key + key_size;
-    if (!kv_text_decode(&command->key, key) ||
-        (is_set && !kv_text_decode(&command->value, value))) {
+    if (!kv_text_decode(&record->key, key) ||
+        (is_set && !kv_text_decode(&record->value, value))) {
         kv_io_free(key);
         return kv_fail_at(KVSTORE_CORRUPT,
                           item->pointer.offset,
                           "%s was changed under a running program",
                           KV_LOG_NAME);
     }
-    struct kv_command_plan plan =
-        is_set ? kv_command_plan_set(key, key_size, value, value_size)
-               : kv_command_plan_remove(key, key_size);
-    kv_command_plan_add(&plan, is_set ? command->expires_ms : 0, 0);
+    struct kv_record_plan plan =
+        is_set ? kv_record_plan_set(key, key_size, value, value_size)
+               : kv_record_plan_remove(key, key_size);
+    kv_record_plan_add(&plan, is_set ? record->expires_ms : 0, 0);
     *line_out = kv_io_allocate(plan.line_size);
     if (*line_out != NULL) {
-        kv_command_encode(&plan, *line_out);
+        kv_record_encode(&plan, *line_out);
         *line_size_out = plan.line_size;
     }
     kv_io_free(key);
@@ -70,7 +70,7 @@ static kvstore_status encode_without_batch(const struct kv_fold_item *item,
 
 static bool is_of_batch(const struct kv_fold_item *item)
 {
-    return item->type != KV_COMMAND_DAMAGED && item->command->batch != 0;
+    return item->type != KV_RECORD_DAMAGED && item->record->batch != 0;
 }
 
 /* The visit of an item, or of what it is without its batch. */
@@ -100,18 +100,18 @@ static kvstore_status visit_alone(
 
 /* --- Keeping a line --- */
 
-/* Gives a line its slot in the new keydir. A record that is the newest of its
+/* Gives a line its slot in the new index. A record that is the newest of its
  * key is the only one; damage that tells a key may not be. */
 static kvstore_status apply_moved(struct kv_compaction *compaction,
                                   const struct kv_fold_item *moved)
 {
-    if (moved->type == KV_COMMAND_SET || moved->type == KV_COMMAND_REMOVE) {
-        return kv_keydir_apply_new(&compaction->new_keydir, moved);
+    if (moved->type == KV_RECORD_SET || moved->type == KV_RECORD_REMOVE) {
+        return kv_index_apply_new(&compaction->new_index, moved);
     }
     kvstore_status status = kv_compaction_flush(compaction);
-    return status == KVSTORE_OK ? kv_keydir_apply(&compaction->new_keydir,
-                                                  &compaction->new_log,
-                                                  moved)
+    return status == KVSTORE_OK ? kv_index_apply(&compaction->new_index,
+                                                 &compaction->new_log,
+                                                 moved)
                                 : status;
 }
 
@@ -122,17 +122,17 @@ static kvstore_status open_gap(struct kv_compaction *compaction,
 {
     struct kv_compaction_gap gap = kv_compaction_gap_before(compaction, item);
     if (gap.is_parted) {
-        kv_keydir_lengthen_damage(&compaction->new_keydir, 1);
+        kv_index_lengthen_damage(&compaction->new_index, 1);
     }
     if (gap.blank_size > 0) {
-        static const struct kv_command blank = {.type = KV_COMMAND_BLANK};
+        static const struct kv_record blank = {.type = KV_RECORD_BLANK};
         struct kv_fold_item line = {
-            .pointer = {.offset = compaction->new_keydir.totals.applied,
+            .pointer = {.offset = compaction->new_index.totals.applied,
                         .length = gap.blank_size},
-            .type = KV_COMMAND_BLANK,
-            .command = &blank};
-        kvstore_status status = kv_keydir_apply(
-            &compaction->new_keydir, &compaction->new_log, &line);
+            .type = KV_RECORD_BLANK,
+            .record = &blank};
+        kvstore_status status =
+            kv_index_apply(&compaction->new_index, &compaction->new_log, &line);
         if (status != KVSTORE_OK) {
             return status;
         }
@@ -161,7 +161,7 @@ static kvstore_status keep_item(struct kv_compaction *compaction,
 
 static bool is_record(const struct kv_fold_item *item)
 {
-    return item->type == KV_COMMAND_SET || item->type == KV_COMMAND_REMOVE;
+    return item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
 }
 
 /* While there is damage, so are newest Removes, and Sets that have expired. */
@@ -169,7 +169,7 @@ static bool is_kept_if_newest(struct kv_compaction *compaction,
                               const struct kv_fold_item *item)
 {
     return compaction->keeps_removes ||
-           kv_expiry_is_live(&compaction->expiry, item->command);
+           kv_expiry_is_live(&compaction->expiry, item->record);
 }
 
 /* --- The copy --- */
@@ -178,15 +178,15 @@ static kvstore_status is_kept(struct kv_compaction *compaction,
                               const struct kv_fold_item *item,
                               bool *is_kept_out)
 {
-    *is_kept_out = item->type != KV_COMMAND_BLANK;
-    if (!is_record(item) || !kv_keydir_is_reachable(item)) {
+    *is_kept_out = item->type != KV_RECORD_BLANK;
+    if (!is_record(item) || !kv_index_is_reachable(item)) {
         return KVSTORE_OK;
     }
     uint64_t offset = item->pointer.offset;
     bool is_marked = kv_compaction_marks_have(compaction->marks, offset);
-    struct kv_keydir_key key;
+    struct kv_index_key key;
     kvstore_status status =
-        kv_keydir_get_key(&compaction->keydir->index, item->command, &key);
+        kv_index_get_key(&compaction->index->table, item->record, &key);
     if (status == KVSTORE_OK) {
         status =
             kv_compaction_check_record(compaction, &key, offset, is_marked);
@@ -220,7 +220,7 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 struct queued {
     struct kv_log_pointer pointer;
     uint64_t hash; /* Of its key. */
-    enum kv_command_type type;
+    enum kv_record_type type;
     bool is_marked; /* The old index leads to it. */
     bool is_kept;   /* If so, and the index is true. */
     size_t size;    /* Of the line, without its newline. */
@@ -258,9 +258,9 @@ static bool can_wait(const struct kv_compaction *compaction,
         return false;
     }
     /* A line in a form of its own is decoded elsewhere. */
-    const struct kv_text *key = &item->command->key;
-    return item->command->owned == NULL && key->form == KV_TEXT_PLAIN &&
-           kv_keydir_is_reachable(item);
+    const struct kv_text *key = &item->record->key;
+    return item->record->owned == NULL && key->form == KV_TEXT_PLAIN &&
+           kv_index_is_reachable(item);
 }
 
 static struct queued *queued_at(struct kv_compaction *compaction,
@@ -273,7 +273,7 @@ static void enter(struct kv_compaction *compaction,
                   const struct kv_fold_item *item)
 {
     struct queued *queued = queued_at(compaction, compaction->queue->entered++);
-    const struct kv_text *key = &item->command->key;
+    const struct kv_text *key = &item->record->key;
     queued->pointer = item->pointer;
     queued->type = item->type;
     queued->is_marked =
@@ -284,7 +284,7 @@ static void enter(struct kv_compaction *compaction,
     queued->key_at = (size_t)((const char *)key->raw - item->bytes);
     memcpy(queued->line, item->bytes, item->size);
     queued->hash =
-        kv_index_hash(&compaction->new_keydir.index, key->raw, key->size);
+        kv_table_hash(&compaction->new_index.table, key->raw, key->size);
 }
 
 static void ask_for_slots(struct kv_compaction *compaction)
@@ -292,8 +292,8 @@ static void ask_for_slots(struct kv_compaction *compaction)
     struct kv_compaction_queue *queue = compaction->queue;
     while (queue->asked < queue->entered) {
         struct queued *queued = queued_at(compaction, queue->asked++);
-        kv_index_prefetch(queued->is_marked ? &compaction->new_keydir.index
-                                            : &compaction->keydir->index,
+        kv_table_prefetch(queued->is_marked ? &compaction->new_index.table
+                                            : &compaction->index->table,
                           queued->hash);
     }
 }
@@ -304,12 +304,12 @@ static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
     struct kv_compaction_queue *queue = compaction->queue;
     while (queue->looked < end) {
         struct queued *queued = queued_at(compaction, queue->looked++);
-        struct kv_index_entry entry;
+        struct kv_table_entry entry;
         if (!queued->is_marked) {
-            struct kv_index_probe probe =
-                kv_index_probe_start(&compaction->keydir->index, queued->hash);
-            if (kv_index_probe_next(
-                    &compaction->keydir->index, &probe, &entry)) {
+            struct kv_table_probe probe =
+                kv_table_probe_start(&compaction->index->table, queued->hash);
+            if (kv_table_probe_next(
+                    &compaction->index->table, &probe, &entry)) {
                 kv_log_prefetch(compaction->log, entry.offset);
             }
         }
@@ -320,7 +320,7 @@ static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
 static kvstore_status keep_queued(struct kv_compaction *compaction,
                                   const struct queued *queued)
 {
-    struct kv_command command = {
+    struct kv_record record = {
         .type = queued->type,
         .has_key = true,
         .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
@@ -328,7 +328,7 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
                                 .bytes = queued->line,
                                 .size = queued->size,
                                 .type = queued->type,
-                                .command = &command};
+                                .record = &record};
     struct kv_fold_item moved = item;
     moved.pointer.offset = kv_compaction_offset(compaction);
     moved.bytes = NULL; /* What the last line is, is noted at the end. */
@@ -337,17 +337,17 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
         return status;
     }
     compaction->last = moved.pointer;
-    return kv_keydir_apply_new_hash(
-        &compaction->new_keydir, &moved, queued->hash);
+    return kv_index_apply_new_hash(
+        &compaction->new_index, &moved, queued->hash);
 }
 
 static kvstore_status leave_next(struct kv_compaction *compaction)
 {
     const struct queued *queued =
         queued_at(compaction, compaction->queue->left++);
-    const struct kv_keydir_key key = {.bytes = queued->line + queued->key_at,
-                                      .size = queued->key_size,
-                                      .hash = queued->hash};
+    const struct kv_index_key key = {.bytes = queued->line + queued->key_at,
+                                     .size = queued->key_size,
+                                     .hash = queued->hash};
     kvstore_status status = kv_compaction_check_record(
         compaction, &key, queued->pointer.offset, queued->is_marked);
     return status == KVSTORE_OK && queued->is_kept
@@ -428,7 +428,7 @@ kvstore_status kv_compaction_copy_item(void *context,
     if (status == KVSTORE_OK) {
         status = kv_compaction_empty_queue(compaction);
     }
-    if (status == KVSTORE_OK && item->type == KV_COMMAND_DAMAGED &&
+    if (status == KVSTORE_OK && item->type == KV_RECORD_DAMAGED &&
         !compaction->keeps_removes) {
         /* The index does not know of any damage. */
         status = kv_fail_at(KVSTORE_CORRUPT,
@@ -454,7 +454,7 @@ kvstore_status kv_compaction_follow_item(void *context,
 {
     kvstore_status status = check_given_up(context, item->pointer.offset);
     note_source(context, item);
-    return status != KVSTORE_OK || item->type == KV_COMMAND_BLANK
+    return status != KVSTORE_OK || item->type == KV_RECORD_BLANK
                ? status
                : visit_alone(context, item, follow_line);
 }

@@ -2,8 +2,8 @@
 
 /* Which lines of the old log go to the new one, and how. For compaction.c. */
 
-#ifndef KV_COMPACTION_COPY_H
-#define KV_COMPACTION_COPY_H
+#ifndef KV_STORE_COMPACTION_COPY_H
+#define KV_STORE_COMPACTION_COPY_H
 
 #include "kvstore.h"
 #include "log/fold.h"
@@ -14,7 +14,7 @@
 struct kv_compaction_queue *kv_compaction_queue_create(void);
 
 /* Visits lines of the copy: those that are live go to the new log, and to the
- * new keydir; some of them later, or when the queue is emptied behind the last.
+ * new index; some of them later, or when the queue is emptied behind the last.
  * The context is the compaction. */
 kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction);
 kvstore_status kv_compaction_copy_item(void *context,

@@ -5,7 +5,7 @@
 
 #include "store/compaction_marks.h"
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #define INDEX_SHARE 8u
 
 struct kv_compaction_marks {
-    const struct kv_index *index;
+    const struct kv_table *table;
     uint64_t log_size;
     uint64_t begin; /* The bytes of the log that the window covers, */
     uint64_t end;   /* to here. */
@@ -28,18 +28,18 @@ struct kv_compaction_marks {
 };
 
 struct kv_compaction_marks *kv_compaction_marks_create(
-    const struct kv_index *index,
+    const struct kv_table *table,
     uint64_t log_size)
 {
     const uint64_t word_span = (uint64_t)WORD_BITS * KV_COMPACTION_MARK_SPAN;
-    uint64_t most = kv_index_region_size(index->level) / INDEX_SHARE;
+    uint64_t most = kv_table_region_size(table->level) / INDEX_SHARE;
     most = (most > SIZE_MIN ? most : SIZE_MIN) / sizeof(uint64_t);
     uint64_t wanted = log_size / word_span + 1;
     size_t word_count = (size_t)(wanted < most ? wanted : most);
     struct kv_compaction_marks *marks =
         kv_io_allocate(sizeof *marks + word_count * sizeof(uint64_t));
     if (marks != NULL) {
-        marks->index = index;
+        marks->table = table;
         marks->log_size = log_size;
         marks->begin = 0;
         marks->end = 0;
@@ -61,14 +61,14 @@ static void move_to(struct kv_compaction_marks *marks, uint64_t offset)
     marks->end = marks->begin + span;
     memset(marks->words, 0, marks->word_count * sizeof(uint64_t));
     uint64_t end = marks->end < marks->log_size ? marks->end : marks->log_size;
-    struct kv_index_entry entry;
-    for (uint64_t slot = 0; kv_index_next_entry(marks->index, &slot, &entry);
+    struct kv_table_entry entry;
+    for (uint64_t slot = 0; kv_table_next_entry(marks->table, &slot, &entry);
          slot++) {
         if (entry.is_flagged || entry.offset >= end) {
             continue;
         }
         if (entry.offset >= summed) {
-            marks->sum += kv_index_mix_entry(&entry);
+            marks->sum += kv_table_mix_entry(&entry);
         }
         if (entry.offset >= marks->begin) {
             uint64_t mark =

@@ -4,10 +4,10 @@
  * log, taken from all slots at once. So a compaction can tell whether a record
  * is the newest of its key without a look into the index for each. */
 
-#ifndef KV_COMPACTION_MARKS_H
-#define KV_COMPACTION_MARKS_H
+#ifndef KV_STORE_COMPACTION_MARKS_H
+#define KV_STORE_COMPACTION_MARKS_H
 
-#include "index/index.h"
+#include "index/table.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@ struct kv_compaction_marks;
 /* For a log that is copied up to a size; an eighth of the index at most, or 1 MiB. NULL, with
  * the error set, where there is no memory; freed by kv_io_free(). */
 struct kv_compaction_marks *kv_compaction_marks_create(
-    const struct kv_index *index,
+    const struct kv_table *table,
     uint64_t log_size);
 
 /* Does a slot without the flag lead to a record at this offset? What is asked
@@ -29,7 +29,7 @@ struct kv_compaction_marks *kv_compaction_marks_create(
 bool kv_compaction_marks_have(struct kv_compaction_marks *marks,
                               uint64_t offset);
 
-/* The sum of kv_index_mix_entry() over all slots without the flag that lead into
+/* The sum of kv_table_mix_entry() over all slots without the flag that lead into
  * the log up to its size. Nothing is asked of the marks any more. */
 uint64_t kv_compaction_marks_sum(struct kv_compaction_marks *marks);
 

@@ -9,7 +9,7 @@
 
 #include "store/compaction_output.h"
 
-#include "index/recovery.h"
+#include "index/build.h"
 #include "os/error.h"
 
 #include <string.h>
@@ -67,11 +67,11 @@ static kvstore_status copy_stretch(struct kv_compaction *compaction,
 {
     kvstore_status status = kv_compaction_flush(compaction);
     if (status == KVSTORE_OK) {
-        status = kv_recovery_copy(&compaction->log->file,
-                                  pointer.offset,
-                                  pointer.offset + pointer.length,
-                                  &compaction->new_log.file,
-                                  compaction->written);
+        status = kv_mend_copy(&compaction->log->file,
+                              pointer.offset,
+                              pointer.offset + pointer.length,
+                              &compaction->new_log.file,
+                              compaction->written);
     }
     if (status != KVSTORE_OK) {
         return status;

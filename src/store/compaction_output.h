@@ -3,8 +3,8 @@
 /* What goes to the new log of a compaction, byte by byte, and what has to be put
  * between lines so that a fold of it judges each as one of the old log did. */
 
-#ifndef KV_COMPACTION_OUTPUT_H
-#define KV_COMPACTION_OUTPUT_H
+#ifndef KV_STORE_COMPACTION_OUTPUT_H
+#define KV_STORE_COMPACTION_OUTPUT_H
 
 #include "kvstore.h"
 #include "log/fold.h"

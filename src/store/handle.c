@@ -3,11 +3,11 @@
 /* The locks around an open store.
  *
  * Invariants:
- * 1. Order of locks: gate, writers' lock (flock on the directory), view. The
+ * 1. Order of locks: gate, writers' lock (flock on the directory), pair. The
  *    writers' lock belongs to a descriptor that all threads share, so only who
  *    is behind the gate may take it.
- * 2. The view is put in place of another only behind the gate.
- * 3. Whoever has the writers' lock has brought the view up after taking it, so
+ * 2. The pair is put in place of another only behind the gate.
+ * 3. Whoever has the writers' lock has brought the pair up after taking it, so
  *    no record goes into a file that has been replaced.
  * 4. A failed sync is not tried again. */
 
@@ -15,8 +15,8 @@
 
 #include "os/bounds.h"
 #include "os/error.h"
-#include "os/io_holder.h"
-#include "store/handle_view.h"
+#include "os/holder.h"
+#include "store/pair.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -43,7 +43,7 @@
 
 /* --- The gate --- */
 
-int64_t kv_handle_deadline(int32_t timeout_ms)
+int64_t kv_store_deadline(int32_t timeout_ms)
 {
     return timeout_ms == INT32_MAX ? KV_GATE_NO_DEADLINE
                                    : kv_io_clock_ns() + timeout_ms * NS_PER_MS;
@@ -61,7 +61,7 @@ static kvstore_status enter_gate(struct kvstore *store,
         /* For a moment; and it is nobody that the program knows of. */
         status = kv_gate_enter(&store->gate,
                                waiter,
-                               kv_handle_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
+                               kv_store_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
     }
     return status == KVSTORE_BUSY
                ? kv_fail(KVSTORE_BUSY, "busy: another thread is writing")
@@ -79,20 +79,20 @@ static kvstore_status enter_gate_to_write(struct kvstore *store,
     if (store->is_exclusive && kv_gate_try_enter(&store->gate)) {
         return KVSTORE_OK;
     }
-    *deadline_ns_out = kv_handle_deadline(timeout_ms);
+    *deadline_ns_out = kv_store_deadline(timeout_ms);
     return enter_gate(store, waiter, *deadline_ns_out);
 }
 
 /* What was switched away is unmapped and closed when the next thread is in. */
 static void leave_gate(struct kvstore *store)
 {
-    if (!kv_view_has_old(store)) {
+    if (!kv_store_has_old(store)) {
         kv_gate_leave(&store->gate);
         return;
     }
-    struct kv_view_pair old = kv_view_take_old(store);
+    struct kv_pair old = kv_store_take_old(store);
     kv_gate_leave(&store->gate);
-    kv_view_close_pair(&old);
+    kv_pair_close(&old);
 }
 
 /* --- The writers' lock; behind the gate --- */
@@ -102,10 +102,10 @@ static void leave_gate(struct kvstore *store)
  * may write it, and the message is one that people kill processes for. */
 static kvstore_status tell_holder(const struct kvstore *store)
 {
-    if (!store->keydir.is_live) {
+    if (!store->index.is_live) {
         return KVSTORE_BUSY;
     }
-    const struct kv_index_header *header = store->keydir.index.header;
+    const struct kv_table_header *header = store->index.table.header;
     uint64_t pid = atomic_load(&header->holder_pid);
     int64_t since_ns = (int64_t)atomic_load(&header->holder_since);
     int64_t held_ms = (kv_io_clock_ns() - since_ns) / NS_PER_MS;
@@ -123,15 +123,15 @@ static kvstore_status tell_holder(const struct kvstore *store)
 
 static bool is_signed(const struct kvstore *store)
 {
-    return !store->keydir.is_live ||
-           atomic_load(&store->keydir.index.header->holder_pid) ==
+    return !store->index.is_live ||
+           atomic_load(&store->index.table.header->holder_pid) ==
                store->process_id;
 }
 
 static void sign_as_holder(const struct kvstore *store)
 {
-    if (store->keydir.is_live && store->keydir.memory.is_writable) {
-        struct kv_index_header *header = store->keydir.index.header;
+    if (store->index.is_live && store->index.memory.is_writable) {
+        struct kv_table_header *header = store->index.table.header;
         atomic_store_explicit(
             &header->holder_pid, store->process_id, memory_order_relaxed);
         atomic_store_explicit(&header->holder_since,
@@ -143,9 +143,9 @@ static void sign_as_holder(const struct kvstore *store)
 /* Nobody has the lock from now on that anybody should be told of. */
 static void take_signature_back(const struct kvstore *store)
 {
-    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+    if (store->index.is_live && store->index.memory.is_writable) {
         atomic_store_explicit(
-            &store->keydir.index.header->holder_pid, 0, memory_order_relaxed);
+            &store->index.table.header->holder_pid, 0, memory_order_relaxed);
     }
 }
 
@@ -167,11 +167,11 @@ static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
         store->must_yield = false;
         kv_io_sleep_ns(YIELD_NS);
     }
-    bool is_shared = store->keydir.is_live && store->keydir.memory.is_writable;
+    bool is_shared = store->index.is_live && store->index.memory.is_writable;
     kvstore_status status =
         kv_io_lock(&store->directory,
                    timeout_ms,
-                   is_shared ? &store->keydir.index.header->waiting : NULL);
+                   is_shared ? &store->index.table.header->waiting : NULL);
     if (status == KVSTORE_BUSY) {
         return tell_holder(store);
     }
@@ -191,16 +191,16 @@ static void unlock_writers(struct kvstore *store)
     }
     take_signature_back(store);
     kv_io_unlock(&store->directory);
-    if (store->keydir.is_live) {
+    if (store->index.is_live) {
         int64_t waiting_ns =
-            (int64_t)atomic_load(&store->keydir.index.header->waiting);
+            (int64_t)atomic_load(&store->index.table.header->waiting);
         int64_t now_ns = kv_io_clock_coarse_ns();
         store->must_yield =
             waiting_ns <= now_ns && now_ns - waiting_ns < RECENTLY_NS;
     }
 }
 
-/* --- Bringing the view up for a reader; behind the gate --- */
+/* --- Bringing the pair up for a reader; behind the gate --- */
 
 /* Follows with the lock, which makes the index whole for everybody. */
 static kvstore_status follow_with_lock(struct kvstore *store,
@@ -209,7 +209,7 @@ static kvstore_status follow_with_lock(struct kvstore *store,
     bool is_whole = false;
     kvstore_status status = lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
-        status = kv_view_follow_locked(store, true, &is_whole);
+        status = kv_store_follow_locked(store, true, &is_whole);
         unlock_writers(store);
     }
     return status;
@@ -223,17 +223,17 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
     bool is_locked = false;
     bool is_whole = false;
     if (store->is_exclusive) {
-        return kv_view_follow_locked(store, true, &is_whole);
+        return kv_store_follow_locked(store, true, &is_whole);
     }
     if (store->is_read_only) {
         return KVSTORE_OK;
     }
-    const struct kv_index_header *header = store->keydir.index.header;
+    const struct kv_table_header *header = store->index.table.header;
     kvstore_status status =
         kv_io_try_lock(&store->directory, false, &is_locked);
     if (status == KVSTORE_OK && is_locked) {
         sign_as_holder(store);
-        status = kv_view_follow_locked(store, true, &is_whole);
+        status = kv_store_follow_locked(store, true, &is_whole);
         unlock_writers(store);
     } else if (status == KVSTORE_OK &&
                atomic_load(&header->holder_folds) != 0) {
@@ -258,7 +258,7 @@ static kvstore_status try_to_follow(struct kvstore *store)
     if (status != KVSTORE_OK || !is_locked) {
         return status == KVSTORE_OK ? KVSTORE_BUSY : status;
     }
-    status = kv_view_follow_locked(store, true, &is_whole);
+    status = kv_store_follow_locked(store, true, &is_whole);
     unlock_writers(store);
     return status;
 }
@@ -276,7 +276,7 @@ static bool goes_alone(const struct kvstore *store,
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
-/* Opens the view by name. Where no index is to be trusted, somebody is switching
+/* Opens the pair by name. Where no index is to be trusted, somebody is switching
  * and soon done; or one has to be built, by who gets the lock first; or, if
  * neither comes true in time, this handle goes on alone. KVSTORE_BUSY, if it may
  * give up: somebody has the lock. */
@@ -287,7 +287,7 @@ static kvstore_status bring_up(struct kvstore *store,
     bool is_behind = false;
     int64_t begun_ns = kv_io_clock_ns();
     for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
-        kvstore_status status = kv_view_open(store, &is_behind);
+        kvstore_status status = kv_store_open_pair(store, &is_behind);
         if (status == KVSTORE_OK && is_behind) {
             status = look_behind(store, deadline_ns);
         }
@@ -295,16 +295,16 @@ static kvstore_status bring_up(struct kvstore *store,
             return status;
         }
         bool is_private =
-            store->keydir.memory.region != NULL && !store->keydir.is_live;
+            store->index.memory.region != NULL && !store->index.is_live;
         if (is_private) {
-            return kv_view_follow_privately(store);
+            return kv_store_follow_privately(store);
         }
         status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
         if (status != KVSTORE_BUSY || may_give_up) {
             return status;
         }
         if (goes_alone(store, begun_ns, deadline_ns)) {
-            return kv_view_follow_privately(store);
+            return kv_store_follow_privately(store);
         }
         kv_io_sleep_ns(pause_ns);
         pause_ns = pause_ns < LONGEST_PAUSE_NS ? pause_ns * 2 : pause_ns;
@@ -313,33 +313,33 @@ static kvstore_status bring_up(struct kvstore *store,
 
 /* Who may write is to wait for the lock once: in the first call, not here and
  * there. An exclusive handle has it. */
-kvstore_status kv_handle_load(struct kvstore *store)
+kvstore_status kv_store_load(struct kvstore *store)
 {
     bool may_give_up = !store->is_read_only && !store->is_exclusive;
-    kvstore_status status = bring_up(
-        store, kv_handle_deadline(store->lock_timeout_ms), may_give_up);
+    kvstore_status status =
+        bring_up(store, kv_store_deadline(store->lock_timeout_ms), may_give_up);
     if (status == KVSTORE_BUSY && may_give_up) {
         status = KVSTORE_OK;
     }
-    struct kv_view_pair old = kv_view_take_old(store);
-    kv_view_close_pair(&old);
+    struct kv_pair old = kv_store_take_old(store);
+    kv_pair_close(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
         sign_as_holder(store);
     }
     return status;
 }
 
-void kv_handle_unload(struct kvstore *store)
+void kv_store_unload(struct kvstore *store)
 {
-    struct kv_view_pair old = kv_view_take_old(store);
-    kv_view_close_pair(&old);
-    kv_keydir_release(&store->keydir);
+    struct kv_pair old = kv_store_take_old(store);
+    kv_pair_close(&old);
+    kv_index_release(&store->index);
     kv_log_close(&store->log);
 }
 
 /* --- Writing --- */
 
-kvstore_status kv_handle_check_process(const struct kvstore *store)
+kvstore_status kv_store_check_process(const struct kvstore *store)
 {
     return kv_fork_guard_is_child(&store->guard)
                ? kv_fail(KVSTORE_INVALID,
@@ -355,16 +355,16 @@ static kvstore_status fail_poisoned(void)
                    KV_LOG_NAME);
 }
 
-kvstore_status kv_handle_check_poison(struct kvstore *store)
+kvstore_status kv_store_check_poison(struct kvstore *store)
 {
-    return kv_view_is_poisoned(store) ? fail_poisoned() : KVSTORE_OK;
+    return kv_store_is_poisoned(store) ? fail_poisoned() : KVSTORE_OK;
 }
 
-kvstore_status kv_handle_check_end(const struct kvstore *store)
+kvstore_status kv_store_check_end(const struct kvstore *store)
 {
     uint64_t end = 0;
     uint64_t expected =
-        kv_log_tail_file_size(store->log.tail, store->keydir.totals.applied);
+        kv_log_padding_file_size(store->log.tail, store->index.totals.applied);
     kvstore_status status = kv_io_end(&store->log.file, &end);
     return status == KVSTORE_OK && end != expected
                ? kv_fail(KVSTORE_IO,
@@ -373,7 +373,7 @@ kvstore_status kv_handle_check_end(const struct kvstore *store)
                : status;
 }
 
-/* What is written by a view in private memory, others learn of only if no index
+/* What is written by a pair in private memory, others learn of only if no index
  * has a name. */
 static kvstore_status check_unnamed(const struct kvstore *store)
 {
@@ -412,15 +412,15 @@ static kvstore_status check_single_name(const struct kvstore *store)
 /* Tells where the first record of a newer version is, and of what variant. */
 static kvstore_status refuse_newer(const struct kvstore *store)
 {
-    uint64_t offset = store->keydir.totals.counts.unknown_offset;
+    uint64_t offset = store->index.totals.counts.unknown_offset;
     char variant[32] = "";
     struct kv_log_line line;
     kvstore_status status = kv_log_read_line(
-        &store->log, offset, store->keydir.totals.applied, &line);
+        &store->log, offset, store->index.totals.applied, &line);
     if (status != KVSTORE_OK) {
         return status;
     }
-    kv_command_name_variant(line.bytes, line.size, variant, sizeof variant);
+    kv_record_name_variant(line.bytes, line.size, variant, sizeof variant);
     kv_log_line_release(&line);
     return kv_fail_at(KVSTORE_UNSUPPORTED,
                       offset,
@@ -432,7 +432,7 @@ static kvstore_status refuse_newer(const struct kvstore *store)
                       offset);
 }
 
-/* Brings the view up, and sees whether the store may be written. needs_mending:
+/* Brings the pair up, and sees whether the store may be written. needs_mending:
  * something may stand behind the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
                                         bool takes_poisoned,
@@ -441,8 +441,8 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     bool is_whole = false;
     *needs_mending_out = false;
     kvstore_status status =
-        kv_view_follow_locked(store, store->is_durable, &is_whole);
-    if (status == KVSTORE_OK && !store->keydir.is_live) {
+        kv_store_follow_locked(store, store->is_durable, &is_whole);
+    if (status == KVSTORE_OK && !store->index.is_live) {
         status = check_unnamed(store);
     }
     if (status == KVSTORE_OK) {
@@ -451,10 +451,10 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (store->keydir.totals.counts.unknown_records > 0) {
+    if (store->index.totals.counts.unknown_records > 0) {
         return refuse_newer(store);
     }
-    if (kv_view_is_poisoned(store)) {
+    if (kv_store_is_poisoned(store)) {
         /* Nothing is appended to it any more, so its end may stay as it is. */
         return takes_poisoned ? KVSTORE_OK : fail_poisoned();
     }
@@ -472,7 +472,7 @@ static kvstore_status follow_to_write(struct kvstore *store,
     for (int i = 0; i < FOLLOW_TRIES && status == KVSTORE_CONFLICT; i++) {
         status = bring_up_to_write(store, takes_poisoned, &needs_mending);
         if (status == KVSTORE_OK && needs_mending) {
-            status = kv_view_mend(store);
+            status = kv_store_mend(store);
         }
     }
     if (status == KVSTORE_CONFLICT) {
@@ -487,10 +487,10 @@ static kvstore_status follow_to_write(struct kvstore *store,
 /* Waits a moment, if a compaction does not get ahead of the writers. */
 static void keep_pace(const struct kvstore *store)
 {
-    if (!store->keydir.is_live) {
+    if (!store->index.is_live) {
         return;
     }
-    const struct kv_index_header *header = store->keydir.index.header;
+    const struct kv_table_header *header = store->index.table.header;
     uint64_t until_ns =
         atomic_load_explicit(&header->slow_until, memory_order_relaxed);
     if (until_ns == 0) {
@@ -503,42 +503,42 @@ static void keep_pace(const struct kvstore *store)
     }
 }
 
-void kv_handle_slow_writers(struct kvstore *store, int64_t ns)
+void kv_store_slow_writers(struct kvstore *store, int64_t ns)
 {
-    kv_view_lock_read(&store->view_lock);
-    if (store->keydir.is_live && store->keydir.memory.is_writable) {
+    kv_reader_lock_read(&store->reader_lock);
+    if (store->index.is_live && store->index.memory.is_writable) {
         int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
         uint64_t until_ns =
             ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);
-        atomic_store_explicit(&store->keydir.index.header->slow_until,
+        atomic_store_explicit(&store->index.table.header->slow_until,
                               until_ns,
                               memory_order_relaxed);
     }
-    kv_view_lock_end_read(&store->view_lock);
+    kv_reader_lock_end_read(&store->reader_lock);
 }
 
-void kv_handle_put_off_compaction(struct kvstore *store)
+void kv_store_put_off_compaction(struct kvstore *store)
 {
-    struct kv_index_totals totals;
-    kv_view_lock_read(&store->view_lock);
-    if (store->keydir.memory.is_writable &&
-        kv_handle_totals(store, &totals) == KVSTORE_OK) {
-        atomic_store(&store->keydir.index.header->failed_at,
+    struct kv_table_totals totals;
+    kv_reader_lock_read(&store->reader_lock);
+    if (store->index.memory.is_writable &&
+        kv_store_totals(store, &totals) == KVSTORE_OK) {
+        atomic_store(&store->index.table.header->failed_at,
                      totals.counts.stale_bytes);
     }
-    kv_view_lock_end_read(&store->view_lock);
+    kv_reader_lock_end_read(&store->reader_lock);
 }
 
-const struct kv_progress *kv_handle_progress(const struct kvstore *store)
+const struct kv_progress *kv_store_progress(const struct kvstore *store)
 {
     return store->is_quiet ? NULL : &store->progress;
 }
 
-kvstore_status kv_handle_begin_write(struct kvstore *store,
-                                     struct kv_gate_waiter *waiter,
-                                     const struct kv_handle_intent *intent)
+kvstore_status kv_store_begin_write(struct kvstore *store,
+                                    struct kv_gate_waiter *waiter,
+                                    const struct kv_store_intent *intent)
 {
-    kvstore_status status = kv_handle_check_process(store);
+    kvstore_status status = kv_store_check_process(store);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -569,85 +569,85 @@ kvstore_status kv_handle_begin_write(struct kvstore *store,
     return status;
 }
 
-void kv_handle_end_write(struct kvstore *store)
+void kv_store_end_write(struct kvstore *store)
 {
     unlock_writers(store);
     leave_gate(store);
 }
 
-void kv_handle_prefetch(struct kvstore *store, const void *key, size_t key_size)
+void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size)
 {
     if (!store->is_exclusive || kv_fork_guard_is_child(&store->guard)) {
         return;
     }
-    kv_view_lock_read(&store->view_lock);
-    const struct kv_index *index = &store->keydir.index;
-    kv_index_prefetch(index, kv_index_hash(index, key, key_size));
-    kv_view_lock_end_read(&store->view_lock);
+    kv_reader_lock_read(&store->reader_lock);
+    const struct kv_table *table = &store->index.table;
+    kv_table_prefetch(table, kv_table_hash(table, key, key_size));
+    kv_reader_lock_end_read(&store->reader_lock);
 }
 
 /* A live index changes under its readers; one in private memory must not. */
 static void lock_view_to_apply(struct kvstore *store)
 {
-    if (!store->keydir.is_live) {
-        kv_view_lock_write(&store->view_lock);
+    if (!store->index.is_live) {
+        kv_reader_lock_write(&store->reader_lock);
     }
 }
 
 static void unlock_view_to_apply(struct kvstore *store)
 {
-    if (!store->keydir.is_live) {
-        kv_view_lock_end_write(&store->view_lock);
+    if (!store->index.is_live) {
+        kv_reader_lock_end_write(&store->reader_lock);
     }
 }
 
-kvstore_status kv_handle_prepare(struct kvstore *store,
-                                 const void *key,
-                                 size_t key_size,
-                                 struct kv_keydir_reserve *reserve,
-                                 struct kv_keydir_find *older_out)
+kvstore_status kv_store_prepare(struct kvstore *store,
+                                const void *key,
+                                size_t key_size,
+                                struct kv_index_reserve *reserve,
+                                struct kv_index_find *older_out)
 {
     lock_view_to_apply(store);
-    kvstore_status status = kv_keydir_prepare(
-        &store->keydir, &store->log, key, key_size, reserve, older_out);
+    kvstore_status status = kv_index_prepare(
+        &store->index, &store->log, key, key_size, reserve, older_out);
     unlock_view_to_apply(store);
     if (status != KVSTORE_CONFLICT) {
         return status;
     }
-    status = kv_view_grow(store);
+    status = kv_store_grow(store);
     return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
 }
 
-void kv_handle_commit(struct kvstore *store,
-                      const struct kv_keydir_find *older,
-                      const struct kv_fold_item *item)
+void kv_store_apply(struct kvstore *store,
+                    const struct kv_index_find *older,
+                    const struct kv_fold_item *item)
 {
     lock_view_to_apply(store);
-    kv_keydir_commit(&store->keydir, older, item);
+    kv_index_commit(&store->index, older, item);
     unlock_view_to_apply(store);
 }
 
 /* --- Reading --- */
 
-kvstore_status kv_handle_begin_read(struct kvstore *store)
+kvstore_status kv_store_begin_read(struct kvstore *store)
 {
-    kvstore_status status = kv_handle_check_process(store);
+    kvstore_status status = kv_store_check_process(store);
     if (status != KVSTORE_OK) {
         return status;
     }
     bool is_up = false;
-    kv_view_lock_read(&store->view_lock);
-    status = kv_view_is_up(store, &is_up);
+    kv_reader_lock_read(&store->reader_lock);
+    status = kv_store_is_up(store, &is_up);
     if (status == KVSTORE_OK && is_up) {
         return KVSTORE_OK;
     }
-    kv_view_lock_end_read(&store->view_lock);
+    kv_reader_lock_end_read(&store->reader_lock);
     if (status != KVSTORE_OK) {
         return status;
     }
     /* Other threads of the handle are behind the gate for a moment only, and a
      * read is not to fail for it, however little time there is for the lock. */
-    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
+    int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
     struct kv_gate_waiter waiter = {.has_work = false};
     status = enter_gate(
@@ -659,33 +659,33 @@ kvstore_status kv_handle_begin_read(struct kvstore *store)
     status = bring_up(store, deadline_ns, false);
     if (status == KVSTORE_OK) {
         /* Read by before anybody behind the gate can change it. */
-        kv_view_lock_read(&store->view_lock);
+        kv_reader_lock_read(&store->reader_lock);
     }
     leave_gate(store);
     return status;
 }
 
-void kv_handle_end_read(struct kvstore *store)
+void kv_store_end_read(struct kvstore *store)
 {
-    kv_view_lock_end_read(&store->view_lock);
+    kv_reader_lock_end_read(&store->reader_lock);
 }
 
-kvstore_status kv_handle_totals(struct kvstore *store,
-                                struct kv_index_totals *totals_out)
+kvstore_status kv_store_totals(struct kvstore *store,
+                               struct kv_table_totals *totals_out)
 {
-    if (!store->keydir.is_live) {
-        *totals_out = store->keydir.totals;
+    if (!store->index.is_live) {
+        *totals_out = store->index.totals;
         return KVSTORE_OK;
     }
-    if (!kv_index_load_totals(&store->keydir.index, totals_out)) {
+    if (!kv_table_load_totals(&store->index.table, totals_out)) {
         return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
     }
     return KVSTORE_OK;
 }
 
-kvstore_status kv_handle_rebuild(struct kvstore *store)
+kvstore_status kv_store_rebuild(struct kvstore *store)
 {
-    int64_t deadline_ns = kv_handle_deadline(store->lock_timeout_ms);
+    int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     struct kv_gate_waiter waiter = {.has_work = false};
     kvstore_status status = enter_gate(store, &waiter, deadline_ns);
     if (status != KVSTORE_OK) {
@@ -693,14 +693,14 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
     }
     store->is_quiet = false;
     if (store->is_read_only) {
-        status = kv_view_follow_privately(store);
+        status = kv_store_follow_privately(store);
     } else {
         status = lock_writers(store, deadline_ns);
         if (status == KVSTORE_OK) {
-            status = kv_view_rebuild_locked(store);
+            status = kv_store_rebuild_locked(store);
             unlock_writers(store);
         } else if (status == KVSTORE_BUSY) {
-            status = kv_view_follow_privately(store);
+            status = kv_store_follow_privately(store);
         }
     }
     leave_gate(store);
@@ -709,11 +709,11 @@ kvstore_status kv_handle_rebuild(struct kvstore *store)
 
 /* --- Syncing --- */
 
-/* Whoever made an index live has synced the directory. With a view in private
+/* Whoever made an index live has synced the directory. With a pair in private
  * memory, this handle does, once for each log. */
 static bool owes_directory(const struct kvstore *store)
 {
-    return !store->keydir.is_live && atomic_load(&store->owes_directory);
+    return !store->index.is_live && atomic_load(&store->owes_directory);
 }
 
 /* The log and, where it may not have its name on the disk yet, that. */
@@ -731,14 +731,14 @@ static kvstore_status sync_log_and_name(struct kvstore *store)
 
 /* One sync at a time: of two that run at once on one descriptor, the kernel
  * tells only one that pages are lost. */
-kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
+kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
 {
     (void)pthread_mutex_lock(&store->sync_mutex);
-    kvstore_status status = kv_handle_check_poison(store);
+    kvstore_status status = kv_store_check_poison(store);
     if (status == KVSTORE_OK) {
         status = sync_log_and_name(store);
         if (status != KVSTORE_OK) {
-            kv_view_poison(store);
+            kv_store_poison(store);
         } else if (atomic_load(&store->synced) < end) {
             atomic_store(&store->synced, end);
         }
@@ -747,13 +747,13 @@ kvstore_status kv_handle_sync(struct kvstore *store, uint64_t end)
     return status;
 }
 
-kvstore_status kv_handle_ensure_synced(struct kvstore *store, uint64_t end)
+kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
 {
     bool is_synced =
         end <= atomic_load(&store->synced) && !owes_directory(store);
-    if (store->keydir.is_live || !store->is_durable || is_synced ||
-        kv_view_is_poisoned(store)) {
+    if (store->index.is_live || !store->is_durable || is_synced ||
+        kv_store_is_poisoned(store)) {
         return KVSTORE_OK;
     }
-    return kv_handle_sync(store, store->keydir.totals.applied);
+    return kv_store_sync(store, store->index.totals.applied);
 }

@@ -65,7 +65,7 @@ static kvstore_status add_damage(struct kv_repair *repair,
 static kvstore_status find_damage(void *context,
                                   const struct kv_fold_item *item)
 {
-    return item->type == KV_COMMAND_DAMAGED
+    return item->type == KV_RECORD_DAMAGED
                ? add_damage(context,
                             item->pointer.offset,
                             item->pointer.offset + item->pointer.length)
@@ -103,7 +103,7 @@ static kvstore_status save_places(struct kv_repair *repair)
     for (size_t i = 0; status == KVSTORE_OK && i < repair->count; i++) {
         struct kv_repair_place *place = &repair->places[i];
         char name[KV_CUT_NAME_SIZE];
-        status = kv_recovery_save(
+        status = kv_mend_save(
             repair->log, repair->directory, place->offset, place->end, name);
         if (status == KVSTORE_OK) {
             memcpy(place->name, name, sizeof name);
@@ -126,7 +126,7 @@ static kvstore_status copy_between(const struct kv_repair *repair,
         bool lacks_newline = is_last && repair->is_unterminated;
         uint64_t end = is_last ? repair->end : repair->places[i].offset;
         uint64_t file_end = lacks_newline ? end - 1 : end;
-        status = kv_recovery_copy(from, offset, file_end, &new_log->file, size);
+        status = kv_mend_copy(from, offset, file_end, &new_log->file, size);
         size += file_end - offset;
         offset = is_last ? end : repair->places[i].end;
         if (status == KVSTORE_OK && lacks_newline) {
@@ -140,40 +140,40 @@ static kvstore_status copy_between(const struct kv_repair *repair,
 
 /* Builds the index, and sees by it that the new log is sound. Tabs at its end are
  * what was before damage, and no padding of anybody's. */
-static kvstore_status build_keydir(const struct kv_repair *repair,
-                                   const struct kv_keydir *keydir,
-                                   const struct kv_log *new_log,
-                                   uint64_t size,
-                                   struct kv_keydir *keydir_out)
+static kvstore_status build_index(const struct kv_repair *repair,
+                                  const struct kv_index *index,
+                                  const struct kv_log *new_log,
+                                  uint64_t size,
+                                  struct kv_index *index_out)
 {
     struct kv_fold_result result;
     struct kv_fold_range range = {.end = size, .progress = repair->progress};
-    kvstore_status status = kv_recovery_build_range(
-        new_log, range, keydir->directory, keydir_out, &result);
+    kvstore_status status = kv_build_build_range(
+        new_log, range, index->directory, index_out, &result);
     if (status == KVSTORE_OK &&
         (result.is_torn || result.offset != size ||
-         keydir_out->totals.counts.damaged_records > 0)) {
-        kv_keydir_release(keydir_out);
+         index_out->totals.counts.damaged_records > 0)) {
+        kv_index_release(index_out);
         status = kv_fail_at(KVSTORE_IO,
                             result.offset,
                             "%s does not hold what was written",
                             KV_LOG_COMPACT_NAME);
     }
     if (status == KVSTORE_OK) {
-        keydir_out->totals.compactions = keydir->totals.compactions;
+        index_out->totals.compactions = index->totals.compactions;
     }
     return status;
 }
 
 kvstore_status kv_repair_write(struct kv_repair *repair,
-                               const struct kv_keydir *keydir,
+                               const struct kv_index *index,
                                struct kv_log *log_out,
-                               struct kv_keydir *keydir_out)
+                               struct kv_index *index_out)
 {
     uint64_t size = 0;
-    *keydir_out = KV_KEYDIR_NONE;
+    *index_out = KV_INDEX_NONE;
     kvstore_status status =
-        kv_compaction_create_log(repair->directory, repair->log, log_out);
+        kv_successor_create(repair->directory, repair->log, log_out);
     if (status == KVSTORE_OK) {
         status = save_places(repair);
     }
@@ -184,10 +184,10 @@ kvstore_status kv_repair_write(struct kv_repair *repair,
         status = kv_io_sync(&log_out->file);
     }
     if (status == KVSTORE_OK) {
-        status = build_keydir(repair, keydir, log_out, size, keydir_out);
+        status = build_index(repair, index, log_out, size, index_out);
     }
     if (status != KVSTORE_OK) {
-        kv_compaction_discard(repair->directory, log_out);
+        kv_successor_discard(repair->directory, log_out);
         kv_repair_undo(repair);
     }
     return status;

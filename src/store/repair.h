@@ -3,15 +3,15 @@
 /* Takes the damaged places out of a log: saves each beside it, and writes a new
  * log without them. */
 
-#ifndef KV_REPAIR_H
-#define KV_REPAIR_H
+#ifndef KV_STORE_REPAIR_H
+#define KV_STORE_REPAIR_H
 
-#include "index/keydir.h"
-#include "index/recovery.h"
+#include "index/build.h"
+#include "index/index.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
-#include "os/io.h"
+#include "os/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,15 +41,15 @@ struct kv_repair {
 kvstore_status kv_repair_find(struct kv_repair *repair);
 
 /* Saves each place, and writes all that is between them to store.log.compact,
- * byte for byte; both are on the disk on KVSTORE_OK. Builds the keydir of that
+ * byte for byte; both are on the disk on KVSTORE_OK. Builds the index of that
  * log, in the same kind of memory as the old one. The new log has not got its
  * name yet. Only under the writers' lock.
  * KVSTORE_BUSY: a compaction runs. On a failure nothing is left but the old
  * log. */
 kvstore_status kv_repair_write(struct kv_repair *repair,
-                               const struct kv_keydir *keydir,
+                               const struct kv_index *index,
                                struct kv_log *log_out,
-                               struct kv_keydir *keydir_out);
+                               struct kv_index *index_out);
 
 /* Removes what was saved: the old log holds it still. */
 void kv_repair_undo(struct kv_repair *repair);

@@ -6,7 +6,7 @@
 
 #include "fault_table.h"
 #include "fault_trial.h"
-#include "index/index.h"
+#include "index/table.h"
 #include "kvstore.h"
 
 #include <setjmp.h>
@@ -456,8 +456,8 @@ static void acknowledged_writes_survive_any_one_failure(void **state)
     (void)state;
     unsigned complaints = 0;
     uint64_t met = 0;
-    assert_true(kv_index_level_for(FULL_KEYS) > KV_INDEX_LEVEL_MIN);
-    assert_int_equal(kv_index_level_for(FULL_KEYS - 1), KV_INDEX_LEVEL_MIN);
+    assert_true(kv_table_level_for(FULL_KEYS) > KV_TABLE_LEVEL_MIN);
+    assert_int_equal(kv_table_level_for(FULL_KEYS - 1), KV_TABLE_LEVEL_MIN);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
         met += trial_run_all(
             &workloads[i], fault_kinds, fault_kind_count, &complaints);

@@ -11,7 +11,7 @@
 #include "history.h"
 #include "kvstore.h"
 #include "linearizability.h"
-#include "os/io.h"
+#include "os/file.h"
 #include "register_client.h"
 #include "register_crew.h"
 #include "scratch.h"

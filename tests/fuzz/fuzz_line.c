@@ -7,8 +7,8 @@
 
 #include "fuzz.h"
 #include "line_oracle.h"
-#include "record/command.h"
-#include "record/command_foreign.h"
+#include "record/foreign.h"
+#include "record/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +27,19 @@ static bool decode_text(const struct kv_text *text, void *out)
     return kv_text_decode(text, out);
 }
 
-static int64_t expiry_of(const struct kv_command *command)
+static int64_t expiry_of(const struct kv_record *record)
 {
-    return command->expires_ms;
+    return record->expires_ms;
 }
 
 static kvstore_status decode_foreign(const char *line,
                                      size_t size,
                                      bool has_fitting_sum,
-                                     struct kv_command *command)
+                                     struct kv_record *record)
 {
     (void)has_fitting_sum;
     char *copy = fuzz_copy(line, size);
-    kvstore_status status = kv_command_decode_foreign(copy, size, command);
+    kvstore_status status = kv_record_decode_foreign(copy, size, record);
     free(copy);
     return status;
 }
@@ -72,26 +72,26 @@ static struct line_text meaning_of_text(const struct kv_text *text)
     return meaning;
 }
 
-static struct meaning meaning_of(const struct kv_command *command)
+static struct meaning meaning_of(const struct kv_record *record)
 {
-    static const enum line_kind kinds[] = {[KV_COMMAND_BLANK] = LINE_BLANK,
-                                           [KV_COMMAND_SET] = LINE_SET,
-                                           [KV_COMMAND_REMOVE] = LINE_REMOVE,
-                                           [KV_COMMAND_UNKNOWN] = LINE_UNKNOWN,
-                                           [KV_COMMAND_DAMAGED] = LINE_DAMAGED};
-    struct meaning meaning = {.kind = kinds[command->type]};
-    fuzz_check((command->type == KV_COMMAND_DAMAGED) ==
-                   (command->damage != KVSTORE_OK),
+    static const enum line_kind kinds[] = {[KV_RECORD_BLANK] = LINE_BLANK,
+                                           [KV_RECORD_SET] = LINE_SET,
+                                           [KV_RECORD_REMOVE] = LINE_REMOVE,
+                                           [KV_RECORD_UNKNOWN] = LINE_UNKNOWN,
+                                           [KV_RECORD_DAMAGED] = LINE_DAMAGED};
+    struct meaning meaning = {.kind = kinds[record->type]};
+    fuzz_check((record->type == KV_RECORD_DAMAGED) ==
+                   (record->damage != KVSTORE_OK),
                "damage has its reason, and nothing else has one");
-    if (command->has_key) {
-        meaning.key = meaning_of_text(&command->key);
+    if (record->has_key) {
+        meaning.key = meaning_of_text(&record->key);
     }
-    if (command->type == KV_COMMAND_SET) {
-        meaning.value = meaning_of_text(&command->value);
+    if (record->type == KV_RECORD_SET) {
+        meaning.value = meaning_of_text(&record->value);
     }
-    if (kv_command_is_record(command)) {
-        meaning.batch = command->batch;
-        meaning.expires_ms = expiry_of(command);
+    if (kv_record_is_record(record)) {
+        meaning.batch = record->batch;
+        meaning.expires_ms = expiry_of(record);
     }
     return meaning;
 }
@@ -136,17 +136,17 @@ static void check_foreign(const char *line,
                           size_t size,
                           const struct line_verdict *verdict)
 {
-    struct kv_command command = {.type = KV_COMMAND_DAMAGED,
-                                 .key = kv_text_plain("", 0),
-                                 .value = kv_text_plain("", 0),
-                                 .damage = KVSTORE_BAD_JSON};
-    fuzz_check(decode_foreign(line, size, verdict->has_fitting_sum, &command) ==
+    struct kv_record record = {.type = KV_RECORD_DAMAGED,
+                               .key = kv_text_plain("", 0),
+                               .value = kv_text_plain("", 0),
+                               .damage = KVSTORE_BAD_JSON};
+    fuzz_check(decode_foreign(line, size, verdict->has_fitting_sum, &record) ==
                    KVSTORE_OK,
                "cJSON reads a canonical line");
-    struct meaning meaning = meaning_of(&command);
+    struct meaning meaning = meaning_of(&record);
     check_oracle(&meaning, verdict);
     release(&meaning);
-    kv_command_release(&command);
+    kv_record_release(&record);
 }
 
 /* The bytes may go on behind the line; has_newline: they do. */
@@ -155,18 +155,18 @@ static void check_ahead(const char *bytes,
                         bool has_newline,
                         const struct line_verdict *verdict)
 {
-    struct kv_command command;
+    struct kv_record record;
     size_t line_size =
         (size_t)(has_newline
                      ? (const char *)memchr(bytes, '\n', size) - bytes + 1
                      : 0);
-    size_t length = kv_command_decode_ahead(bytes, size, &command);
+    size_t length = kv_record_decode_ahead(bytes, size, &record);
     fuzz_check(length == (has_newline && verdict->is_canonical ? line_size : 0),
                "a look ahead takes sound canonical lines, and no others");
     if (length != 0) {
-        struct meaning meaning = meaning_of(&command);
+        struct meaning meaning = meaning_of(&record);
         check_oracle(&meaning, verdict);
-        fuzz_check(command.owned == NULL, "a look ahead owns nothing");
+        fuzz_check(record.owned == NULL, "a look ahead owns nothing");
         release(&meaning);
     }
 }
@@ -175,15 +175,15 @@ static void check_ahead(const char *bytes,
 
 static char *encode(const struct meaning *meaning, size_t *size_out)
 {
-    struct kv_command_plan plan =
+    struct kv_record_plan plan =
         meaning->kind == LINE_SET
-            ? kv_command_plan_set(meaning->key.bytes,
-                                  meaning->key.size,
-                                  meaning->value.bytes,
-                                  meaning->value.size)
-            : kv_command_plan_remove(meaning->key.bytes, meaning->key.size);
+            ? kv_record_plan_set(meaning->key.bytes,
+                                 meaning->key.size,
+                                 meaning->value.bytes,
+                                 meaning->value.size)
+            : kv_record_plan_remove(meaning->key.bytes, meaning->key.size);
     char *line = fuzz_allocate(plan.line_size);
-    kv_command_encode(&plan, line);
+    kv_record_encode(&plan, line);
     *size_out = plan.line_size;
     return line;
 }
@@ -195,7 +195,7 @@ static void check_encoding(const struct meaning *meaning)
     size_t size = 0;
     size_t size_again = 0;
     char *line = encode(meaning, &size);
-    struct kv_command command;
+    struct kv_record record;
     struct line_verdict verdict;
     fuzz_check(size > 0 && line[size - 1] == '\n' &&
                    memchr(line, '\n', size - 1) == NULL,
@@ -203,9 +203,9 @@ static void check_encoding(const struct meaning *meaning)
     line_oracle_read(line, size - 1, &verdict);
     fuzz_check(verdict.is_canonical && verdict.has_fitting_sum,
                "what is written is canonical, and its sum fits");
-    fuzz_check(kv_command_decode_ahead(line, size, &command) == size,
+    fuzz_check(kv_record_decode_ahead(line, size, &record) == size,
                "what is written is read ahead");
-    struct meaning again = meaning_of(&command);
+    struct meaning again = meaning_of(&record);
     check_oracle(&again, &verdict);
     fuzz_check(again.kind == meaning->kind && again.batch == 0 &&
                    texts_agree(&again.key, &meaning->key) &&
@@ -234,24 +234,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t line_size = newline == NULL ? size : (size_t)(newline - bytes);
     char *line = fuzz_copy(bytes, line_size);
     struct line_verdict verdict;
-    struct kv_command command;
+    struct kv_record record;
     line_oracle_read(line, line_size, &verdict);
 
-    fuzz_check(kv_command_decode(line, line_size, &command) == KVSTORE_OK,
+    fuzz_check(kv_record_decode(line, line_size, &record) == KVSTORE_OK,
                "any line can be decoded");
-    struct meaning meaning = meaning_of(&command);
+    struct meaning meaning = meaning_of(&record);
     check_oracle(&meaning, &verdict);
     if (verdict.is_canonical) {
         check_foreign(line, line_size, &verdict);
     }
     check_ahead(bytes, size, newline != NULL, &verdict);
     check_ahead(line, line_size, false, &verdict);
-    if (kv_command_is_record(&command)) {
+    if (kv_record_is_record(&record)) {
         check_encoding(&meaning);
     }
 
     release(&meaning);
-    kv_command_release(&command);
+    kv_record_release(&record);
     line_oracle_release(&verdict);
     free(line);
     free(bytes);

@@ -4,7 +4,7 @@
 
 #include "index_lies.h"
 
-#include "index/index.h"
+#include "index/table.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -17,8 +17,8 @@
 #define FLAG (UINT64_C(1) << 44)
 
 /* Words of the header from the state on, that others may change. */
-#define FIRST_WORD (offsetof(struct kv_index_header, state) / 8)
-#define LAST_WORD (offsetof(struct kv_index_header, totals) / 8)
+#define FIRST_WORD (offsetof(struct kv_table_header, state) / 8)
+#define LAST_WORD (offsetof(struct kv_table_header, totals) / 8)
 
 struct index_lie index_lie_read(const uint8_t bytes[INDEX_LIE_SIZE])
 {
@@ -53,7 +53,7 @@ static uint64_t number_of(const struct index_lie *lie,
     case 6:
         return lie->value % 2;
     default:
-        return KV_INDEX_SWITCHING;
+        return KV_TABLE_SWITCHING;
     }
 }
 
@@ -120,18 +120,18 @@ bool index_lie_tell(void *region,
                     const struct index_target *target)
 {
     uint64_t *words = region;
-    struct kv_index_header *header = region;
+    struct kv_table_header *header = region;
     uint64_t chosen = atomic_load(&header->chooser) % 2;
     uint64_t *totals = (uint64_t *)(void *)header->totals[chosen];
-    uint64_t *slots = words + KV_INDEX_HEADER_SIZE / 8;
-    size_t slot_count = (size - KV_INDEX_HEADER_SIZE) / 8;
+    uint64_t *slots = words + KV_TABLE_HEADER_SIZE / 8;
+    size_t slot_count = (size - KV_TABLE_HEADER_SIZE) / 8;
     uint64_t number = number_of(lie, target);
     if (lie->kind % 16 < 6) {
         change_slots(slots, slot_count, lie, target);
     } else if (lie->kind % 16 == 6) {
         words[FIRST_WORD + lie->place % (LAST_WORD - FIRST_WORD)] = number;
     } else if (lie->kind % 16 == 7) {
-        totals[lie->place % KV_INDEX_TOTALS_WORDS] = number;
+        totals[lie->place % KV_TABLE_TOTALS_WORDS] = number;
     } else if (lie->kind % 16 == 8) {
         slots[place_of(lie->place, slot_count)] =
             (uint64_t)lie->value << 32 | number;
@@ -146,18 +146,18 @@ void index_lie_seal(void *region,
                     uint64_t log_device,
                     uint64_t log_inode)
 {
-    struct kv_index_header *header = region;
-    if (size < KV_INDEX_HEADER_SIZE) {
+    struct kv_table_header *header = region;
+    if (size < KV_TABLE_HEADER_SIZE) {
         return;
     }
     header->region_size = size;
     header->identity.log_device = log_device;
     header->identity.log_inode = log_inode;
     header->fixed_hash =
-        XXH3_64bits(header, offsetof(struct kv_index_header, fixed_hash));
+        XXH3_64bits(header, offsetof(struct kv_table_header, fixed_hash));
     for (size_t i = 0; i < 2; i++) {
         uint64_t *totals = (uint64_t *)(void *)header->totals[i];
-        totals[KV_INDEX_TOTALS_WORDS] =
-            XXH3_64bits(totals, KV_INDEX_TOTALS_WORDS * 8);
+        totals[KV_TABLE_TOTALS_WORDS] =
+            XXH3_64bits(totals, KV_TABLE_TOTALS_WORDS * 8);
     }
 }

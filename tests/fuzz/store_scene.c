@@ -6,7 +6,7 @@
 
 #include "fuzz.h"
 #include "log_model.h"
-#include "os/io.h"
+#include "os/file.h"
 #include "scratch.h"
 
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 cmake_minimum_required(VERSION 3.25)
 set(errors "")
 
-# These reach the system, and belong to io_system.c alone.
+# These reach the system, and belong to system.c alone.
 set(system_calls
   access aligned_alloc calloc chmod chown close closedir creat dup dup2 faccessat
   fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir fgetxattr flock
@@ -57,11 +57,11 @@ foreach(line IN LISTS lines)
     string(REGEX REPLACE "64$" "" plain "${plain}")
     if(symbol MATCHES "XXH")
       list(APPEND errors "${member}.c needs ${symbol}: xxHash is header-only")
-    elseif(symbol MATCHES "^cJSON_" AND NOT member STREQUAL "command_foreign")
+    elseif(symbol MATCHES "^cJSON_" AND NOT member STREQUAL "foreign")
       list(APPEND errors
-        "${member}.c calls ${symbol}: only command_foreign.c uses cJSON")
-    elseif(plain IN_LIST system_calls AND NOT member STREQUAL "io_system")
-      list(APPEND errors "${member}.c calls ${plain}: only io_system.c may")
+        "${member}.c calls ${symbol}: only foreign.c uses cJSON")
+    elseif(plain IN_LIST system_calls AND NOT member STREQUAL "system")
+      list(APPEND errors "${member}.c calls ${plain}: only system.c may")
     elseif(plain IN_LIST forbidden)
       list(APPEND errors "${member}.c uses ${plain}: the library may not")
     endif()

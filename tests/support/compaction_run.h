@@ -11,8 +11,8 @@
  * there is no new one. */
 kvstore_status compaction_run(const struct kv_io_file *directory,
                               const struct kv_log *log,
-                              const struct kv_keydir *keydir,
+                              const struct kv_index *index,
                               struct kv_log *log_out,
-                              struct kv_keydir *keydir_out);
+                              struct kv_index *index_out);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "compaction_scene.h"
 
-#include "index/index_file.h"
+#include "index/file.h"
 #include "log/log.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #define COMPACTION_SCENE_H
 
 #include "known_store.h"
-#include "os/io.h"
+#include "os/file.h"
 #include "store_calls.h"
 
 #include <pthread.h>

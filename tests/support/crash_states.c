@@ -4,7 +4,7 @@
 
 #include "crash_states.h"
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

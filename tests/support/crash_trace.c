@@ -4,7 +4,7 @@
 
 #include "crash_trace.h"
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

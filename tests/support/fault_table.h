@@ -7,7 +7,7 @@
 #ifndef FAULT_TABLE_H
 #define FAULT_TABLE_H
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 
 #include "idle_clock.h"
 
-#include "os/io.h"
-#include "os/io_system.h"
+#include "os/file.h"
+#include "os/system.h"
 
 static struct kv_io_table table;
 static int64_t now_ns;

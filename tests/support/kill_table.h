@@ -8,7 +8,7 @@
 #ifndef KILL_TABLE_H
 #define KILL_TABLE_H
 
-#include "os/io.h"
+#include "os/file.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -4,7 +4,7 @@
 
 #include "kill_trial.h"
 
-#include "index/index.h"
+#include "index/table.h"
 #include "kill_witness.h"
 
 #include <fcntl.h>
@@ -107,7 +107,7 @@ static void prepare_some_keys(struct kill_trial *trial)
 void kill_trial_fill_index(struct kill_trial *trial)
 {
     size_t key_count = trial->key_count;
-    while (kv_index_level_for(key_count) == KV_INDEX_LEVEL_MIN) {
+    while (kv_table_level_for(key_count) == KV_TABLE_LEVEL_MIN) {
         char key[KILL_TEXT_SIZE];
         int size = snprintf(key, sizeof key, "k%u", trial->bulk_count);
         must(trial, kvstore_set(trial->unsynced, key, (size_t)size, "bulk", 4));

@@ -4,7 +4,7 @@
 
 #include "known_store.h"
 
-#include "index/index_file.h"
+#include "index/file.h"
 #include "log/log.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include "register_crew.h"
 
-#include "os/io.h"
+#include "os/file.h"
 #include "scratch.h"
 
 #include <fcntl.h>

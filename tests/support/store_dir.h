@@ -7,7 +7,7 @@
 #define STORE_DIR_H
 
 #include "log_text.h"
-#include "os/io.h"
+#include "os/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * compared with another text, byte for byte. */
 
 #include "compaction_run.h"
-#include "index/recovery.h"
+#include "index/build.h"
 #include "os/bounds.h"
 #include "os/error.h"
 #include "store_dir.h"
@@ -29,7 +29,7 @@ static bool is_due(uint64_t stale,
                    uint64_t damaged_records,
                    uint64_t log_size)
 {
-    struct kv_index_counts counts = {.stale_bytes = stale,
+    struct kv_table_counts counts = {.stale_bytes = stale,
                                      .tombstone_bytes = tombstones,
                                      .damaged_records = damaged_records};
     return kv_compaction_is_due(&counts, log_size, 1000, 50);
@@ -58,7 +58,7 @@ static void removes_do_not_count_while_there_is_damage(void **state)
 
 struct pair {
     struct kv_log log;
-    struct kv_keydir keydir;
+    struct kv_index index;
 };
 
 static struct pair open_pair(const struct store_dir *dir)
@@ -66,19 +66,19 @@ static struct pair open_pair(const struct store_dir *dir)
     struct pair pair;
     struct kv_fold_result result;
     assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
-    assert_int_equal(kv_recovery_build(&pair.log,
-                                       store_dir_file_size(dir, KV_LOG_NAME),
-                                       NULL,
-                                       NULL,
-                                       &pair.keydir,
-                                       &result),
+    assert_int_equal(kv_build_index(&pair.log,
+                                    store_dir_file_size(dir, KV_LOG_NAME),
+                                    NULL,
+                                    NULL,
+                                    &pair.index,
+                                    &result),
                      KVSTORE_OK);
     return pair;
 }
 
 static void close_pair(struct pair *pair)
 {
-    kv_keydir_release(&pair->keydir);
+    kv_index_release(&pair->index);
     kv_log_close(&pair->log);
 }
 
@@ -89,21 +89,21 @@ static kvstore_status run(const struct store_dir *dir,
 {
     kvstore_status status = compaction_run(&dir->directory,
                                            &old->log,
-                                           &old->keydir,
+                                           &old->index,
                                            &new_out->log,
-                                           &new_out->keydir);
+                                           &new_out->index);
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_compaction_rename(&dir->directory, &new_out->log);
+    status = kv_successor_rename(&dir->directory, &new_out->log);
     if (status != KVSTORE_OK) {
-        kv_compaction_discard(&dir->directory, &new_out->log);
-        kv_keydir_release(&new_out->keydir);
+        kv_successor_discard(&dir->directory, &new_out->log);
+        kv_index_release(&new_out->index);
     }
     return status;
 }
 
-/* Compacts, and holds the new keydir against one that is built from the new
+/* Compacts, and holds the new index against one that is built from the new
  * log. */
 static void compact(const struct store_dir *dir)
 {
@@ -111,15 +111,15 @@ static void compact(const struct store_dir *dir)
     struct pair new;
     assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
     struct pair fresh = open_pair(dir);
-    const struct kv_index_totals *made = &new.keydir.totals;
-    const struct kv_index_totals *built = &fresh.keydir.totals;
+    const struct kv_table_totals *made = &new.index.totals;
+    const struct kv_table_totals *built = &fresh.index.totals;
     assert_memory_equal(&made->counts, &built->counts, sizeof made->counts);
     assert_int_equal(made->applied, built->applied);
     assert_int_equal(made->slots_used, built->slots_used);
     assert_int_equal(made->slots_flagged, built->slots_flagged);
     assert_int_equal(made->follows, built->follows);
-    assert_int_equal(made->counts.keys, old.keydir.totals.counts.keys);
-    assert_int_equal(made->compactions, old.keydir.totals.compactions + 1);
+    assert_int_equal(made->counts.keys, old.index.totals.counts.keys);
+    assert_int_equal(made->compactions, old.index.totals.compactions + 1);
     assert_int_equal(new.log.inode, fresh.log.inode);
     assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
     close_pair(&old);
@@ -291,10 +291,10 @@ static void assert_counted_anew(const struct store_dir *dir,
                                 const struct pair *new)
 {
     struct pair built = open_pair(dir);
-    const struct kv_index_counts *a = &new->keydir.totals.counts;
-    const struct kv_index_counts *b = &built.keydir.totals.counts;
+    const struct kv_table_counts *a = &new->index.totals.counts;
+    const struct kv_table_counts *b = &built.index.totals.counts;
     assert_memory_equal(a, b, sizeof *a);
-    assert_int_equal(new->keydir.totals.applied, built.keydir.totals.applied);
+    assert_int_equal(new->index.totals.applied, built.index.totals.applied);
     close_pair(&built);
 }
 
@@ -316,7 +316,7 @@ static void damaged_lines_do_not_grow_together(void **state)
 
     assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-    assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
+    assert_int_equal(new.index.totals.counts.damaged_records, 2);
     assert_counted_anew(dir, &new);
     log_text_release(&text);
     close_pair(&old);
@@ -345,7 +345,7 @@ static void closed_last_line_stays_closed(void **state)
 
         assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-        assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
+        assert_int_equal(new.index.totals.counts.damaged_records, 2);
         assert_counted_anew(dir, &new);
         log_text_release(&text);
         close_pair(&old);
@@ -372,13 +372,13 @@ static void closed_line_with_tabs_stays_closed(void **state)
         store_dir_write_log(dir, &text);
         struct pair old = open_pair(dir);
         struct pair new;
-        uint64_t damaged = old.keydir.totals.counts.damaged_records;
+        uint64_t damaged = old.index.totals.counts.damaged_records;
         if (is_closed) {
             assert_int_equal(damaged, 1);
 
             assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-            assert_int_equal(new.keydir.totals.counts.damaged_records, 1);
+            assert_int_equal(new.index.totals.counts.damaged_records, 1);
             assert_counted_anew(dir, &new);
             close_pair(&new);
         }
@@ -402,8 +402,8 @@ static void runs_of_nuls_that_meet_stay_apart(void **state)
 
     assert_int_equal(run(dir, &old, &new), KVSTORE_OK);
 
-    assert_int_equal(new.keydir.totals.counts.damaged_bytes, 151);
-    assert_int_equal(new.keydir.totals.counts.damaged_records, 2);
+    assert_int_equal(new.index.totals.counts.damaged_bytes, 151);
+    assert_int_equal(new.index.totals.counts.damaged_records, 2);
     text.size = 0;
     log_text_fill(&text, '\0', 100);
     log_text_add(&text, "\n");
@@ -511,7 +511,7 @@ static void assert_fails(const struct store_dir *dir,
     assert_int_equal(run(dir, pair, &new), expected);
 
     assert_int_equal(kvstore_last_error()->status, expected);
-    assert_null(new.keydir.memory.region);
+    assert_null(new.index.memory.region);
     assert_int_equal(new.log.file.fd, -1);
     store_dir_assert_file(dir, KV_LOG_NAME, before, size);
     free(before);
@@ -586,19 +586,19 @@ static void given_up_log_and_index_leave_no_files(void **state)
     const struct store_dir *dir = *state;
     struct pair pair = make_small_pair(dir);
     struct pair new;
-    pair.keydir.directory = &dir->directory;
+    pair.index.directory = &dir->directory;
     assert_int_equal(
         compaction_run(
-            &dir->directory, &pair.log, &pair.keydir, &new.log, &new.keydir),
+            &dir->directory, &pair.log, &pair.index, &new.log, &new.index),
         KVSTORE_OK);
-    char name[sizeof new.keydir.memory.temporary_name];
-    memcpy(name, new.keydir.memory.temporary_name, sizeof name);
+    char name[sizeof new.index.memory.temporary_name];
+    memcpy(name, new.index.memory.temporary_name, sizeof name);
     assert_true(store_dir_has(dir, name));
     assert_true(store_dir_has(dir, KV_LOG_COMPACT_NAME));
     assert_int_equal(inode_of(dir, KV_LOG_NAME), pair.log.inode);
 
-    kv_compaction_discard(&dir->directory, &new.log);
-    kv_keydir_release(&new.keydir);
+    kv_successor_discard(&dir->directory, &new.log);
+    kv_index_release(&new.index);
 
     assert_false(store_dir_has(dir, name));
     assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
@@ -688,10 +688,10 @@ static void index_that_lacks_a_key_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
     struct pair pair = make_small_pair(dir);
-    struct kv_index *index = &pair.keydir.index;
-    for (uint64_t slot = 0; slot < (UINT64_C(8) << index->header->level);
+    struct kv_table *table = &pair.index.table;
+    for (uint64_t slot = 0; slot < (UINT64_C(8) << table->header->level);
          slot++) {
-        atomic_store(&index->slots[slot], 0);
+        atomic_store(&table->slots[slot], 0);
     }
 
     assert_fails(dir, &pair, KVSTORE_CORRUPT);
@@ -703,12 +703,12 @@ static void index_with_an_older_record_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
     struct pair pair = make_small_pair(dir);
-    struct kv_index *index = &pair.keydir.index;
+    struct kv_table *table = &pair.index.table;
     uint64_t slot = 0;
-    struct kv_index_entry entry;
-    assert_true(kv_index_next_entry(index, &slot, &entry));
-    uint64_t word = atomic_load(&index->slots[slot]);
-    atomic_store(&index->slots[slot], word - entry.offset);
+    struct kv_table_entry entry;
+    assert_true(kv_table_next_entry(table, &slot, &entry));
+    uint64_t word = atomic_load(&table->slots[slot]);
+    atomic_store(&table->slots[slot], word - entry.offset);
 
     assert_fails(dir, &pair, KVSTORE_CORRUPT);
 
@@ -718,11 +718,11 @@ static void index_with_an_older_record_ends_it(void **state)
 /* Where the slot of a key stands. */
 static uint64_t slot_of(const struct pair *pair, const char *key)
 {
-    const struct kv_index *index = &pair->keydir.index;
-    uint64_t hash = kv_index_hash(index, key, strlen(key));
-    struct kv_index_probe probe = kv_index_probe_start(index, hash);
-    struct kv_index_entry entry;
-    assert_true(kv_index_probe_next(index, &probe, &entry));
+    const struct kv_table *table = &pair->index.table;
+    uint64_t hash = kv_table_hash(table, key, strlen(key));
+    struct kv_table_probe probe = kv_table_probe_start(table, hash);
+    struct kv_table_entry entry;
+    assert_true(kv_table_probe_next(table, &probe, &entry));
     return probe.slot;
 }
 
@@ -731,7 +731,7 @@ static uint64_t slot_of(const struct pair *pair, const char *key)
 /* Has the index lead to another offset for a key; NOWHERE: to none. */
 static void mislead(const struct pair *pair, const char *key, uint64_t offset)
 {
-    _Atomic uint64_t *word = &pair->keydir.index.slots[slot_of(pair, key)];
+    _Atomic uint64_t *word = &pair->index.table.slots[slot_of(pair, key)];
     uint64_t bits = atomic_load(word) & ~KV_OFFSET_MAX;
     atomic_store(word, offset == NOWHERE ? 0 : bits | (offset + 1));
 }
@@ -827,7 +827,7 @@ static void no_lie_of_one_slot_is_believed(void **state)
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
     for (size_t i = 0; i < 4; i++) {
         _Atomic uint64_t *word =
-            &pair.keydir.index.slots[slot_of(&pair, keys[i])];
+            &pair.index.table.slots[slot_of(&pair, keys[i])];
         uint64_t truth = atomic_load(word);
         for (uint64_t offset = 0; offset <= size; offset++) {
             mislead(&pair, keys[i], offset);
@@ -848,7 +848,7 @@ static void flipped_bit_of_a_slot_is_not_believed(void **state)
     struct pair pair = make_rich_pair(dir, offsets);
     for (size_t i = 0; i < 4; i++) {
         _Atomic uint64_t *word =
-            &pair.keydir.index.slots[slot_of(&pair, keys[i])];
+            &pair.index.table.slots[slot_of(&pair, keys[i])];
         uint64_t truth = atomic_load(word);
         for (unsigned bit = 0; bit < 64; bit++) {
             atomic_store(word, truth ^ UINT64_C(1) << bit);
@@ -1126,10 +1126,10 @@ static void writers_cannot_keep_who_gave_it_up(void **state)
     atomic_bool is_given_up = false;
     struct kv_compaction compaction = {.directory = &dir->directory,
                                        .log = &pair.log,
-                                       .keydir = &pair.keydir,
+                                       .index = &pair.index,
                                        .is_given_up = &is_given_up,
                                        .new_log = KV_LOG_NONE,
-                                       .new_keydir = KV_KEYDIR_NONE};
+                                       .new_index = KV_INDEX_NONE};
     assert_int_equal(kv_compaction_begin(&compaction), KVSTORE_OK);
     assert_int_equal(kv_compaction_copy(&compaction), KVSTORE_OK);
     for (int i = 0; i < 3; i++) {

@@ -3,9 +3,9 @@
 /* Do the marks say what the index says, whatever it holds and however large the
  * log is? */
 
-#include "index/index.h"
+#include "index/table.h"
 #include "os/bounds.h"
-#include "os/io.h"
+#include "os/file.h"
 #include "store/compaction_marks.h"
 
 #include <setjmp.h>
@@ -18,32 +18,32 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-static struct kv_index index_of(const uint64_t *offsets,
+static struct kv_table table_of(const uint64_t *offsets,
                                 size_t count,
                                 bool is_flagged)
 {
-    void *region = calloc(1, kv_index_region_size(KV_INDEX_LEVEL_MIN));
+    void *region = calloc(1, kv_table_region_size(KV_TABLE_LEVEL_MIN));
     assert_non_null(region);
-    struct kv_index index = kv_index_format(region, KV_INDEX_LEVEL_MIN, 42);
-    struct kv_index_totals totals = kv_index_no_totals();
+    struct kv_table table = kv_table_format(region, KV_TABLE_LEVEL_MIN, 42);
+    struct kv_table_totals totals = kv_table_no_totals();
     for (size_t i = 0; i < count; i++) {
-        uint64_t hash = kv_index_hash(&index, &offsets[i], sizeof offsets[i]);
-        struct kv_index_probe probe = kv_index_probe_start(&index, hash);
-        struct kv_index_entry entry;
-        while (kv_index_probe_next(&index, &probe, &entry)) {
+        uint64_t hash = kv_table_hash(&table, &offsets[i], sizeof offsets[i]);
+        struct kv_table_probe probe = kv_table_probe_start(&table, hash);
+        struct kv_table_entry entry;
+        while (kv_table_probe_next(&table, &probe, &entry)) {
         }
         assert_true(probe.has_place);
-        kv_index_put(&index, &totals, &probe, offsets[i], is_flagged);
+        kv_table_put(&table, &totals, &probe, offsets[i], is_flagged);
     }
-    return index;
+    return table;
 }
 
 /* Looks at each offset of the list, and at those beside it. */
 static void assert_marks(const uint64_t *offsets, size_t count)
 {
-    struct kv_index index = index_of(offsets, count, false);
+    struct kv_table table = table_of(offsets, count, false);
     struct kv_compaction_marks *marks =
-        kv_compaction_marks_create(&index, offsets[count - 1] + 1);
+        kv_compaction_marks_create(&table, offsets[count - 1] + 1);
     assert_non_null(marks);
     for (size_t i = 0; i < count; i++) {
         const uint64_t span = KV_COMPACTION_MARK_SPAN;
@@ -57,7 +57,7 @@ static void assert_marks(const uint64_t *offsets, size_t count)
         }
     }
     kv_io_free(marks);
-    free(index.header);
+    free(table.header);
 }
 
 static void neighbours_are_told_apart(void **state)
@@ -96,13 +96,13 @@ static void flagged_lines_are_not_marked(void **state)
 {
     (void)state;
     const uint64_t offset = 1600;
-    struct kv_index index = index_of(&offset, 1, true);
+    struct kv_table table = table_of(&offset, 1, true);
     struct kv_compaction_marks *marks =
-        kv_compaction_marks_create(&index, offset + 100);
+        kv_compaction_marks_create(&table, offset + 100);
     assert_non_null(marks);
     assert_false(kv_compaction_marks_have(marks, offset));
     kv_io_free(marks);
-    free(index.header);
+    free(table.header);
 }
 
 int main(void)

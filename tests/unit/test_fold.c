@@ -31,11 +31,11 @@ struct verdicts {
 static kvstore_status visit(void *context, const struct kv_fold_item *item)
 {
     struct verdicts *verdicts = context;
-    static const char letters[] = {[KV_COMMAND_BLANK] = '.',
-                                   [KV_COMMAND_SET] = 'S',
-                                   [KV_COMMAND_REMOVE] = 'R',
-                                   [KV_COMMAND_UNKNOWN] = 'U',
-                                   [KV_COMMAND_DAMAGED] = 'D'};
+    static const char letters[] = {[KV_RECORD_BLANK] = '.',
+                                   [KV_RECORD_SET] = 'S',
+                                   [KV_RECORD_REMOVE] = 'R',
+                                   [KV_RECORD_UNKNOWN] = 'U',
+                                   [KV_RECORD_DAMAGED] = 'D'};
     assert_true(verdicts->count < sizeof verdicts->letters - 3);
     assert_int_equal(item->pointer.offset, verdicts->next_offset);
     assert_true(item->pointer.length > 0);
@@ -193,14 +193,14 @@ static void nuls_ending_anywhere_hide_no_whole_line(void **state)
         store_dir_overwrite(dir, KV_LOG_NAME, start, nuls, third - start);
         struct kv_log log = open_log(dir);
         struct kv_fold_result result;
-        uint64_t counts[KV_COMMAND_DAMAGED + 1] = {0};
+        uint64_t counts[KV_RECORD_DAMAGED + 1] = {0};
 
         kvstore_status status = kv_fold(&log, range, count, counts, &result);
 
         kv_log_close(&log);
         assert_int_equal(status, KVSTORE_OK);
-        assert_int_equal(counts[KV_COMMAND_SET], 3);
-        assert_true(counts[KV_COMMAND_DAMAGED] > 0);
+        assert_int_equal(counts[KV_RECORD_SET], 3);
+        assert_true(counts[KV_RECORD_DAMAGED] > 0);
         assert_int_equal(result.offset, text.size);
     }
     log_text_release(&text);
@@ -695,7 +695,7 @@ static void large_batch_is_whole(void **state)
     store_dir_write_log(dir, &text);
     struct kv_log log = open_log(dir);
     struct kv_fold_result result;
-    uint64_t counts[KV_COMMAND_DAMAGED + 1] = {0};
+    uint64_t counts[KV_RECORD_DAMAGED + 1] = {0};
     struct kv_fold_range range = {.end = text.size};
 
     kvstore_status status = kv_fold(&log, range, count, counts, &result);
@@ -703,7 +703,7 @@ static void large_batch_is_whole(void **state)
     kv_log_close(&log);
     log_text_release(&text);
     assert_int_equal(status, KVSTORE_OK);
-    assert_int_equal(counts[KV_COMMAND_SET], 40000);
+    assert_int_equal(counts[KV_RECORD_SET], 40000);
     assert_int_equal(result.offset, whole);
     assert_true(result.is_torn);
 }
@@ -775,7 +775,7 @@ static void fold_ends_where_the_file_does(void **state)
 static kvstore_status refuse(void *context, const struct kv_fold_item *item)
 {
     (void)context;
-    return item->type == KV_COMMAND_REMOVE
+    return item->type == KV_RECORD_REMOVE
                ? kv_fail(KVSTORE_BUSY, "no removes here")
                : KVSTORE_OK;
 }
@@ -813,7 +813,7 @@ static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
 static kvstore_status count_damage(void *context,
                                    const struct kv_fold_item *item)
 {
-    *(uint64_t *)context += item->type == KV_COMMAND_DAMAGED ? 1 : 0;
+    *(uint64_t *)context += item->type == KV_RECORD_DAMAGED ? 1 : 0;
     return KVSTORE_OK;
 }
 

@@ -25,7 +25,7 @@
 struct line {
     size_t offset;
     size_t length;
-    enum kv_command_type type;
+    enum kv_record_type type;
     uint32_t batch;
     bool is_closed;
 };
@@ -78,34 +78,34 @@ static void read_lines(struct model *model, const struct log_text *text)
         const char *bytes = text->bytes + offset;
         size_t length = piece_length(bytes, text->size - offset);
         size_t size = length - (bytes[length - 1] == '\n' ? 1 : 0);
-        struct kv_command command;
-        assert_int_equal(kv_command_decode(bytes, size, &command), KVSTORE_OK);
+        struct kv_record record;
+        assert_int_equal(kv_record_decode(bytes, size, &record), KVSTORE_OK);
         assert_true(model->count < LINES_MAX);
         model->lines[model->count++] =
             (struct line){.offset = offset,
                           .length = length,
-                          .type = command.type,
-                          .batch = command.batch,
+                          .type = record.type,
+                          .batch = record.batch,
                           .is_closed = is_closed(text, offset, length)};
-        kv_command_release(&command);
+        kv_record_release(&record);
         offset += length;
     }
 }
 
 static bool is_of_batch(const struct line *line)
 {
-    return line->type != KV_COMMAND_DAMAGED && line->batch != 0;
+    return line->type != KV_RECORD_DAMAGED && line->batch != 0;
 }
 
 static bool is_damaged(const struct model *model, size_t i)
 {
-    return model->lines[i].type == KV_COMMAND_DAMAGED;
+    return model->lines[i].type == KV_RECORD_DAMAGED;
 }
 
 static bool is_anchor(const struct model *model, size_t i)
 {
     const struct line *line = &model->lines[i];
-    if (line->type == KV_COMMAND_BLANK) {
+    if (line->type == KV_RECORD_BLANK) {
         return false;
     }
     if (is_damaged(model, i)) {
@@ -149,11 +149,11 @@ static size_t batch_end(const struct model *model,
 
 static void judge(struct model *model, const struct log_text *text)
 {
-    static const char letters[] = {[KV_COMMAND_BLANK] = '.',
-                                   [KV_COMMAND_SET] = 'S',
-                                   [KV_COMMAND_REMOVE] = 'R',
-                                   [KV_COMMAND_UNKNOWN] = 'U',
-                                   [KV_COMMAND_DAMAGED] = 'D'};
+    static const char letters[] = {[KV_RECORD_BLANK] = '.',
+                                   [KV_RECORD_SET] = 'S',
+                                   [KV_RECORD_REMOVE] = 'R',
+                                   [KV_RECORD_UNKNOWN] = 'U',
+                                   [KV_RECORD_DAMAGED] = 'D'};
     read_lines(model, text);
     memset(model->verdicts, 0, sizeof model->verdicts);
     for (size_t i = 0; i < model->count;) {
@@ -184,11 +184,11 @@ struct seen {
 
 static kvstore_status compare(void *context, const struct kv_fold_item *item)
 {
-    static const char letters[] = {[KV_COMMAND_BLANK] = '.',
-                                   [KV_COMMAND_SET] = 'S',
-                                   [KV_COMMAND_REMOVE] = 'R',
-                                   [KV_COMMAND_UNKNOWN] = 'U',
-                                   [KV_COMMAND_DAMAGED] = 'D'};
+    static const char letters[] = {[KV_RECORD_BLANK] = '.',
+                                   [KV_RECORD_SET] = 'S',
+                                   [KV_RECORD_REMOVE] = 'R',
+                                   [KV_RECORD_UNKNOWN] = 'U',
+                                   [KV_RECORD_DAMAGED] = 'D'};
     struct seen *seen = context;
     const struct line *line = &seen->model->lines[seen->count];
     assert_int_equal(item->pointer.offset, line->offset);
@@ -380,7 +380,7 @@ static void result_tells_where_a_torn_batch_ends(void **state)
         log_text_chop(&text, lost);
         judge(&model, &text);
         for (size_t i = place.lines; i < model.count; i++) {
-            end = model.lines[i].type == KV_COMMAND_DAMAGED
+            end = model.lines[i].type == KV_RECORD_DAMAGED
                       ? end
                       : model.lines[i].offset + model.lines[i].length;
         }

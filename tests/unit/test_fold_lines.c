@@ -5,8 +5,8 @@
  * what cursor and decoder say of the line one after the other, over logs in which
  * all that can stand in a log stands side by side. */
 
+#include "log/cursor.h"
 #include "log/fold.h"
-#include "log/log_cursor.h"
 #include "log_text.h"
 #include "store_dir.h"
 
@@ -58,12 +58,12 @@ static void add_record(struct log_text *text)
     char line[4096];
     size_t key_size = random_bytes(key, 1, sizeof key);
     size_t value_size = random_bytes(value, 0, sizeof value);
-    struct kv_command_plan plan =
+    struct kv_record_plan plan =
         random_below(3) != 0
-            ? kv_command_plan_set(key, key_size, value, value_size)
-            : kv_command_plan_remove(key, key_size);
+            ? kv_record_plan_set(key, key_size, value, value_size)
+            : kv_record_plan_remove(key, key_size);
     assert_true(plan.line_size <= sizeof line);
-    kv_command_encode(&plan, line);
+    kv_record_encode(&plan, line);
     log_text_add_bytes(text, line, plan.line_size);
 }
 
@@ -186,8 +186,8 @@ static void assert_same_text(const struct kv_text *left,
     assert_memory_equal(left->raw, right->raw, right->raw_size);
 }
 
-static void assert_same_command(const struct kv_command *left,
-                                const struct kv_command *right)
+static void assert_same_command(const struct kv_record *left,
+                                const struct kv_record *right)
 {
     assert_int_equal(left->type, right->type);
     assert_int_equal(left->has_key, right->has_key);
@@ -202,9 +202,9 @@ static kvstore_status compare(void *context, const struct kv_fold_item *item)
 {
     struct witness *witness = context;
     struct kv_log_view view;
-    struct kv_command command;
+    struct kv_record record;
     assert_int_equal(kv_log_cursor_next(&witness->cursor, &view), KVSTORE_OK);
-    assert_int_equal(kv_command_decode(view.bytes, view.size, &command),
+    assert_int_equal(kv_record_decode(view.bytes, view.size, &record),
                      KVSTORE_OK);
 
     bool lacks_newline =
@@ -215,10 +215,10 @@ static kvstore_status compare(void *context, const struct kv_fold_item *item)
                      view.pointer.length + (lacks_newline ? 1 : 0));
     assert_int_equal(item->size, view.size);
     assert_memory_equal(item->bytes, view.bytes, view.size);
-    assert_same_command(item->command, &command);
-    assert_true(item->type == command.type ||
-                (item->type == KV_COMMAND_DAMAGED && command.batch != 0));
-    kv_command_release(&command);
+    assert_same_command(item->record, &record);
+    assert_true(item->type == record.type ||
+                (item->type == KV_RECORD_DAMAGED && record.batch != 0));
+    kv_record_release(&record);
     witness->lines++;
     return KVSTORE_OK;
 }

@@ -3,8 +3,8 @@
 /* Does gate.c keep its header's word? Whether a thread waits is seen by the
  * queue, which this looks into under the gate's mutex. */
 
+#include "os/file.h"
 #include "os/gate.h"
-#include "os/io.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,716 +1,481 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index.c keep its header's word? */
+/* Do index/index.c and index/apply.c keep their header's word? Here: what is found
+ * and counted. */
 
-#include "index/index.h"
-#include "os/bounds.h"
+#include "index/walk.h"
+#include "index_pair.h"
+#include "os/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#define BUCKET_SLOTS UINT64_C(8)
-#define REACH UINT64_C(32)
-#define LEVEL KV_INDEX_LEVEL_MIN
+static const struct kv_table_counts *counts_of(const struct pair *pair)
+{
+    return &pair->index.totals.counts;
+}
 
-/* An index and what is counted beside it. */
-struct table {
-    struct kv_index index;
-    struct kv_index_totals totals;
+/* --- Finding --- */
+
+static void empty_index_has_no_keys(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", NOWHERE, NOWHERE);
+
+    assert_int_equal(counts_of(&pair)->keys, 0);
+    close_pair(&pair);
+}
+
+static void newest_record_is_found(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t b = log_text_set(&text, "b", "1");
+    size_t a = log_text_set(&text, "a", "2");
+    log_text_set(&text, "c", "1");
+    size_t c = log_text_remove(&text, "c");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", a, NOWHERE);
+    assert_found(&pair, "b", b, NOWHERE);
+    assert_found(&pair, "c", c, NOWHERE);
+    assert_found(&pair, "d", NOWHERE, NOWHERE);
+    assert_int_equal(counts_of(&pair)->keys, 2);
+    close_pair(&pair);
+}
+
+static void found_line_is_decoded(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "value");
+    size_t size = text.size;
+    struct pair pair = make_pair(state, &text);
+    struct kv_index_find find;
+
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_int_equal(find.record.type, KV_RECORD_SET);
+    assert_true(kv_text_equals(&find.record.value, "value", 5));
+    assert_int_equal(find.pointer.length, size);
+    kv_index_find_release(&find);
+    close_pair(&pair);
+}
+
+static void key_is_its_bytes_however_written(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"user\",\"val\":\"1\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"\\u0075ser\",\"val\":\"2\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"val\":\"3\",\"key\":\"user\"}}\n");
+    size_t last = log_text_add(
+        &text, "{\"Set\":{\"key64\":\"dXNlcg==\",\"val\":\"4\"}}\n");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "user", last, NOWHERE);
+
+    assert_int_equal(counts_of(&pair)->keys, 1);
+    assert_int_equal(pair.index.totals.slots_used, 1);
+    close_pair(&pair);
+}
+
+static void damage_is_found_beside_the_record(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t record = log_text_set(&text, "a", "1");
+    log_text_damaged_set(&text, "a", "2");
+    size_t flagged = log_text_damaged_set(&text, "a", "3");
+    size_t alone = log_text_damaged_set(&text, "b", "1");
+    log_text_set(&text, "c", "1");
+    size_t older = log_text_damaged_set(&text, "d", "1");
+    size_t newer = log_text_set(&text, "d", "2");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, "a", record, flagged);
+    assert_found(&pair, "b", NOWHERE, alone);
+    assert_found(&pair, "d", newer, older);
+    assert_int_equal(counts_of(&pair)->keys, 3);
+    assert_int_equal(counts_of(&pair)->damaged_records, 4);
+    assert_int_equal(pair.index.totals.slots_flagged, 3);
+    close_pair(&pair);
+}
+
+static void unknown_record_is_flagged_as_such(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t at = log_text_unknown(&text, "a");
+    struct pair pair = make_pair(state, &text);
+    struct kv_index_find find;
+
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_int_equal(find.flagged_offset, at);
+    assert_true(find.is_unknown);
+    assert_int_equal(counts_of(&pair)->unknown_records, 1);
+    kv_index_find_release(&find);
+    close_pair(&pair);
+}
+
+static void line_that_rotted_is_in_doubt(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    size_t at = log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    store_dir_overwrite(*state, KV_LOG_NAME, at + 2, "x", 1);
+    struct kv_index_find find;
+
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_false(find.is_found);
+    assert_int_equal(find.doubt_offset, at);
+    kv_index_find_release(&find);
+    close_pair(&pair);
+}
+
+/* Two keys of one home whose slots hold the same bits of the hash. */
+static void find_collision(const struct kv_table *table,
+                           char *one,
+                           char *other,
+                           size_t size)
+{
+    enum { hash_bits = KV_TABLE_LEVEL_MIN + 9 };
+    unsigned *first = calloc((size_t)1 << hash_bits, sizeof *first);
+    assert_non_null(first);
+    for (unsigned i = 1;; i++) {
+        (void)snprintf(one, size, "key%u", i);
+        uint64_t hash = kv_table_hash(table, one, strlen(one)) &
+                        (((uint64_t)1 << hash_bits) - 1);
+        if (first[hash] != 0) {
+            (void)snprintf(other, size, "key%u", first[hash]);
+            break;
+        }
+        first[hash] = i;
+    }
+    free(first);
+}
+
+static kvstore_status apply(void *context, const struct kv_fold_item *item)
+{
+    struct pair *pair = context;
+    return kv_index_apply(&pair->index, &pair->log, item);
+}
+
+static void colliding_keys_are_kept_apart(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair;
+    char one[32];
+    char other[32];
+    assert_int_equal(kv_index_create(0, NULL, NULL, &pair.index), KVSTORE_OK);
+    find_collision(&pair.index.table, one, other, sizeof one);
+    log_text_set(&text, one, "1");
+    size_t at_other = log_text_set(&text, other, "2");
+    size_t at_one = log_text_set(&text, one, "3");
+    size_t damaged = log_text_damaged_set(&text, other, "4");
+    store_dir_write_log(dir, &text);
+    assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
+    struct kv_fold_range range = {.end = text.size};
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_fold(&pair.log, range, apply, &pair, &result),
+                     KVSTORE_OK);
+
+    assert_found(&pair, one, at_one, NOWHERE);
+    assert_found(&pair, other, at_other, damaged);
+    assert_int_equal(pair.index.totals.slots_used, 3);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
+/* --- Counting --- */
+
+static void bytes_divide_into_four_kinds(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t live_start = log_text_set(&text, "a", "2");
+    size_t tombstone_start = log_text_remove(&text, "b");
+    size_t blank_start = log_text_add(&text, "\n  \n");
+    size_t damage = log_text_add(&text, "garbage\n");
+    log_text_damaged_set(&text, "d", "1");
+    size_t live = tombstone_start - live_start;
+    size_t tombstone = blank_start - tombstone_start;
+    size_t stale = live_start;
+    size_t damaged = text.size - damage;
+    struct pair pair = make_pair(state, &text);
+
+    const struct kv_table_counts *counts = counts_of(&pair);
+    assert_int_equal(counts->keys, 1);
+    assert_int_equal(counts->live_bytes, live);
+    assert_int_equal(counts->stale_bytes, stale + tombstone);
+    assert_int_equal(counts->tombstone_bytes, tombstone);
+    assert_int_equal(counts->blank_bytes, 4);
+    assert_int_equal(counts->damaged_bytes, damaged);
+    assert_int_equal(counts->damaged_records, 2);
+    assert_int_equal(counts->damaged_offset, damage);
+    close_pair(&pair);
+}
+
+static void superseded_tombstone_is_just_stale(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_remove(&text, "a");
+    log_text_remove(&text, "a");
+    size_t stale = log_text_set(&text, "a", "2");
+    size_t live = text.size - stale;
+    struct pair pair = make_pair(state, &text);
+
+    assert_int_equal(counts_of(&pair)->keys, 1);
+    assert_int_equal(counts_of(&pair)->tombstone_bytes, 0);
+    assert_int_equal(counts_of(&pair)->stale_bytes, stale);
+    assert_int_equal(counts_of(&pair)->live_bytes, live);
+    close_pair(&pair);
+}
+
+static void unreachable_keys_are_live_without_a_slot(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"\",\"val\":\"1\"}}\n");
+    log_text_add(&text, "{\"Set\":{\"key\":\"");
+    log_text_fill(&text, 'k', 70000);
+    log_text_add(&text, "\",\"val\":\"2\"}}\n");
+    log_text_add(&text, "{\"Remove\":{\"key\":\"\"}}\n");
+    size_t size = text.size;
+    struct pair pair = make_pair(state, &text);
+
+    assert_int_equal(counts_of(&pair)->keys, 0);
+    assert_int_equal(counts_of(&pair)->live_bytes, size);
+    assert_int_equal(pair.index.totals.slots_used, 0);
+    close_pair(&pair);
+}
+
+static void longest_key_is_reachable(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    char *key = calloc(1, KVSTORE_KEY_SIZE_MAX + 1);
+    assert_non_null(key);
+    memset(key, 'k', KVSTORE_KEY_SIZE_MAX);
+    size_t at = log_text_set(&text, key, "1");
+    struct pair pair = make_pair(state, &text);
+
+    assert_found(&pair, key, at, NOWHERE);
+
+    free(key);
+    close_pair(&pair);
+}
+
+/* --- Checking --- */
+
+struct lead_check {
+    struct pair *pair;
+    const struct kv_log *log;
+    enum kv_index_lead leads[16];
+    size_t count;
 };
 
-/* A region as exact as it is promised to be. */
-static struct table make_table(unsigned level)
+static kvstore_status check_lead(void *context, const struct kv_fold_item *item)
 {
-    void *region = calloc(1, kv_index_region_size(level));
-    assert_non_null(region);
-    return (struct table){.index = kv_index_format(region, level, 42),
-                          .totals = kv_index_no_totals()};
+    struct lead_check *check = context;
+    struct kv_index_key key;
+    assert_int_equal(
+        kv_index_get_key(&check->pair->index.table, item->record, &key),
+        KVSTORE_OK);
+    kvstore_status status = kv_index_lead(&check->pair->index,
+                                          check->log,
+                                          &key,
+                                          item->pointer.offset,
+                                          &check->leads[check->count++]);
+    kv_io_free(key.allocated);
+    return status;
 }
 
-static void free_table(struct table *table)
+static struct lead_check check_log(struct pair *pair)
 {
-    free(table->index.header);
+    struct kv_io_stat stat;
+    struct lead_check check = {.pair = pair, .log = &pair->log};
+    assert_int_equal(kv_io_stat(&pair->log.file, &stat), KVSTORE_OK);
+    struct kv_fold_range range = {.end = stat.size};
+    struct kv_fold_result result;
+    assert_int_equal(kv_fold(&pair->log, range, check_lead, &check, &result),
+                     KVSTORE_OK);
+    return check;
 }
 
-/* Takes the empty slot at the end of a hash's walk. */
-static bool put_new(struct table *table, uint64_t hash, uint64_t offset)
+static void lead_of_each_record_is_told(void **state)
 {
-    struct kv_index *index = &table->index;
-    struct kv_index_probe probe = kv_index_probe_start(index, hash);
-    struct kv_index_entry entry;
-    while (kv_index_probe_next(index, &probe, &entry)) {
-    }
-    if (probe.has_place) {
-        kv_index_put(index, &table->totals, &probe, offset, false);
-    }
-    return probe.has_place;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_set(&text, "b", "1");
+    log_text_remove(&text, "a");
+    struct pair pair = make_pair(state, &text);
+
+    struct lead_check check = check_log(&pair);
+
+    assert_int_equal(check.count, 3);
+    assert_int_equal(check.leads[0], KV_INDEX_LEADS_ON);
+    assert_int_equal(check.leads[1], KV_INDEX_LEADS_HERE);
+    assert_int_equal(check.leads[2], KV_INDEX_LEADS_HERE);
+    close_pair(&pair);
 }
 
-/* How many candidates does a hash have, and is an offset among them? */
-static unsigned count_candidates(const struct kv_index *index,
-                                 uint64_t hash,
-                                 uint64_t offset,
-                                 bool *is_among_out)
+static void key_without_a_slot_leads_astray(void **state)
 {
-    struct kv_index_probe probe = kv_index_probe_start(index, hash);
-    struct kv_index_entry entry;
-    unsigned count = 0;
-    *is_among_out = false;
-    while (kv_index_probe_next(index, &probe, &entry)) {
-        count++;
-        *is_among_out |= entry.offset == offset;
-    }
-    return count;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    log_text_set(&text, "a", "1");
+    size_t at = log_text_set(&text, "b", "1");
+    store_dir_append(*state, KV_LOG_NAME, text.bytes + at, text.size - at);
+
+    struct lead_check check = check_log(&pair);
+
+    assert_int_equal(check.leads[1], KV_INDEX_LEADS_ASTRAY);
+    log_text_release(&text);
+    close_pair(&pair);
 }
 
-static void assert_leads_to(const struct kv_index *index,
-                            uint64_t hash,
-                            uint64_t offset)
+static void slot_of_an_older_record_leads_astray(void **state)
 {
-    bool is_among = false;
-    (void)count_candidates(index, hash, offset, &is_among);
-    assert_true(is_among);
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    struct pair pair = make_pair(state, &text);
+    log_text_set(&text, "a", "1");
+    size_t at = log_text_set(&text, "a", "2");
+    store_dir_append(*state, KV_LOG_NAME, text.bytes + at, text.size - at);
+
+    struct lead_check check = check_log(&pair);
+
+    assert_int_equal(check.leads[0], KV_INDEX_LEADS_HERE);
+    assert_int_equal(check.leads[1], KV_INDEX_LEADS_ASTRAY);
+    log_text_release(&text);
+    close_pair(&pair);
 }
 
-/* The same hashes in each run (splitmix64). */
-static uint64_t hash_of(uint64_t number)
+/* --- Lines in another's place --- */
+
+/* Two lines of one length change places under the index. */
+static void line_of_another_key_is_in_doubt(void **state)
 {
-    uint64_t mixed = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ mixed >> 31;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n");
+    size_t at =
+        log_text_add(&text, "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n");
+    struct pair pair = make_pair(state, &text);
+    store_dir_overwrite(
+        *state, KV_LOG_NAME, 0, "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}", 29);
+    store_dir_overwrite(
+        *state, KV_LOG_NAME, at, "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}", 29);
+    struct kv_index_find find;
+
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_false(find.is_found);
+    assert_int_equal(find.doubt_offset, 0);
+    kv_index_find_release(&find);
+    struct lead_check check = check_log(&pair);
+    assert_int_equal(check.leads[0], KV_INDEX_LEADS_ASTRAY);
+    assert_int_equal(check.leads[1], KV_INDEX_LEADS_ASTRAY);
+    close_pair(&pair);
 }
 
-static void new_index_is_empty(void **state)
+/* A record that is a part of another line's value. */
+static void middle_of_a_line_is_in_doubt(void **state)
 {
-    (void)state;
-    struct table table = make_table(LEVEL);
-    uint64_t slot = 0;
-    struct kv_index_entry entry;
+    static const char line[] = "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n";
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n");
+    size_t at = log_text_add(&text, line);
+    struct pair pair = make_pair(state, &text);
+    store_dir_overwrite(*state, KV_LOG_NAME, at - 1, "x", 1);
+    struct kv_index_find find;
 
-    assert_false(kv_index_next_entry(&table.index, &slot, &entry));
-    assert_false(kv_index_is_full(&table.index, &table.totals));
-    assert_int_equal(table.totals.slots_used, 0);
-    struct kv_index_totals totals;
-    assert_true(kv_index_load_totals(&table.index, &totals));
-    assert_memory_equal(&totals, &table.totals, sizeof totals);
-    assert_int_equal(totals.counts.damaged_offset, UINT64_MAX);
-    assert_int_equal(table.index.header->seed, 42);
-    assert_int_equal(table.index.header->state, KV_INDEX_SWITCHING);
-    free_table(&table);
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_false(find.is_found);
+    assert_int_equal(find.doubt_offset, at);
+    kv_index_find_release(&find);
+    close_pair(&pair);
 }
 
-static void absent_hash_ends_on_an_empty_slot(void **state)
+static void change_of_the_last_line_is_seen(void **state)
 {
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct kv_index_probe probe =
-        kv_index_probe_start(&table.index, hash_of(1));
-    struct kv_index_entry entry;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t last = log_text_set(&text, "b", "1");
+    struct pair pair = make_pair(state, &text);
+    assert_true(matches(&pair));
 
-    assert_false(kv_index_probe_next(&table.index, &probe, &entry));
+    store_dir_overwrite(*state, KV_LOG_NAME, last + 20, "x", 1);
 
-    assert_true(probe.has_place);
-    free_table(&table);
+    assert_false(matches(&pair));
+    close_pair(&pair);
 }
 
-static void put_slot_is_found(void **state)
+static void missing_newline_of_the_last_line_matches(void **state)
 {
-    (void)state;
-    struct table table = make_table(LEVEL);
-    assert_true(put_new(&table, hash_of(1), 0));
-    assert_true(put_new(&table, hash_of(2), KV_OFFSET_MAX - 1));
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_chop(&text, 1);
+    struct pair pair = make_pair(state, &text);
 
-    assert_leads_to(&table.index, hash_of(1), 0);
-    assert_leads_to(&table.index, hash_of(2), KV_OFFSET_MAX - 1);
-    assert_int_equal(table.totals.slots_used, 2);
-    free_table(&table);
+    assert_true(matches(&pair));
+    store_dir_append(*state, KV_LOG_NAME, "\n", 1);
+    assert_true(matches(&pair));
+
+    close_pair(&pair);
 }
 
-static void second_put_moves_the_slot_on(void **state)
+static void log_cut_before_the_last_line_is_seen(void **state)
 {
-    (void)state;
-    struct table table = make_table(LEVEL);
-    assert_true(put_new(&table, hash_of(1), 100));
-    struct kv_index_probe probe =
-        kv_index_probe_start(&table.index, hash_of(1));
-    struct kv_index_entry entry;
-    assert_true(kv_index_probe_next(&table.index, &probe, &entry));
-
-    kv_index_put(&table.index, &table.totals, &probe, 200, false);
-
-    bool is_among = false;
-    assert_int_equal(count_candidates(&table.index, hash_of(1), 200, &is_among),
-                     1);
-    assert_true(is_among);
-    assert_int_equal(table.totals.slots_used, 1);
-    free_table(&table);
-}
-
-static void flag_is_kept_and_counted(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct kv_index_probe probe =
-        kv_index_probe_start(&table.index, hash_of(1));
-    struct kv_index_entry entry;
-    assert_false(kv_index_probe_next(&table.index, &probe, &entry));
-
-    kv_index_put(&table.index, &table.totals, &probe, 7, true);
-
-    probe = kv_index_probe_start(&table.index, hash_of(1));
-    assert_true(kv_index_probe_next(&table.index, &probe, &entry));
-    assert_true(entry.is_flagged);
-    assert_int_equal(entry.offset, 7);
-    assert_int_equal(table.totals.slots_flagged, 1);
-    assert_int_equal(table.totals.slots_used, 1);
-    free_table(&table);
-}
-
-/* All bits of offset, flag and hash may be 0. */
-static void slot_of_nothing_but_zeros_is_taken(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-
-    assert_true(put_new(&table, 0, 0));
-
-    assert_leads_to(&table.index, 0, 0);
-    assert_true(put_new(&table, 0, 1));
-    assert_leads_to(&table.index, 0, 0);
-    free_table(&table);
-}
-
-static void equal_hashes_are_all_candidates(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    for (uint64_t i = 0; i < 20; i++) {
-        assert_true(put_new(&table, hash_of(1), i * 100));
-    }
-
-    bool is_among = false;
-    for (uint64_t i = 0; i < 20; i++) {
-        assert_int_equal(
-            count_candidates(&table.index, hash_of(1), i * 100, &is_among), 20);
-        assert_true(is_among);
-    }
-    free_table(&table);
-}
-
-static bool has_place(const struct kv_index *index, uint64_t hash)
-{
-    struct kv_index_probe probe = kv_index_probe_start(index, hash);
-    struct kv_index_entry entry;
-    while (kv_index_probe_next(index, &probe, &entry)) {
-    }
-    return probe.has_place;
-}
-
-/* Hashes that are equal fill the buckets that their walk may reach, and no
- * more; the places of other walks are left. */
-static void walk_ends_at_its_reach(void **state)
-{
-    (void)state;
-    for (uint64_t number = 0; number < 50; number++) {
-        struct table table = make_table(LEVEL);
-        uint64_t hash = hash_of(number);
-        for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-            assert_true(has_place(&table.index, hash));
-            assert_true(put_new(&table, hash, i));
-        }
-
-        assert_false(has_place(&table.index, hash));
-        assert_false(put_new(&table, hash, 1000));
-
-        for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-            assert_leads_to(&table.index, hash, i);
-        }
-        assert_int_equal(table.totals.slots_used, REACH * BUCKET_SLOTS);
-        free_table(&table);
-    }
-}
-
-/* Keys of one home bucket go separate ways from there. */
-static void walks_of_one_home_part(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    uint64_t buckets = UINT64_C(1) << LEVEL;
-    for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&table, 3, i));
-    }
-    uint64_t places = 0;
-    for (uint64_t tag = 1; tag < 512; tag++) {
-        places += has_place(&table.index, 3 + tag * buckets) ? 1 : 0;
-    }
-
-    assert_true(places > 500);
-    free_table(&table);
-}
-
-static void walk_wraps_around_at_the_end(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    uint64_t last = (UINT64_C(1) << LEVEL) - 1;
-    for (uint64_t i = 0; i < 3 * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&table, last, i));
-    }
-
-    assert_leads_to(&table.index, last, 3 * BUCKET_SLOTS - 1);
-    struct kv_index_entry entry;
-    uint64_t slot = 0;
-    assert_true(kv_index_next_entry(&table.index, &slot, &entry));
-    assert_int_equal(slot, 0);
-    free_table(&table);
-}
-
-static void fill(struct table *table)
-{
-    uint64_t count = 0;
-    while (!kv_index_is_full(&table->index, &table->totals)) {
-        assert_true(put_new(table, hash_of(count), count));
-        count++;
-    }
-}
-
-static void full_index_says_so_before_it_is(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-
-    fill(&table);
-
-    uint64_t slots = BUCKET_SLOTS << LEVEL;
-    assert_int_equal(table.totals.slots_used, slots / 16 * 13);
-    free_table(&table);
-}
-
-/* No walk ends without a place before the index calls itself full. */
-static void million_slots_take_as_many_keys_as_are_promised(void **state)
-{
-    (void)state;
-    struct table table = make_table(17);
-
-    fill(&table);
-
-    assert_int_equal(table.totals.slots_used, (UINT64_C(1) << 20) / 16 * 13);
-    for (uint64_t i = 0; i < table.totals.slots_used; i += 7) {
-        assert_leads_to(&table.index, hash_of(i), i);
-    }
-    free_table(&table);
-}
-
-static void level_holds_the_keys_it_is_for(void **state)
-{
-    (void)state;
-    static const uint64_t counts[] = {
-        0, 1, 831, 832, 833, 1663, 1664, 1665, 10000, 1000000};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        unsigned level = kv_index_level_for(counts[i]);
-        uint64_t slots = BUCKET_SLOTS << level;
-
-        assert_true(level >= KV_INDEX_LEVEL_MIN);
-        assert_true(counts[i] < slots / 16 * 13);
-        assert_true(level == KV_INDEX_LEVEL_MIN ||
-                    counts[i] >= slots / 32 * 13);
-    }
-    assert_int_equal(kv_index_level_for(UINT64_MAX), KV_INDEX_LEVEL_MAX);
-}
-
-static uint64_t count_entries(const struct kv_index *index)
-{
-    uint64_t count = 0;
-    struct kv_index_entry entry;
-    for (uint64_t slot = 0; kv_index_next_entry(index, &slot, &entry); slot++) {
-        count++;
-    }
-    return count;
-}
-
-/* The slots move by what they hold of the hash, as often as that is enough. */
-static void spread_slots_are_found_at_each_level(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    fill(&table);
-    uint64_t count = table.totals.slots_used;
-    unsigned level = LEVEL;
-    while (kv_index_can_spread(&table.index, level + 1)) {
-        level++;
-        struct table larger = make_table(level);
-        larger.totals = table.totals;
-
-        assert_true(kv_index_spread(&table.index, &larger.index));
-
-        assert_int_equal(larger.index.header->level, level);
-        assert_int_equal(larger.index.header->tag_level, LEVEL);
-        assert_int_equal(larger.index.header->seed, 42);
-        assert_int_equal(count_entries(&larger.index), count);
-        for (uint64_t i = 0; i < count; i++) {
-            assert_leads_to(&larger.index, hash_of(i), i);
-        }
-        for (; !kv_index_is_full(&larger.index, &larger.totals); count++) {
-            assert_true(put_new(&larger, hash_of(count), count));
-        }
-        free_table(&table);
-        table = larger;
-    }
-    assert_int_equal(level, LEVEL + 9);
-    free_table(&table);
-}
-
-/* To a lower level, whatever bits are used up; and from there on as from any
- * other. */
-static void spread_to_a_lower_level_keeps_all(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL + 5);
-    uint64_t count = 0;
-    for (; !kv_index_is_full(&table.index, &table.totals) && count < 800;
-         count++) {
-        assert_true(put_new(&table, hash_of(count), count));
-    }
-    struct table smaller = make_table(LEVEL);
-    smaller.totals = table.totals;
-    assert_true(kv_index_can_spread(&table.index, LEVEL));
-
-    assert_true(kv_index_spread(&table.index, &smaller.index));
-
-    assert_int_equal(smaller.index.header->tag_level, LEVEL);
-    for (uint64_t i = 0; i < count; i++) {
-        assert_leads_to(&smaller.index, hash_of(i), i);
-    }
-    struct table again = make_table(LEVEL + 1);
-    assert_true(kv_index_spread(&smaller.index, &again.index));
-    for (uint64_t i = 0; i < count; i++) {
-        assert_leads_to(&again.index, hash_of(i), i);
-    }
-    free_table(&table);
-    free_table(&smaller);
-    free_table(&again);
-}
-
-/* Slots far from their homes, and around the end of the table. */
-static void spread_keeps_crowded_slots(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    uint64_t last = (UINT64_C(1) << LEVEL) - 1;
-    for (uint64_t i = 0; i < 12 * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&table, last - i % 3 + (i << LEVEL), i));
-    }
-    struct table larger = make_table(LEVEL + 1);
-
-    assert_true(kv_index_spread(&table.index, &larger.index));
-
-    for (uint64_t i = 0; i < 12 * BUCKET_SLOTS; i++) {
-        assert_leads_to(&larger.index, last - i % 3 + (i << LEVEL), i);
-    }
-    free_table(&table);
-    free_table(&larger);
-}
-
-/* Equal hashes take each place of their walk. From every one of these the home
- * is told, at every level, whatever the step. */
-static void slots_tell_their_home_from_each_place(void **state)
-{
-    (void)state;
-    for (uint64_t number = 0; number < 100; number++) {
-        struct table table = make_table(LEVEL);
-        uint64_t hash = hash_of(number);
-        for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-            assert_true(put_new(&table, hash, i));
-        }
-        while (kv_index_can_spread(&table.index, table.index.level + 1)) {
-            struct table larger = make_table(table.index.level + 1);
-
-            assert_true(kv_index_spread(&table.index, &larger.index));
-
-            bool is_among = false;
-            assert_int_equal(
-                count_candidates(&larger.index, hash, 0, &is_among),
-                REACH * BUCKET_SLOTS);
-            assert_true(is_among);
-            free_table(&table);
-            table = larger;
-        }
-        free_table(&table);
-    }
-}
-
-static void spread_without_a_place_says_so(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct table larger = make_table(LEVEL + 1);
-    /* One walk at both levels, and all of its places taken. */
-    for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&table, 3 + (i << (LEVEL + 10)), i));
-    }
-    assert_true(kv_index_spread(&table.index, &larger.index));
-    assert_int_equal(count_entries(&larger.index), REACH * BUCKET_SLOTS);
-
-    struct table crowded = make_table(LEVEL + 1);
-    for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
-        assert_true(put_new(&crowded, 3 + (i << (LEVEL + 10)), i));
-    }
-    assert_false(kv_index_spread(&table.index, &crowded.index));
-    free_table(&table);
-    free_table(&larger);
-    free_table(&crowded);
-}
-
-static void walk_over_all_meets_each_slot_once(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < 300; i++) {
-        assert_true(put_new(&table, hash_of(i), i));
-        sum += i;
-    }
-
-    uint64_t count = 0;
-    struct kv_index_entry entry;
-    for (uint64_t slot = 0; kv_index_next_entry(&table.index, &slot, &entry);
-         slot++) {
-        count++;
-        sum -= entry.offset;
-    }
-
-    assert_int_equal(count, 300);
-    assert_int_equal(sum, 0);
-    free_table(&table);
-}
-
-static void hash_depends_on_key_and_seed(void **state)
-{
-    (void)state;
-    struct table one = make_table(LEVEL);
-    struct table other = make_table(LEVEL);
-    other.index.seed = 43;
-
-    assert_true(kv_index_hash(&one.index, "a", 1) ==
-                kv_index_hash(&one.index, "a", 1));
-    assert_true(kv_index_hash(&one.index, "a", 1) !=
-                kv_index_hash(&one.index, "b", 1));
-    assert_true(kv_index_hash(&one.index, "a", 1) !=
-                kv_index_hash(&one.index, "a", 2));
-    assert_true(kv_index_hash(&one.index, "a", 1) !=
-                kv_index_hash(&other.index, "a", 1));
-    free_table(&one);
-    free_table(&other);
-}
-
-/* --- Totals --- */
-
-static struct kv_index_totals some_totals(uint64_t number)
-{
-    struct kv_index_totals totals = kv_index_no_totals();
-    totals.applied = number;
-    totals.slots_used = 2 * number;
-    totals.last = (struct kv_log_pointer){.offset = number, .length = 7};
-    totals.counts.keys = 3 * number;
-    return totals;
-}
-
-static void assert_loads(const struct kv_index *index, uint64_t number)
-{
-    struct kv_index_totals expected = some_totals(number);
-    struct kv_index_totals totals;
-    assert_true(kv_index_load_totals(index, &totals));
-    assert_memory_equal(&totals, &expected, sizeof totals);
-}
-
-static void stored_totals_are_loaded(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    for (uint64_t i = 1; i < 10; i++) {
-        struct kv_index_totals totals = some_totals(i);
-
-        kv_index_store_totals(&table.index, &totals);
-
-        assert_loads(&table.index, i);
-    }
-    free_table(&table);
-}
-
-/* A writer that dies while it publishes leaves the totals before. */
-static void half_stored_totals_are_not_loaded(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct kv_index_header *header = table.index.header;
-    struct kv_index_totals totals = some_totals(1);
-    kv_index_store_totals(&table.index, &totals);
-    uint64_t other = 1 - header->chooser;
-    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
-        header->totals[other][i] = 99;
-
-        assert_loads(&table.index, 1);
-    }
-    free_table(&table);
-}
-
-static void totals_with_a_wrong_word_are_refused(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct kv_index_header *header = table.index.header;
-    struct kv_index_totals totals = some_totals(1);
-    kv_index_store_totals(&table.index, &totals);
-    for (size_t i = 0; i <= KV_INDEX_TOTALS_WORDS; i++) {
-        header->totals[header->chooser][i] ^= UINT64_C(1) << (i * 5 % 64);
-
-        assert_false(kv_index_load_totals(&table.index, &totals));
-
-        header->totals[header->chooser][i] ^= UINT64_C(1) << (i * 5 % 64);
-    }
-    assert_loads(&table.index, 1);
-    free_table(&table);
-}
-
-/* --- Attaching --- */
-
-/* With a hash that fits whatever the header holds. */
-static bool attaches(struct table *table, size_t size)
-{
-    struct kv_index index;
-    struct kv_index_identity identity = table->index.header->identity;
-    kv_index_seal(&table->index, &identity);
-    return kv_index_attach(table->index.header, size, &index);
-}
-
-static void attached_index_is_the_formatted_one(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL + 2);
-    assert_true(put_new(&table, hash_of(1), 5));
-    struct kv_index index;
-    struct kv_index_identity identity = {.log_inode = 7};
-    kv_index_seal(&table.index, &identity);
-
-    assert_true(kv_index_attach(
-        table.index.header, kv_index_region_size(LEVEL + 2), &index));
-
-    assert_leads_to(&index, hash_of(1), 5);
-    assert_int_equal(index.level, LEVEL + 2);
-    assert_int_equal(index.tag_level, LEVEL + 2);
-    assert_int_equal(index.seed, 42);
-    free_table(&table);
-}
-
-static void attaching_refuses_what_does_not_fit(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL + 10);
-    struct kv_index_header *header = table.index.header;
-    struct kv_index_header good = *header;
-    size_t size = kv_index_region_size(LEVEL + 10);
-    assert_true(attaches(&table, size));
-
-    assert_false(attaches(&table, size - 8));
-    assert_false(attaches(&table, KV_INDEX_HEADER_SIZE));
-    for (int bit = 0; bit < 64; bit++) {
-        header->magic = good.magic ^ UINT64_C(1) << bit;
-        assert_false(attaches(&table, size));
-        header->magic = good.magic;
-        header->region_size = good.region_size ^ UINT64_C(1) << bit;
-        assert_false(attaches(&table, size));
-        header->region_size = good.region_size;
-    }
-    static const uint32_t levels[] = {
-        0, KV_INDEX_LEVEL_MIN - 1, LEVEL + 9, LEVEL + 11, 37, 64, UINT32_MAX};
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        header->level = levels[i];
-        assert_false(attaches(&table, size));
-    }
-    header->level = good.level;
-    static const uint32_t tag_levels[] = {
-        0, KV_INDEX_LEVEL_MIN - 1, LEVEL, LEVEL + 11, 64, UINT32_MAX};
-    for (size_t i = 0; i < sizeof tag_levels / sizeof *tag_levels; i++) {
-        header->tag_level = tag_levels[i];
-        assert_false(attaches(&table, size));
-    }
-    header->tag_level = LEVEL + 1;
-    assert_true(attaches(&table, size));
-    free_table(&table);
-}
-
-static void attaching_refuses_a_changed_header(void **state)
-{
-    (void)state;
-    struct table table = make_table(LEVEL);
-    struct kv_index_header *header = table.index.header;
-    size_t size = kv_index_region_size(LEVEL);
-    struct kv_index index;
-    assert_true(attaches(&table, size));
-
-    header->seed ^= 1;
-    assert_false(kv_index_attach(header, size, &index));
-    header->seed ^= 1;
-    header->identity.log_inode ^= 1;
-    assert_false(kv_index_attach(header, size, &index));
-    header->identity.log_inode ^= 1;
-    assert_true(kv_index_attach(header, size, &index));
-    free_table(&table);
-}
-
-static void attaching_refuses_random_bytes(void **state)
-{
-    (void)state;
-    size_t size = kv_index_region_size(LEVEL);
-    uint64_t *words = calloc(1, size);
-    assert_non_null(words);
-    for (uint64_t round = 0; round < 200; round++) {
-        for (size_t i = 0; i < size / sizeof *words; i++) {
-            words[i] = round == 0 ? 0 : hash_of(round << 32 | i);
-        }
-        struct kv_index index;
-
-        assert_false(kv_index_attach(words, size, &index));
-    }
-    free(words);
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    size_t last = log_text_set(&text, "b", "1");
+    struct pair pair = make_pair(state, &text);
+
+    store_dir_truncate(*state, KV_LOG_NAME, last);
+
+    assert_false(matches(&pair));
+    close_pair(&pair);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(new_index_is_empty),
-        cmocka_unit_test(absent_hash_ends_on_an_empty_slot),
-        cmocka_unit_test(put_slot_is_found),
-        cmocka_unit_test(second_put_moves_the_slot_on),
-        cmocka_unit_test(flag_is_kept_and_counted),
-        cmocka_unit_test(slot_of_nothing_but_zeros_is_taken),
-        cmocka_unit_test(equal_hashes_are_all_candidates),
-        cmocka_unit_test(walk_ends_at_its_reach),
-        cmocka_unit_test(walks_of_one_home_part),
-        cmocka_unit_test(walk_wraps_around_at_the_end),
-        cmocka_unit_test(full_index_says_so_before_it_is),
-        cmocka_unit_test(million_slots_take_as_many_keys_as_are_promised),
-        cmocka_unit_test(level_holds_the_keys_it_is_for),
-        cmocka_unit_test(spread_slots_are_found_at_each_level),
-        cmocka_unit_test(spread_to_a_lower_level_keeps_all),
-        cmocka_unit_test(spread_keeps_crowded_slots),
-        cmocka_unit_test(slots_tell_their_home_from_each_place),
-        cmocka_unit_test(spread_without_a_place_says_so),
-        cmocka_unit_test(walk_over_all_meets_each_slot_once),
-        cmocka_unit_test(hash_depends_on_key_and_seed),
-        cmocka_unit_test(stored_totals_are_loaded),
-        cmocka_unit_test(half_stored_totals_are_not_loaded),
-        cmocka_unit_test(totals_with_a_wrong_word_are_refused),
-        cmocka_unit_test(attached_index_is_the_formatted_one),
-        cmocka_unit_test(attaching_refuses_what_does_not_fit),
-        cmocka_unit_test(attaching_refuses_a_changed_header),
-        cmocka_unit_test(attaching_refuses_random_bytes),
+        STORE_TEST(empty_index_has_no_keys),
+        STORE_TEST(newest_record_is_found),
+        STORE_TEST(found_line_is_decoded),
+        STORE_TEST(key_is_its_bytes_however_written),
+        STORE_TEST(damage_is_found_beside_the_record),
+        STORE_TEST(unknown_record_is_flagged_as_such),
+        STORE_TEST(line_that_rotted_is_in_doubt),
+        STORE_TEST(colliding_keys_are_kept_apart),
+        STORE_TEST(bytes_divide_into_four_kinds),
+        STORE_TEST(superseded_tombstone_is_just_stale),
+        STORE_TEST(unreachable_keys_are_live_without_a_slot),
+        STORE_TEST(longest_key_is_reachable),
+        STORE_TEST(lead_of_each_record_is_told),
+        STORE_TEST(key_without_a_slot_leads_astray),
+        STORE_TEST(slot_of_an_older_record_leads_astray),
+        STORE_TEST(line_of_another_key_is_in_doubt),
+        STORE_TEST(middle_of_a_line_is_in_doubt),
+        STORE_TEST(change_of_the_last_line_is_seen),
+        STORE_TEST(missing_newline_of_the_last_line_matches),
+        STORE_TEST(log_cut_before_the_last_line_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index_file.c keep its header's word? */
+/* Does index/file.c keep its header's word? */
 
-#include "index/index_file.h"
+#include "index/file.h"
 #include "log/log.h"
 #include "store_dir.h"
 
@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#define LEVEL KV_INDEX_LEVEL_MIN
+#define LEVEL KV_TABLE_LEVEL_MIN
 #define SEED 42
 #define OTHER_MOUNT 4711
 
@@ -36,7 +36,7 @@ static void use_system_table(void)
 struct place {
     const struct store_dir *dir;
     struct kv_log log;
-    struct kv_index_identity identity;
+    struct kv_table_identity identity;
 };
 
 static struct place make_place(void **state)
@@ -54,7 +54,7 @@ static struct place make_place(void **state)
 /* An index and the memory that it stands in. */
 struct opened {
     struct kv_index_file file;
-    struct kv_index index;
+    struct kv_table table;
 };
 
 static kvstore_status try_create(const struct place *place,
@@ -65,7 +65,7 @@ static kvstore_status try_create(const struct place *place,
                                 LEVEL,
                                 SEED,
                                 &opened_out->file,
-                                &opened_out->index);
+                                &opened_out->table);
 }
 
 static struct opened make_temporary(const struct place *place)
@@ -79,27 +79,27 @@ static struct opened make_temporary(const struct place *place)
 static struct opened make_named(const struct place *place)
 {
     struct opened opened = make_temporary(place);
-    assert_int_equal(kv_index_file_identify(&opened.index,
+    assert_int_equal(kv_index_file_identify(&opened.table,
                                             &place->log.file,
                                             place->log.device,
                                             place->log.inode),
                      KVSTORE_OK);
     assert_int_equal(kv_index_file_name(&place->dir->directory, &opened.file),
                      KVSTORE_OK);
-    atomic_store(&opened.index.header->state, KV_INDEX_LIVE);
+    atomic_store(&opened.table.header->state, KV_TABLE_LIVE);
     return opened;
 }
 
-static enum kv_index_trust try_open(const struct place *place,
-                                    bool is_writable,
-                                    struct opened *opened_out)
+static enum kv_index_file_trust try_open(const struct place *place,
+                                         bool is_writable,
+                                         struct opened *opened_out)
 {
     return kv_index_file_open(&place->dir->directory,
                               &place->log.file,
                               &place->identity,
                               is_writable,
                               &opened_out->file,
-                              &opened_out->index);
+                              &opened_out->table);
 }
 
 static void release(const struct place *place, struct opened *opened)
@@ -109,11 +109,13 @@ static void release(const struct place *place, struct opened *opened)
     assert_null(opened->file.region);
 }
 
-static void assert_trust(const struct place *place, enum kv_index_trust trust)
+static void assert_trust(const struct place *place,
+                         enum kv_index_file_trust trust)
 {
     struct opened opened;
     assert_int_equal(try_open(place, true, &opened), trust);
-    assert_int_equal(opened.file.file.fd >= 0, trust != KV_INDEX_NONE);
+    assert_int_equal(opened.file.file.fd >= 0,
+                     trust != KV_INDEX_FILE_UNTRUSTED);
     release(place, &opened);
 }
 
@@ -122,7 +124,7 @@ static uint64_t state_on_disk(const struct place *place)
     size_t size = 0;
     char *bytes = store_dir_read(place->dir, KV_INDEX_NAME, &size);
     uint64_t word = 0;
-    memcpy(&word, bytes + offsetof(struct kv_index_header, state), sizeof word);
+    memcpy(&word, bytes + offsetof(struct kv_table_header, state), sizeof word);
     free(bytes);
     return word;
 }
@@ -150,14 +152,14 @@ static void private_index_is_empty_and_has_no_file(void **state)
     struct opened opened;
 
     assert_int_equal(
-        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.index),
+        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.table),
         KVSTORE_OK);
 
     uint64_t slot = 0;
-    struct kv_index_entry entry;
-    assert_false(kv_index_next_entry(&opened.index, &slot, &entry));
+    struct kv_table_entry entry;
+    assert_false(kv_table_next_entry(&opened.table, &slot, &entry));
     assert_int_equal(opened.file.file.fd, -1);
-    assert_int_equal(opened.index.seed, SEED);
+    assert_int_equal(opened.table.seed, SEED);
     kv_index_file_release(&dir->directory, &opened.file);
 }
 
@@ -176,7 +178,7 @@ static void private_index_without_memory_fails(void **state)
 
     kv_io_swap_table(&table);
     kvstore_status status =
-        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.index);
+        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.table);
     use_system_table();
 
     assert_int_equal(status, KVSTORE_NO_MEMORY);
@@ -191,11 +193,11 @@ static void new_file_has_all_its_room_and_no_name(void **state)
 
     struct stat stat;
     assert_int_equal(fstat(opened.file.file.fd, &stat), 0);
-    assert_int_equal(stat.st_size, kv_index_region_size(LEVEL));
+    assert_int_equal(stat.st_size, kv_table_region_size(LEVEL));
     assert_true(stat.st_blocks * 512 >= stat.st_size);
     assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
     assert_true(store_dir_has(place.dir, opened.file.temporary_name));
-    assert_int_equal(opened.index.header->state, KV_INDEX_SWITCHING);
+    assert_int_equal(opened.table.header->state, KV_TABLE_SWITCHING);
     release(&place, &opened);
     kv_log_close(&place.log);
 }
@@ -389,17 +391,17 @@ static void named_index_is_trusted(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
-    struct kv_index_totals totals = kv_index_no_totals();
+    struct kv_table_totals totals = kv_table_no_totals();
     totals.applied = 77;
-    kv_index_store_totals(&made.index, &totals);
+    kv_table_store_totals(&made.table, &totals);
     release(&place, &made);
     struct opened opened;
 
-    assert_int_equal(try_open(&place, true, &opened), KV_INDEX_TRUSTED);
+    assert_int_equal(try_open(&place, true, &opened), KV_INDEX_FILE_TRUSTED);
 
-    assert_true(kv_index_load_totals(&opened.index, &totals));
+    assert_true(kv_table_load_totals(&opened.table, &totals));
     assert_int_equal(totals.applied, 77);
-    assert_int_equal(opened.index.seed, SEED);
+    assert_int_equal(opened.table.seed, SEED);
     assert_true(opened.file.is_writable);
     assert_false(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
     release(&place, &opened);
@@ -412,11 +414,11 @@ static void read_only_mapping_is_trusted(void **state)
     struct opened made = make_named(&place);
     struct opened opened;
 
-    assert_int_equal(try_open(&place, false, &opened), KV_INDEX_TRUSTED);
+    assert_int_equal(try_open(&place, false, &opened), KV_INDEX_FILE_TRUSTED);
 
     assert_false(opened.file.is_writable);
-    atomic_store(&made.index.header->end, 99);
-    assert_int_equal(opened.index.header->end, 99);
+    atomic_store(&made.table.header->end, 99);
+    assert_int_equal(opened.table.header->end, 99);
     release(&place, &opened);
     release(&place, &made);
     kv_log_close(&place.log);
@@ -427,14 +429,14 @@ static void state_decides(void **state)
     struct place place = make_place(state);
     struct opened made = make_named(&place);
 
-    atomic_store(&made.index.header->state, KV_INDEX_SWITCHING);
-    assert_trust(&place, KV_INDEX_UNSETTLED);
-    atomic_store(&made.index.header->state, KV_INDEX_SUPERSEDED);
-    assert_trust(&place, KV_INDEX_NONE);
-    atomic_store(&made.index.header->state, 0);
-    assert_trust(&place, KV_INDEX_NONE);
-    atomic_store(&made.index.header->state, KV_INDEX_LIVE);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    atomic_store(&made.table.header->state, KV_TABLE_SWITCHING);
+    assert_trust(&place, KV_INDEX_FILE_UNSETTLED);
+    atomic_store(&made.table.header->state, KV_TABLE_SUPERSEDED);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
+    atomic_store(&made.table.header->state, 0);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
+    atomic_store(&made.table.header->state, KV_TABLE_LIVE);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
     kv_log_close(&place.log);
@@ -447,11 +449,11 @@ static void index_of_another_log_is_not_trusted(void **state)
     struct place other = place;
 
     other.identity.log_inode++;
-    assert_trust(&other, KV_INDEX_NONE);
+    assert_trust(&other, KV_INDEX_FILE_UNTRUSTED);
     other = place;
     other.identity.log_device++;
-    assert_trust(&other, KV_INDEX_NONE);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&other, KV_INDEX_FILE_UNTRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
     kv_log_close(&place.log);
@@ -476,12 +478,12 @@ static void index_of_an_earlier_log_of_the_same_number_is_not_trusted(
 
     place.identity.log_birth_ns = 78;
     place.identity.log_generation = 5;
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     place.identity.log_birth_ns = 77;
     place.identity.log_generation = 6;
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     place.identity.log_generation = 5;
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
     kv_log_close(&place.log);
@@ -498,10 +500,10 @@ static void birth_that_is_not_told_is_not_compared(void **state)
 
     place.identity.log_birth_ns = 0;
     place.identity.log_generation = 5;
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     place.identity.log_birth_ns = 77;
     place.identity.log_generation = 0;
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
     kv_log_close(&place.log);
@@ -515,9 +517,9 @@ static void index_of_another_boot_is_not_trusted(void **state)
     struct place rebooted = place;
     rebooted.identity.boot_id[1]++;
 
-    assert_trust(&rebooted, KV_INDEX_NONE);
+    assert_trust(&rebooted, KV_INDEX_FILE_UNTRUSTED);
 
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -529,9 +531,9 @@ static void lock_vouches_for_no_other_boot(void **state)
     struct place rebooted = place;
     rebooted.identity.boot_id[0]++;
 
-    assert_trust(&rebooted, KV_INDEX_NONE);
+    assert_trust(&rebooted, KV_INDEX_FILE_UNTRUSTED);
 
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     release(&place, &made);
     kv_log_close(&place.log);
 }
@@ -549,7 +551,7 @@ static void exclusive_lock_of_a_reader_takes_no_trust_away(void **state)
     assert_int_equal(kv_io_try_lock(&reader, false, &is_locked), KVSTORE_OK);
     assert_true(is_locked);
 
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     kv_io_close(&reader);
     kv_log_close(&place.log);
@@ -573,11 +575,11 @@ static void zero_boot_id_is_never_known(void **state)
     struct opened made = make_named(&place);
     use_system_table();
 
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
-    assert_trust(&place, KV_INDEX_NONE);
-    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
+    assert_int_equal(state_on_disk(&place), KV_TABLE_SUPERSEDED);
     kv_log_close(&place.log);
 }
 
@@ -605,10 +607,10 @@ static void index_of_another_mount_is_superseded(void **state)
     release(&place, &made);
 
     use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     use_system_table();
 
-    assert_int_equal(state_on_disk(&place), KV_INDEX_SUPERSEDED);
+    assert_int_equal(state_on_disk(&place), KV_TABLE_SUPERSEDED);
     kv_log_close(&place.log);
 }
 
@@ -620,11 +622,11 @@ static void read_only_probe_changes_nothing(void **state)
     release(&place, &made);
 
     use_mount(OTHER_MOUNT);
-    assert_int_equal(try_open(&place, false, &made), KV_INDEX_NONE);
+    assert_int_equal(try_open(&place, false, &made), KV_INDEX_FILE_UNTRUSTED);
     use_system_table();
 
-    assert_int_equal(state_on_disk(&place), KV_INDEX_LIVE);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_int_equal(state_on_disk(&place), KV_TABLE_LIVE);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -634,12 +636,12 @@ static void mount_of_a_held_index_is_added(void **state)
     struct opened made = make_named(&place);
 
     use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     use_system_table();
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -647,16 +649,16 @@ static void more_mounts_than_fit_take_turns(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
-    for (uint64_t id = 1; id <= UINT64_C(3) * KV_INDEX_MOUNTS; id++) {
+    for (uint64_t id = 1; id <= UINT64_C(3) * KV_TABLE_MOUNTS; id++) {
         use_mount(UINT64_C(1) << 40 | id);
-        assert_trust(&place, KV_INDEX_TRUSTED);
+        assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     }
 
     release(&place, &made);
 
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     use_system_table();
     kv_log_close(&place.log);
 }
@@ -668,7 +670,7 @@ static void mount_that_is_not_told_is_known(void **state)
     release(&place, &made);
 
     use_mount(0);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     use_system_table();
 
     kv_log_close(&place.log);
@@ -690,19 +692,19 @@ static void failing_call_is_no_trust_and_no_error(void **state)
     table = *kv_io_system_table();
     table.mount_id = failing_mount_id;
     kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     table = *kv_io_system_table();
     table.mmap = failing_mmap;
     kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     table = *kv_io_system_table();
     table.flock = failing_flock;
     kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     use_system_table();
 
     assert_int_equal(kvstore_last_error()->status, before.status);
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     release(&place, &made);
     kv_log_close(&place.log);
 }
@@ -713,7 +715,7 @@ static void absent_index_is_not_trusted(void **state)
 {
     struct place place = make_place(state);
 
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
 
     assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
     kv_log_close(&place.log);
@@ -724,23 +726,23 @@ static void file_of_another_size_is_not_trusted(void **state)
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     release(&place, &made);
-    uint64_t size = kv_index_region_size(LEVEL);
+    uint64_t size = kv_table_region_size(LEVEL);
     const uint64_t sizes[] = {2 * size,
                               UINT64_C(1) << 40,
                               UINT64_C(5) << 40,
                               size + 1,
                               size - 1,
-                              KV_INDEX_HEADER_SIZE + 1,
-                              KV_INDEX_HEADER_SIZE,
-                              KV_INDEX_HEADER_SIZE - 1,
+                              KV_TABLE_HEADER_SIZE + 1,
+                              KV_TABLE_HEADER_SIZE,
+                              KV_TABLE_HEADER_SIZE - 1,
                               1,
                               0};
-    assert_trust(&place, KV_INDEX_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         /* A file system may not have files as long as that. */
         if (truncate(store_dir_path(place.dir, KV_INDEX_NAME),
                      (off_t)sizes[i]) == 0) {
-            assert_trust(&place, KV_INDEX_NONE);
+            assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
         }
     }
     kv_log_close(&place.log);
@@ -749,14 +751,14 @@ static void file_of_another_size_is_not_trusted(void **state)
 static void other_bytes_are_not_trusted(void **state)
 {
     struct place place = make_place(state);
-    size_t size = kv_index_region_size(LEVEL);
+    size_t size = kv_table_region_size(LEVEL);
     char *bytes = malloc(size);
     assert_non_null(bytes);
     for (int byte = 0; byte < 256; byte += 51) {
         memset(bytes, byte, size);
         store_dir_write(place.dir, KV_INDEX_NAME, bytes, size);
 
-        assert_trust(&place, KV_INDEX_NONE);
+        assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     }
     free(bytes);
     kv_log_close(&place.log);
@@ -773,13 +775,13 @@ static void what_is_no_file_is_not_trusted(void **state)
 
     assert_int_equal(rename(path, store_dir_path(place.dir, "real")), 0);
     assert_int_equal(symlink("real", path), 0);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_trust(&place, KV_INDEX_NONE);
+    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
 
     kv_log_close(&place.log);
 }

@@ -2,8 +2,8 @@
 
 /* Does log.c keep its header's word? */
 
+#include "log/cursor.h"
 #include "log/log.h"
-#include "log/log_cursor.h"
 #include "os/error.h"
 #include "store_dir.h"
 

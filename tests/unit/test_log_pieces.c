@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does log_cursor.c take a log apart where docs/format.md says, however long the
+/* Does log/cursor.c take a log apart where docs/format.md says, however long the
  * lines are? Linked with a cursor that holds a handful of bytes, and compared with
  * the rule written plainly. */
 
+#include "log/cursor.h"
 #include "log/log.h"
-#include "log/log_cursor.h"
 #include "store_dir.h"
 
 #include <errno.h>

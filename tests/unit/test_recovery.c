@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does recovery.c keep its header's word? */
+/* Does index/build.c keep its header's word? */
 
-#include "index/recovery.h"
+#include "index/build.h"
 #include "os/error.h"
 #include "store_dir.h"
 
@@ -30,17 +30,16 @@ static struct kv_log open_log(const struct store_dir *dir)
 static struct kv_fold_result recover(const struct store_dir *dir)
 {
     struct kv_log log = open_log(dir);
-    struct kv_keydir keydir;
+    struct kv_index index;
     struct kv_fold_result result;
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
-    assert_int_equal(
-        kv_recovery_build(&log, size, NULL, NULL, &keydir, &result),
-        KVSTORE_OK);
-    assert_int_equal(kv_recovery_settle(&log, &dir->directory, size, &result),
+    assert_int_equal(kv_build_index(&log, size, NULL, NULL, &index, &result),
                      KVSTORE_OK);
-    assert_int_equal(keydir.totals.applied,
+    assert_int_equal(kv_mend_end(&log, &dir->directory, size, &result),
+                     KVSTORE_OK);
+    assert_int_equal(index.totals.applied,
                      store_dir_file_size(dir, KV_LOG_NAME));
-    kv_keydir_release(&keydir);
+    kv_index_release(&index);
     kv_log_close(&log);
     return result;
 }
@@ -50,16 +49,16 @@ static void build_of_an_empty_log_is_empty(void **state)
     const struct store_dir *dir = *state;
     store_dir_write(dir, KV_LOG_NAME, "", 0);
     struct kv_log log = open_log(dir);
-    struct kv_keydir keydir;
+    struct kv_index index;
     struct kv_fold_result result;
 
-    assert_int_equal(kv_recovery_build(&log, 0, NULL, NULL, &keydir, &result),
+    assert_int_equal(kv_build_index(&log, 0, NULL, NULL, &index, &result),
                      KVSTORE_OK);
 
-    assert_int_equal(keydir.totals.applied, 0);
-    assert_int_equal(keydir.totals.counts.keys, 0);
+    assert_int_equal(index.totals.applied, 0);
+    assert_int_equal(index.totals.counts.keys, 0);
     assert_false(result.is_torn || result.is_unterminated);
-    kv_keydir_release(&keydir);
+    kv_index_release(&index);
     kv_log_close(&log);
 }
 
@@ -75,24 +74,24 @@ static void catching_up_equals_building(void **state)
     log_text_set(&text, "c", "1");
     store_dir_write_log(dir, &text);
     struct kv_log log = open_log(dir);
-    struct kv_keydir built;
-    struct kv_keydir caught_up;
+    struct kv_index built;
+    struct kv_index caught_up;
     struct kv_fold_result result;
 
     assert_int_equal(
-        kv_recovery_build(&log, middle, NULL, NULL, &caught_up, &result),
+        kv_build_index(&log, middle, NULL, NULL, &caught_up, &result),
         KVSTORE_OK);
     assert_int_equal(
-        kv_recovery_catch_up(&log, text.size, NULL, &caught_up, &result),
+        kv_build_catch_up(&log, text.size, NULL, &caught_up, &result),
         KVSTORE_OK);
 
     assert_int_equal(
-        kv_recovery_build(&log, text.size, NULL, NULL, &built, &result),
+        kv_build_index(&log, text.size, NULL, NULL, &built, &result),
         KVSTORE_OK);
     assert_memory_equal(&built.totals, &caught_up.totals, sizeof built.totals);
     assert_int_equal(caught_up.totals.applied, text.size);
-    kv_keydir_release(&built);
-    kv_keydir_release(&caught_up);
+    kv_index_release(&built);
+    kv_index_release(&caught_up);
     kv_log_close(&log);
     log_text_release(&text);
 }
@@ -120,43 +119,41 @@ static void build_in_a_directory_has_no_name(void **state)
     store_dir_write_log(dir, &text);
     struct kv_log log = open_log(dir);
     struct kv_log closed = log;
-    struct kv_keydir keydir;
+    struct kv_index index;
     struct kv_fold_result result;
 
     assert_int_equal(
-        kv_recovery_build(
-            &log, text.size, NULL, &dir->directory, &keydir, &result),
+        kv_build_index(&log, text.size, NULL, &dir->directory, &index, &result),
         KVSTORE_OK);
 
-    assert_int_equal(keydir.totals.counts.keys, 1);
-    assert_false(keydir.is_live);
+    assert_int_equal(index.totals.counts.keys, 1);
+    assert_false(index.is_live);
     assert_false(store_dir_has(dir, KV_INDEX_NAME));
     assert_int_equal(count_temporaries(dir), 1);
-    kv_keydir_release(&keydir);
+    kv_index_release(&index);
     assert_int_equal(count_temporaries(dir), 0);
     closed.file.fd = -1;
     assert_int_equal(
-        kv_recovery_build(&closed, 3, NULL, &dir->directory, &keydir, &result),
+        kv_build_index(&closed, 3, NULL, &dir->directory, &index, &result),
         KVSTORE_IO);
     assert_int_equal(count_temporaries(dir), 0);
     kv_log_close(&log);
     log_text_release(&text);
 }
 
-static void failed_build_leaves_no_keydir(void **state)
+static void failed_build_leaves_no_index(void **state)
 {
     const struct store_dir *dir = *state;
     store_dir_write(dir, KV_LOG_NAME, "{}\n", 3);
     struct kv_log log = open_log(dir);
     struct kv_log closed = {.file = {.fd = -1, .name = "store.log"}};
-    struct kv_keydir keydir;
+    struct kv_index index;
     struct kv_fold_result result;
 
-    assert_int_equal(
-        kv_recovery_build(&closed, 3, NULL, NULL, &keydir, &result),
-        KVSTORE_IO);
+    assert_int_equal(kv_build_index(&closed, 3, NULL, NULL, &index, &result),
+                     KVSTORE_IO);
 
-    assert_null(keydir.memory.region);
+    assert_null(index.memory.region);
     kv_log_close(&log);
 }
 
@@ -382,7 +379,7 @@ static void thousand_taken_names_are_told(void **state)
     table.openat = openat_of_taken_names;
 
     kv_io_swap_table(&table);
-    kvstore_status status = kv_recovery_save(&log, &dir->directory, 0, 4, name);
+    kvstore_status status = kv_mend_save(&log, &dir->directory, 0, 4, name);
     kv_io_swap_table(kv_io_system_table());
 
     assert_int_equal(status, KVSTORE_IO);
@@ -505,8 +502,7 @@ static void cut_that_cannot_be_saved_is_not_made(void **state)
     table.fsync = full_fsync;
 
     kv_io_swap_table(&table);
-    kvstore_status status =
-        kv_recovery_settle(&log, &dir->directory, 4, &result);
+    kvstore_status status = kv_mend_end(&log, &dir->directory, 4, &result);
     kv_io_swap_table(kv_io_system_table());
 
     assert_int_equal(status, KVSTORE_IO);
@@ -520,7 +516,7 @@ int main(void)
         STORE_TEST(build_of_an_empty_log_is_empty),
         STORE_TEST(catching_up_equals_building),
         STORE_TEST(build_in_a_directory_has_no_name),
-        STORE_TEST(failed_build_leaves_no_keydir),
+        STORE_TEST(failed_build_leaves_no_index),
         STORE_TEST(whole_log_is_left_alone),
         STORE_TEST(torn_last_line_is_cut),
         STORE_TEST(torn_line_with_its_newline_is_saved),

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Changing the index: applying lines in log order, counting bytes, growing.
+ *
+ * Invariants:
+ * 1. counts.live + stale + blank + damaged bytes = header->applied.
+ * 2. A line is applied whole or not at all: whatever can fail comes before the
+ *    first change. */
+
+#include "index/index.h"
+#include "index/walk.h"
+
+#include <assert.h>
+
+#define XXH_INLINE_ALL
+#include "os/bounds.h"
+#include "os/error.h"
+#include "os/file.h"
+
+#include <xxhash.h>
+
+#define HASHED_AGAIN_MAX 65536u
+
+/* How many levels an index goes up at once, where its slots do not fit the next
+ * one. Only keys that were made to share their hash need more. */
+#define LEVELS_MAX 2u
+
+/* --- Growing --- */
+
+/* Puts a key's slot, with or without the flag, into an index where it has none
+ * yet. */
+static bool put_new(struct kv_index *index,
+                    uint64_t hash,
+                    uint64_t offset,
+                    bool is_flagged)
+{
+    struct kv_table *table = &index->table;
+    struct kv_table_probe probe = kv_table_probe_start(table, hash);
+    struct kv_table_entry other;
+    while (kv_table_probe_next(table, &probe, &other)) {
+    }
+    if (probe.has_place) {
+        kv_table_put(table, &index->totals, &probe, offset, is_flagged);
+    }
+    return probe.has_place;
+}
+
+/* Reads the line that a slot leads to and hashes its key into a new index. */
+static kvstore_status hash_again(const struct kv_log *log,
+                                 const struct kv_table_entry *entry,
+                                 uint64_t end,
+                                 struct kv_index *larger,
+                                 bool *fits_out)
+{
+    struct kv_log_line line;
+    struct kv_record record = {0};
+    struct kv_index_key key = {0};
+    *fits_out = true;
+    kvstore_status status =
+        kv_index_read_entry(log, entry, end, &line, &record);
+    if (status == KVSTORE_OK && record.has_key) {
+        status = kv_index_get_key(&larger->table, &record, &key);
+    } else if (status == KVSTORE_OK) {
+        /* The line has rotted since it was indexed, and its key with it. */
+        larger->totals.is_in_doubt = 1;
+    }
+    if (key.bytes != NULL) {
+        *fits_out = put_new(larger, key.hash, entry->offset, entry->is_flagged);
+    }
+    kv_io_free(key.allocated);
+    kv_record_release(&record);
+    kv_log_line_release(&line);
+    return status;
+}
+
+static kvstore_status fill_by_keys(const struct kv_index *index,
+                                   const struct kv_log *log,
+                                   struct kv_index *larger,
+                                   bool *fits_out)
+{
+    larger->totals.slots_used = 0;
+    larger->totals.slots_flagged = 0;
+    *fits_out = true;
+    kvstore_status status = KVSTORE_OK;
+    uint64_t end = atomic_load(&index->table.header->end);
+    struct kv_table_entry entry;
+    for (uint64_t slot = 0; status == KVSTORE_OK && *fits_out &&
+                            kv_table_next_entry(&index->table, &slot, &entry);
+         slot++) {
+        status = hash_again(log, &entry, end, larger, fits_out);
+    }
+    return status;
+}
+
+/* With few keys, hashing them again takes a moment; and all bits of their tags
+ * are there for the many growths to come. */
+static bool has_few_keys(const struct kv_index *index)
+{
+    return index->totals.slots_used <= HASHED_AGAIN_MAX;
+}
+
+static bool is_hashed_again(const struct kv_index *index, unsigned level)
+{
+    return level > index->table.level &&
+           (has_few_keys(index) || !kv_table_can_spread(&index->table, level));
+}
+
+bool kv_index_is_worn(const struct kv_index *index)
+{
+    return !has_few_keys(index) &&
+           !kv_table_can_spread(&index->table, index->table.level + 1);
+}
+
+bool kv_index_is_crowded(const struct kv_index *index)
+{
+    return kv_table_has_room(&index->table, index->totals.slots_used * 2);
+}
+
+/* Copies everything to an index of another level; fits_out: it found room
+ * there. */
+static kvstore_status copy_to_level(const struct kv_index *index,
+                                    const struct kv_log *log,
+                                    unsigned level,
+                                    struct kv_index *other_out,
+                                    bool *fits_out)
+{
+    const struct kv_table *table = &index->table;
+    kvstore_status status = kv_index_create_at(
+        level, table->seed, index->directory, log, other_out);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    other_out->totals = index->totals;
+    if (is_hashed_again(index, level)) {
+        status = fill_by_keys(index, log, other_out, fits_out);
+    } else {
+        *fits_out = kv_table_spread(table, &other_out->table);
+    }
+    if (status != KVSTORE_OK || !*fits_out) {
+        kv_index_release(other_out);
+        return status;
+    }
+    struct kv_table_header *header = other_out->table.header;
+    atomic_store(&header->end, atomic_load(&table->header->end));
+    atomic_store(&header->has_flags, atomic_load(&table->header->has_flags));
+    atomic_store(&header->failed_at, atomic_load(&table->header->failed_at));
+    atomic_store(&header->slow_until, atomic_load(&table->header->slow_until));
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_index_create_larger(const struct kv_index *index,
+                                      const struct kv_log *log,
+                                      struct kv_index *larger_out)
+{
+    bool fits = false;
+    unsigned level = index->table.level;
+    while (!fits) {
+        level++;
+        if (level > KV_TABLE_LEVEL_MAX ||
+            level > index->table.level + LEVELS_MAX) {
+            return kv_fail(KVSTORE_TOO_LARGE, "the index is at its limit");
+        }
+        kvstore_status status =
+            copy_to_level(index, log, level, larger_out, &fits);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    return KVSTORE_OK;
+}
+
+static kvstore_status grow(struct kv_index *index, const struct kv_log *log)
+{
+    if (index->is_live) {
+        return KVSTORE_CONFLICT;
+    }
+    struct kv_index larger;
+    kvstore_status status = kv_index_create_larger(index, log, &larger);
+    if (status == KVSTORE_OK) {
+        kv_index_release(index);
+        *index = larger;
+    }
+    return status;
+}
+
+void kv_index_shrink(struct kv_index *index, const struct kv_log *log)
+{
+    assert(!index->is_live);
+    unsigned level = kv_table_level_for(index->totals.slots_used);
+    if (level >= index->table.level) {
+        return;
+    }
+    bool fits = false;
+    struct kv_index smaller;
+    kvstore_error before = *kvstore_last_error();
+    if (copy_to_level(index, log, level, &smaller, &fits) == KVSTORE_OK &&
+        fits) {
+        kv_index_release(index);
+        *index = smaller;
+    }
+    kv_fail_again(&before);
+}
+
+static bool is_reserved(const struct kv_index_reserve *reserve, uint64_t slot)
+{
+    unsigned i = 0;
+    while (i < reserve->count && reserve->slots[i] != slot) {
+        i++;
+    }
+    return i < reserve->count;
+}
+
+/* Goes past the empty slots that are reserved for others, and reserves one. */
+static bool reserve_place(const struct kv_index *index,
+                          struct kv_index_reserve *reserve,
+                          struct kv_table_probe *place)
+{
+    while (place->has_place && is_reserved(reserve, place->slot)) {
+        kv_table_probe_skip(&index->table, place);
+    }
+    uint64_t used = index->totals.slots_used + reserve->count;
+    if (!place->has_place || !kv_table_has_room(&index->table, used)) {
+        return false;
+    }
+    assert(reserve->count < KV_INDEX_RESERVE_MAX);
+    reserve->slots[reserve->count++] = place->slot;
+    return true;
+}
+
+/* Walks to a key's slot. Where the key has none, the walk ends on an empty one
+ * in an index that may take one more. */
+static kvstore_status walk_to_place(struct kv_index *index,
+                                    const struct kv_log *log,
+                                    const struct kv_index_key *key,
+                                    bool is_flagged,
+                                    struct kv_index_reserve *reserve,
+                                    struct kv_index_find *find)
+{
+    kv_index_find_init(find);
+    for (;;) {
+        kvstore_status status =
+            kv_index_walk(&index->table, log, key, is_flagged, find);
+        if (status != KVSTORE_OK || find->is_found ||
+            reserve_place(index, reserve, &find->place)) {
+            return status;
+        }
+        assert(index->is_live || reserve->count == 0);
+        status = grow(index, log);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+}
+
+kvstore_status kv_index_prepare(struct kv_index *index,
+                                const struct kv_log *log,
+                                const void *key,
+                                size_t key_size,
+                                struct kv_index_reserve *reserve,
+                                struct kv_index_find *older_out)
+{
+    struct kv_index_key plain =
+        kv_index_plain_key(&index->table, key, key_size);
+    kvstore_status status =
+        walk_to_place(index, log, &plain, false, reserve, older_out);
+    if (status != KVSTORE_OK) {
+        kv_index_find_release(older_out);
+    }
+    return status;
+}
+
+void kv_index_find_after(const struct kv_index_find *earlier,
+                         enum kv_record_type type,
+                         struct kv_log_pointer pointer,
+                         struct kv_index_find *older_out)
+{
+    kv_index_find_init(older_out);
+    older_out->is_found = true;
+    older_out->pointer = pointer;
+    older_out->record.type = type;
+    older_out->place = earlier->place;
+}
+
+/* --- Applying --- */
+
+/* What a line adds to the counts, its key's older record apart. */
+static void count_item(struct kv_table_counts *counts,
+                       const struct kv_fold_item *item)
+{
+    uint64_t length = item->pointer.length;
+    switch (item->type) {
+    case KV_RECORD_BLANK:
+        counts->blank_bytes += length;
+        break;
+    case KV_RECORD_DAMAGED:
+        counts->damaged_bytes += length;
+        counts->damaged_records++;
+        if (counts->damaged_offset == UINT64_MAX) {
+            counts->damaged_offset = item->pointer.offset;
+        }
+        break;
+    case KV_RECORD_UNKNOWN:
+        counts->unknown_records++;
+        if (counts->unknown_offset == UINT64_MAX) {
+            counts->unknown_offset = item->pointer.offset;
+        }
+        counts->live_bytes += length;
+        break;
+    case KV_RECORD_SET:
+        counts->live_bytes += length;
+        counts->keys += kv_index_is_reachable(item) ? 1 : 0;
+        break;
+    case KV_RECORD_REMOVE:
+        if (kv_index_is_reachable(item)) {
+            counts->stale_bytes += length;
+            counts->tombstone_bytes += length;
+        } else {
+            counts->live_bytes += length;
+        }
+        break;
+    }
+}
+
+/* The older record of a key has become stale. False where the counts cannot
+ * have held it: the index has lied. */
+static bool count_superseded(struct kv_table_counts *counts,
+                             const struct kv_index_find *older)
+{
+    uint64_t length = older->pointer.length;
+    if (older->record.type == KV_RECORD_SET) {
+        if (counts->keys == 0 || counts->live_bytes < length) {
+            return false;
+        }
+        counts->keys--;
+        counts->live_bytes -= length;
+        counts->stale_bytes += length;
+        return true;
+    }
+    if (counts->tombstone_bytes < length) {
+        return false;
+    }
+    counts->tombstone_bytes -= length;
+    return true;
+}
+
+/* Counts a line in the totals, and publishes them if others look. */
+static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
+{
+    struct kv_table_totals *totals = &index->totals;
+    count_item(&totals->counts, item);
+    totals->applied = item->pointer.offset + item->pointer.length;
+    totals->follows = kv_fold_follows(item);
+    if (item->bytes != NULL) {
+        totals->last = item->pointer;
+        totals->last_hash = XXH3_64bits(item->bytes, item->size);
+    }
+    assert(totals->is_in_doubt != 0 ||
+           totals->counts.live_bytes + totals->counts.stale_bytes +
+                   totals->counts.blank_bytes + totals->counts.damaged_bytes ==
+               totals->applied);
+    atomic_store_explicit(
+        &index->table.header->end, totals->applied, memory_order_release);
+    if (index->is_live) {
+        kv_table_store_totals(&index->table, totals);
+        kv_io_step("totals");
+    }
+}
+
+/* Opens what readers may look at, before a slot leads there. */
+static void announce(struct kv_index *index, const struct kv_fold_item *item)
+{
+    struct kv_table_header *header = index->table.header;
+    atomic_store_explicit(&header->end,
+                          item->pointer.offset + item->pointer.length,
+                          memory_order_release);
+    if (kv_index_is_flagged(item)) {
+        atomic_store_explicit(&header->has_flags, 1, memory_order_release);
+    }
+    kv_io_step("end");
+}
+
+/* Points the key's slot at the item. Where it does so already, or leads beyond,
+ * a writer has died between slot and totals: the older record, which the totals
+ * would have to lose, is not to be found any more. */
+static void take_place(struct kv_index *index,
+                       const struct kv_index_find *older,
+                       const struct kv_fold_item *item)
+{
+    struct kv_table_totals *totals = &index->totals;
+    bool is_flag = kv_index_is_flagged(item);
+    bool is_done =
+        older->is_found && older->pointer.offset >= item->pointer.offset;
+    if (older->doubt_offset != KV_NO_OFFSET || is_done) {
+        totals->is_in_doubt = 1;
+    }
+    if (is_done) {
+        return;
+    }
+    announce(index, item);
+    kv_table_put(
+        &index->table, totals, &older->place, item->pointer.offset, is_flag);
+    kv_io_step("slot");
+    if (older->is_found && !is_flag &&
+        !count_superseded(&totals->counts, older)) {
+        totals->is_in_doubt = 1;
+    }
+}
+
+static kvstore_status put_item(struct kv_index *index,
+                               const struct kv_log *log,
+                               const struct kv_fold_item *item,
+                               const struct kv_index_key *key)
+{
+    struct kv_index_find older;
+    struct kv_index_reserve reserve;
+    reserve.count = 0;
+    bool is_flagged = kv_index_is_flagged(item);
+    kvstore_status status =
+        walk_to_place(index, log, key, is_flagged, &reserve, &older);
+    if (status == KVSTORE_OK) {
+        take_place(index, &older, item);
+    }
+    kv_index_find_release(&older);
+    return status;
+}
+
+void kv_index_commit(struct kv_index *index,
+                     const struct kv_index_find *older,
+                     const struct kv_fold_item *item)
+{
+    assert(item->pointer.offset == index->totals.applied);
+    assert(kv_index_is_indexed(item) && !kv_index_is_flagged(item));
+    take_place(index, older, item);
+    finish_item(index, item);
+}
+
+kvstore_status kv_index_apply_key(struct kv_index *index,
+                                  const struct kv_log *log,
+                                  const struct kv_fold_item *item,
+                                  const struct kv_index_key *key)
+{
+    assert(item->pointer.offset == index->totals.applied);
+    if (item->pointer.offset + item->pointer.length > KV_OFFSET_MAX) {
+        return kv_fail_at(KVSTORE_TOO_LARGE,
+                          item->pointer.offset,
+                          "%s is longer than 16 TiB",
+                          KV_LOG_NAME);
+    }
+    if (kv_index_is_indexed(item)) {
+        kvstore_status status = put_item(index, log, item, key);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    }
+    finish_item(index, item);
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_index_apply(struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_fold_item *item)
+{
+    struct kv_index_key key = {0};
+    kvstore_status status = KVSTORE_OK;
+    if (kv_index_is_indexed(item)) {
+        status = kv_index_get_key(&index->table, item->record, &key);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_index_apply_key(index, log, item, &key);
+    }
+    kv_io_free(key.allocated);
+    return status;
+}
+
+kvstore_status kv_index_apply_new_hash(struct kv_index *index,
+                                       const struct kv_fold_item *item,
+                                       uint64_t hash)
+{
+    announce(index, item);
+    if (!put_new(
+            index, hash, item->pointer.offset, kv_index_is_flagged(item))) {
+        return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
+    }
+    finish_item(index, item);
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_index_apply_new(struct kv_index *index,
+                                  const struct kv_fold_item *item)
+{
+    if (!kv_index_is_indexed(item)) {
+        finish_item(index, item);
+        return KVSTORE_OK;
+    }
+    struct kv_index_key key;
+    kvstore_status status = kv_index_get_key(&index->table, item->record, &key);
+    if (status == KVSTORE_OK) {
+        status = kv_index_apply_new_hash(index, item, key.hash);
+        kv_io_free(key.allocated);
+    }
+    return status;
+}
+
+void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
+{
+    assert(!index->is_live);
+    index->totals.counts.damaged_bytes += bytes;
+    index->totals.applied += bytes;
+    atomic_store_explicit(
+        &index->table.header->end, index->totals.applied, memory_order_release);
+}

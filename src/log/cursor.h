@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Visits the lines of a log in order, in memory that does not depend on how long
+ * they are. Knows bytes and newlines, not JSON. */
+
+#ifndef KV_LOG_CURSOR_H
+#define KV_LOG_CURSOR_H
+
+#include "kvstore.h"
+#include "log/log.h"
+#include "log/pointer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A line of at most this many bytes is held in the window. Of a longer one that
+ * cannot be a record, only the head is in memory: enough for any key of the
+ * canonical form, of which a byte takes six at most. Tests have smaller ones. */
+#ifndef KV_LOG_HELD_SIZE
+#define KV_LOG_HELD_SIZE ((size_t)4 << 20)
+#endif
+#ifndef KV_LOG_HEAD_SIZE
+#define KV_LOG_HEAD_SIZE ((size_t)512 << 10)
+#endif
+
+struct kv_log_cursor {
+    const struct kv_log *log;
+    uint64_t offset; /* Of the next line. */
+    uint64_t end;    /* Nothing is read at or past this. */
+    const char *window;
+    char *allocated; /* The window's memory; NULL: another cursor's. */
+    size_t window_capacity;
+    size_t window_size;
+    uint64_t window_offset;
+    uint64_t searched;  /* No newline is between offset and this place, */
+    bool is_newline_at; /* and one is there. */
+    char *long_line;    /* The line under the cursor; NULL: in the window. */
+};
+
+/* A line under the cursor; holds until the cursor moves. */
+struct kv_log_view {
+    struct kv_log_pointer pointer; /* Its length counts a newline only where
+                                      there is one. */
+    const char *bytes;             /* Without the newline. */
+    size_t size;                   /* Bytes of that. */
+    bool is_cut;   /* They are only the head of a line that is no record. */
+    bool is_blank; /* If it is cut: all of it is white space. */
+    bool is_terminated; /* Ends in a newline. */
+};
+
+/* Sets the cursor on the line at an offset. The window begins with window_size
+ * bytes, or fewer where there are fewer, and grows up to twice
+ * KV_LOG_HELD_SIZE. The caller releases the cursor, also after a failure. */
+kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
+                                  const struct kv_log *log,
+                                  uint64_t offset,
+                                  uint64_t end,
+                                  size_t window_size);
+
+/* The same for a look ahead from a line that another cursor is on or has come to:
+ * what that one has in memory is not read again. The other one does not move
+ * until this one is released. */
+kvstore_status kv_log_cursor_fork(const struct kv_log_cursor *other,
+                                  uint64_t offset,
+                                  size_t window_size,
+                                  struct kv_log_cursor *cursor);
+
+/* The next line, or KVSTORE_NOT_FOUND, without an error set, at the end. A run
+ * of NUL bytes at the start of a line is a line of its own, and one within a line
+ * ends it where a { follows: so the record behind a lost page is seen. A newline
+ * just behind the run belongs to it. Each byte is looked at a bounded number of
+ * times, whatever stands there. */
+kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
+                                  struct kv_log_view *view_out);
+
+/* The bytes at the cursor that are in memory; count_out may be 0. */
+const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
+                               size_t *count_out);
+
+/* kv_log_cursor_next() for who has seen, among the bytes at the cursor, that the
+ * line there has this length: no NUL, and no newline but its last byte. */
+void kv_log_cursor_take(struct kv_log_cursor *cursor,
+                        size_t length,
+                        struct kv_log_view *view_out);
+void kv_log_cursor_release(struct kv_log_cursor *cursor);
+
+#endif

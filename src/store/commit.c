@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Group commit: the threads of a handle that want to write queue up at its gate,
+ * and the one that is let in writes what the others have brought, too, with one
+ * lock, one append and one sync (DeWitt et al., "Implementation Techniques for
+ * Main Memory Database Systems", SIGMOD 1984).
+ *
+ * Invariants:
+ * 1. Whatever can fail comes before the append: the place of each record in the
+ *    index is known by then, and no two of them have the same, but where their
+ *    keys are the same.
+ * 2. The lines stand in the log in the order in which the threads queued up,
+ *    and are published in that order.
+ * 3. A record is acknowledged when the whole group is on the disk, or, if the
+ *    group as a whole found no room, by itself. */
+
+#include "os/bounds.h"
+#include "os/error.h"
+#include "store/engine.h"
+#include "store/handle.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define GROUP_MAX KV_INDEX_RESERVE_MAX
+
+/* Lines are put together in one buffer up to this size; and no more are taken
+ * into a group that has so many bytes. */
+#define GROUP_BYTES_MAX ((size_t)256 << 10)
+
+struct group {
+    kvstore *store;
+    unsigned count;
+    struct kv_store_write *writes[GROUP_MAX];
+};
+
+/* --- Preparing --- */
+
+/* Finds what is to be removed. KVSTORE_OK: it is a Set, and has been prepared
+ * for. KVSTORE_CONFLICT: it may be a line that tells the key and cannot be
+ * served; the place is to be prepared. KVSTORE_NOT_FOUND: there is nothing, or
+ * what has expired. */
+static kvstore_status find_to_remove(const kvstore *store,
+                                     const struct kv_record_plan *plan,
+                                     struct kv_expiry *expiry,
+                                     struct kv_index_find *older_out)
+{
+    kvstore_status status = kv_index_find(
+        &store->index, &store->log, plan->key, plan->key_size, older_out);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    uint64_t flagged_offset = older_out->flagged_offset;
+    bool is_flagged =
+        flagged_offset != KV_NO_OFFSET &&
+        (!older_out->is_found || flagged_offset > older_out->pointer.offset);
+    bool is_live =
+        older_out->is_found && kv_expiry_is_live(expiry, &older_out->record);
+    bool is_in_doubt = older_out->doubt_offset != KV_NO_OFFSET;
+    if (is_live && flagged_offset == KV_NO_OFFSET && !is_in_doubt) {
+        return KVSTORE_OK;
+    }
+    kv_index_find_release(older_out);
+    return is_flagged || is_live || is_in_doubt ? KVSTORE_CONFLICT
+                                                : KVSTORE_NOT_FOUND;
+}
+
+static bool has_same_key(const struct kv_record_plan *a,
+                         const struct kv_record_plan *b)
+{
+    return a->key_size == b->key_size &&
+           memcmp(a->key, b->key, a->key_size) == 0;
+}
+
+/* The last record of the same key that comes before in the group. */
+static const struct kv_store_write *find_earlier(const struct group *group,
+                                                 unsigned number)
+{
+    const struct kv_store_write *write = group->writes[number];
+    for (unsigned i = number; i > 0; i--) {
+        const struct kv_store_write *other = group->writes[i - 1];
+        if (other->is_prepared && has_same_key(other->plan, write->plan)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static kvstore_status prepare_write(const struct group *group,
+                                    unsigned number,
+                                    struct kv_index_reserve *reserve)
+{
+    struct kv_store_write *write = group->writes[number];
+    const struct kv_record_plan *plan = write->plan;
+    bool is_remove = plan->type == KV_RECORD_REMOVE;
+    struct kv_expiry expiry = {.has_asked = false};
+    kvstore_status status = KVSTORE_OK;
+    write->earlier = find_earlier(group, number);
+    if (write->earlier != NULL) {
+        const struct kv_record_plan *earlier = write->earlier->plan;
+        bool is_there = earlier->type == KV_RECORD_SET &&
+                        !kv_expiry_has_come(&expiry, earlier->expires_ms);
+        status = is_remove && !is_there ? KVSTORE_NOT_FOUND : KVSTORE_OK;
+    } else {
+        status =
+            is_remove
+                ? find_to_remove(group->store, plan, &expiry, &write->older)
+                : KVSTORE_CONFLICT;
+        if (status == KVSTORE_CONFLICT) {
+            status = kv_store_prepare(group->store,
+                                      plan->key,
+                                      plan->key_size,
+                                      reserve,
+                                      &write->older);
+        }
+    }
+    write->is_prepared = status == KVSTORE_OK;
+    return status;
+}
+
+static void note_outcome(struct kv_store_write *write, kvstore_status status)
+{
+    write->status = status;
+    if (status != KVSTORE_OK && status != KVSTORE_NOT_FOUND) {
+        write->error = *kvstore_last_error();
+    }
+}
+
+static void release_prepared(const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        struct kv_store_write *write = group->writes[i];
+        if (write->is_prepared && write->earlier == NULL) {
+            kv_index_find_release(&write->older);
+        }
+        write->is_prepared = false;
+    }
+}
+
+/* Finds the place of each record. Where the index grows on the way, it begins
+ * anew: no place in the old one means anything in the new. KVSTORE_CONFLICT: the
+ * pair is one in private memory by now, which takes one record at a time.
+ * KVSTORE_IO: a sync was lost on the way. */
+static kvstore_status prepare_group(const struct group *group)
+{
+    kvstore_status status = KVSTORE_CONFLICT;
+    while (status == KVSTORE_CONFLICT) {
+        struct kv_index_reserve reserve;
+        reserve.count = 0;
+        release_prepared(group);
+        status = kv_store_check_poison(group->store);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        if (!group->store->index.is_live && group->count > 1) {
+            return KVSTORE_CONFLICT;
+        }
+        for (unsigned i = 0; i < group->count && status != KVSTORE_CONFLICT;
+             i++) {
+            status = prepare_write(group, i, &reserve);
+            note_outcome(group->writes[i], status);
+        }
+    }
+    return KVSTORE_OK;
+}
+
+/* --- Appending --- */
+
+static size_t prepared_bytes(const struct group *group)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct kv_store_write *write = group->writes[i];
+        sum += write->is_prepared ? write->plan->line_size : 0;
+    }
+    return sum;
+}
+
+/* Puts the lines where there is room for all of them. */
+static void put_lines(const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct kv_store_write *write = group->writes[i];
+        if (write->is_prepared) {
+            kv_log_padding_put(
+                group->store->log.tail, write->line, write->plan->line_size);
+        }
+    }
+}
+
+/* One call where the lines fit a buffer; else one for each. */
+static kvstore_status write_lines(const struct group *group,
+                                  uint64_t offset,
+                                  size_t size)
+{
+    const struct kv_io_file *file = &group->store->log.file;
+    bool is_buffered = group->count > 1 && size <= GROUP_BYTES_MAX;
+    char *buffer = is_buffered ? kv_io_allocate(size) : NULL;
+    kvstore_status status = KVSTORE_OK;
+    size_t done = 0;
+    for (unsigned i = 0; i < group->count && status == KVSTORE_OK; i++) {
+        const struct kv_store_write *write = group->writes[i];
+        if (!write->is_prepared) {
+            continue;
+        }
+        size_t line_size = write->plan->line_size;
+        if (buffer != NULL) {
+            memcpy(buffer + done, write->line, line_size);
+        } else {
+            status = kv_io_write(file, offset + done, write->line, line_size);
+        }
+        done += line_size;
+    }
+    if (buffer != NULL) {
+        status = kv_io_write(file, offset, buffer, size);
+        kv_io_free(buffer);
+    }
+    return status;
+}
+
+/* Appends the lines at the end of the log; durably, if the handle is. What
+ * cannot be acknowledged is cut off again. If that fails, too, it is torn, or
+ * whole and as good as any line that was written when its writer died. */
+static kvstore_status append_group(const struct group *group)
+{
+    kvstore *store = group->store;
+    uint64_t offset = store->index.totals.applied;
+    size_t size = prepared_bytes(group);
+    if (size == 0) {
+        return KVSTORE_OK;
+    }
+    if (size > KV_OFFSET_MAX - offset) {
+        return kv_fail(
+            KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
+    }
+    bool has_room = false;
+    kvstore_status status = kv_log_padding_make_room(
+        store->log.tail, &store->log.file, offset, size, &has_room);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (has_room && !store->is_durable) {
+        put_lines(group);
+        return KVSTORE_OK;
+    }
+    status = write_lines(group, offset, size);
+    if (status == KVSTORE_OK && store->is_durable) {
+        status = kv_store_sync(store, offset + size);
+    }
+    if (status != KVSTORE_OK) {
+        kvstore_error reason = *kvstore_last_error();
+        (void)kv_log_padding_cut(store->log.tail, &store->log.file, offset);
+        kv_fail_again(&reason);
+    } else if (has_room) {
+        kv_log_padding_take(store->log.tail, size);
+    }
+    return status;
+}
+
+/* --- Publishing --- */
+
+static void publish_write(kvstore *store, struct kv_store_write *write)
+{
+    const struct kv_record_plan *plan = write->plan;
+    struct kv_record record = {.type = plan->type,
+                               .has_key = true,
+                               .key = kv_text_plain(plan->key, plan->key_size),
+                               .expires_ms = plan->expires_ms,
+                               .batch = plan->batch};
+    write->pointer = (struct kv_log_pointer){
+        .offset = store->index.totals.applied, .length = plan->line_size};
+    struct kv_fold_item item = {.pointer = write->pointer,
+                                .bytes = write->line,
+                                .size = plan->line_size - 1,
+                                .type = plan->type,
+                                .record = &record};
+    const struct kv_store_write *earlier = write->earlier;
+    if (earlier != NULL) {
+        kv_index_find_after(&earlier->older,
+                            earlier->plan->type,
+                            earlier->pointer,
+                            &write->older);
+    }
+    kv_store_apply(store, &write->older, &item);
+}
+
+static void publish_group(const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        if (group->writes[i]->is_prepared) {
+            publish_write(group->store, group->writes[i]);
+        }
+    }
+}
+
+/* --- Together --- */
+
+/* The group has failed as a whole. A Remove that found nothing only because of
+ * one before it in the group has not either; other outcomes stand. */
+static void note_failure(const struct group *group, kvstore_status status)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        struct kv_store_write *write = group->writes[i];
+        if (write->is_prepared || write->earlier != NULL) {
+            note_outcome(write, status);
+        }
+    }
+}
+
+/* Nothing has been done for any of them. */
+static void note_refusal(const struct group *group, kvstore_status status)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        note_outcome(group->writes[i], status);
+    }
+}
+
+/* Writes a group, and notes each record's outcome. KVSTORE_CONFLICT: it is to be
+ * written one by one. */
+static kvstore_status write_group(const struct group *group)
+{
+    kvstore_status status = prepare_group(group);
+    if (status != KVSTORE_OK) {
+        note_refusal(group, status);
+        return status;
+    }
+    status = append_group(group);
+    if (status == KVSTORE_OK) {
+        publish_group(group);
+    } else {
+        note_failure(group, status);
+    }
+    release_prepared(group);
+    return status;
+}
+
+/* Where there is no room for all lines together, there may be for some. */
+static void write_one_by_one(const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        struct group one = {.store = group->store, .count = 1};
+        one.writes[0] = group->writes[i];
+        kvstore_status status = kv_store_check_poison(group->store);
+        if (status == KVSTORE_OK) {
+            status = kv_store_check_end(group->store);
+        }
+        if (status == KVSTORE_OK) {
+            (void)write_group(&one);
+        } else {
+            note_outcome(one.writes[0], status);
+        }
+    }
+}
+
+/* Writes a group, together or one by one. After a failed sync all of it has
+ * failed. */
+static void write_somehow(const struct group *group)
+{
+    if (group->count == 1) {
+        (void)write_group(group);
+        return;
+    }
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = write_group(group);
+    if (status != KVSTORE_OK) {
+        kvstore_status poison = kv_store_check_poison(group->store);
+        if (poison == KVSTORE_OK) {
+            write_one_by_one(group);
+        } else if (status == KVSTORE_CONFLICT) {
+            note_refusal(group, poison);
+        }
+    }
+    /* What has failed for others is no failure of this thread. */
+    kv_fail_again(&before);
+}
+
+/* Takes along what other threads have brought. A pair in private memory takes
+ * one record at a time. */
+static void gather(struct group *group, struct kv_store_write *own)
+{
+    size_t size = own->plan->line_size;
+    group->writes[0] = own;
+    group->count = 1;
+    while (group->store->index.is_live && group->count < GROUP_MAX &&
+           size < GROUP_BYTES_MAX) {
+        struct kv_gate_waiter *waiter = kv_gate_take_work(&group->store->gate);
+        if (waiter == NULL) {
+            break;
+        }
+        /* The waiter is the first member. */
+        struct kv_store_write *write = (struct kv_store_write *)waiter;
+        write->is_prepared = false;
+        size += write->plan->line_size;
+        group->writes[group->count++] = write;
+    }
+}
+
+/* Within a write: writes the record, and what others have brought. */
+static void write_with_others(kvstore *store, struct kv_store_write *write)
+{
+    struct group group;
+    group.store = store;
+    gather(&group, write);
+    write_somehow(&group);
+    for (unsigned i = 1; i < group.count; i++) {
+        kv_gate_serve(&store->gate, &group.writes[i]->waiter);
+    }
+}
+
+kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write)
+{
+    write->waiter.has_work = true;
+    write->is_prepared = false;
+    const struct kv_store_intent intent = {.timeout_ms =
+                                               store->lock_timeout_ms};
+    kvstore_status status =
+        kv_store_begin_write(store, &write->waiter, &intent);
+    if (status == KVSTORE_OK) {
+        uint64_t end_before = store->index.totals.applied;
+        write_with_others(store, write);
+        bool is_due = store->index.totals.applied > end_before &&
+                      kv_store_is_compaction_due(store);
+        kv_store_end_write(store);
+        if (is_due) {
+            kv_store_compact_when_due(store);
+        }
+    } else if (status != KVSTORE_NOT_FOUND) {
+        return status;
+    }
+    if (write->status != KVSTORE_OK && write->status != KVSTORE_NOT_FOUND) {
+        kv_fail_again(&write->error);
+    }
+    return write->status;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+
+/* When a store is compacted, and by whom: by the call that makes it due, by a
+ * thread beside it, or by whoever asks.
+ *
+ * Invariants:
+ * 1. One compaction or repair of a handle at a time: who begins one is behind
+ *    the compactor's gate. Of all handles and processes, the lock on
+ *    store.log.compact lets one in.
+ * 2. One that fails is noted in the index, so that nobody tries again before as
+ *    many bytes more as the threshold says are stale.
+ * 3. The thread is joined before its handle is freed. It gives a long copy up
+ *    for that; the old log is the store as before. */
+
+#include "os/bounds.h"
+#include "os/error.h"
+#include "store/compaction.h"
+#include "store/engine.h"
+#include "store/handle.h"
+
+#include <stdatomic.h>
+
+/* How long a handle leaves it to others who were compacting already. */
+#define OTHERS_TURN_NS INT64_C(100000000)
+
+/* How often a call that waits for them looks whether they are done. */
+#define OTHERS_PAUSE_NS INT64_C(5000000)
+
+/* --- When --- */
+
+/* Has one failed when nearly as many bytes were stale? What says that more were
+ * is of no log that this one has become. */
+static bool has_just_failed(const kvstore *store,
+                            const struct kv_table_totals *totals,
+                            uint64_t threshold_bytes)
+{
+    uint64_t failed_at = atomic_load(&store->index.table.header->failed_at);
+    uint64_t stale_bytes = totals->counts.stale_bytes;
+    return failed_at != 0 && failed_at <= stale_bytes &&
+           stale_bytes - failed_at < threshold_bytes;
+}
+
+static bool is_compaction_due(const kvstore *store,
+                              const struct kv_table_totals *totals)
+{
+    const struct kv_compactor *compactor = &store->compactor;
+    uint64_t threshold_bytes = atomic_load(&compactor->threshold_bytes);
+    return kv_compaction_is_due(&totals->counts,
+                                totals->applied,
+                                threshold_bytes,
+                                compactor->threshold_percent) &&
+           !has_just_failed(store, totals, threshold_bytes);
+}
+
+bool kv_store_is_compaction_due(const kvstore *store)
+{
+    return store->compactor.mode != KVSTORE_COMPACT_MANUAL &&
+           is_compaction_due(store, &store->index.totals);
+}
+
+/* --- Behind the compactor's gate --- */
+
+kvstore_status kv_store_enter_compactor(kvstore *store, int32_t timeout_ms)
+{
+    struct kv_gate_waiter waiter = {.has_work = false};
+    kvstore_status status = kv_store_check_process(store);
+    if (status == KVSTORE_OK) {
+        status = kv_gate_enter(
+            &store->compactor.gate, &waiter, kv_store_deadline(timeout_ms));
+    }
+    return status == KVSTORE_BUSY
+               ? kv_fail(KVSTORE_BUSY,
+                         "busy: another thread compacts the store")
+               : status;
+}
+
+void kv_store_leave_compactor(kvstore *store)
+{
+    kv_gate_leave(&store->compactor.gate);
+}
+
+static void note_compaction(kvstore *store, kvstore_status status)
+{
+    if (status == KVSTORE_BUSY) {
+        atomic_store(&store->compactor.not_before_ns,
+                     kv_io_clock_coarse_ns() + OTHERS_TURN_NS);
+    } else if (status == KVSTORE_COMPACTION_FAILED || status == KVSTORE_IO ||
+               status == KVSTORE_NO_MEMORY) {
+        kv_store_put_off_compaction(store);
+    }
+}
+
+static kvstore_status compact(kvstore *store,
+                              const struct kv_progress *progress,
+                              const atomic_bool *is_given_up)
+{
+    kvstore_status status = kv_store_compact(store, progress, is_given_up);
+    note_compaction(store, status);
+    return status;
+}
+
+/* --- Who --- */
+
+/* Waits a little. False: there is no time for that. */
+static bool waits_until(int64_t deadline_ns)
+{
+    bool is_early = kv_io_clock_ns() + OTHERS_PAUSE_NS < deadline_ns;
+    if (is_early) {
+        kv_io_sleep_ns(OTHERS_PAUSE_NS);
+    }
+    return is_early;
+}
+
+/* Compacts in the calling thread. Where others are at it, it waits for them. */
+static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
+{
+    int64_t deadline_ns = kv_store_deadline(timeout_ms);
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = kv_store_enter_compactor(store, timeout_ms);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    do {
+        status = compact(store, &store->progress, NULL);
+    } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
+    kv_store_leave_compactor(store);
+    if (status == KVSTORE_OK) {
+        /* It may have begun anew, or have waited. */
+        kv_fail_again(&before);
+    }
+    return status;
+}
+
+static void *run_thread(void *context)
+{
+    kvstore *store = context;
+    if (kv_store_enter_compactor(store, 0) == KVSTORE_OK) {
+        (void)compact(store, NULL, &store->compactor.is_closing);
+        kv_store_leave_compactor(store);
+    }
+    atomic_store(&store->compactor.is_running, false);
+    return NULL;
+}
+
+static void start_thread(kvstore *store)
+{
+    struct kv_compactor *compactor = &store->compactor;
+    (void)pthread_mutex_lock(&compactor->mutex);
+    if (!atomic_load(&compactor->is_running)) {
+        if (compactor->has_thread) {
+            (void)pthread_join(compactor->thread, NULL);
+        }
+        atomic_store(&compactor->is_running, true);
+        compactor->has_thread =
+            kv_io_start_thread(&compactor->thread, run_thread, store) ==
+            KVSTORE_OK;
+        atomic_store(&compactor->is_running, compactor->has_thread);
+        if (!compactor->has_thread) {
+            note_compaction(store, KVSTORE_NO_MEMORY);
+        }
+    }
+    (void)pthread_mutex_unlock(&compactor->mutex);
+}
+
+void kv_store_compact_when_due(kvstore *store)
+{
+    struct kv_compactor *compactor = &store->compactor;
+    if (atomic_load(&compactor->is_running) ||
+        kv_io_clock_coarse_ns() < atomic_load(&compactor->not_before_ns)) {
+        return;
+    }
+    kvstore_error before = *kvstore_last_error();
+    if (compactor->mode == KVSTORE_COMPACT_BACKGROUND) {
+        start_thread(store);
+    } else {
+        (void)compact_here(store, 0);
+    }
+    kv_fail_again(&before);
+}
+
+void kv_store_stop_compacting(kvstore *store)
+{
+    struct kv_compactor *compactor = &store->compactor;
+    atomic_store(&compactor->is_closing, true);
+    if (compactor->has_thread) {
+        (void)pthread_join(compactor->thread, NULL);
+        compactor->has_thread = false;
+    }
+}
+
+/* --- The calls --- */
+
+kvstore_status kvstore_compact(kvstore *store)
+{
+    if (store == NULL) {
+        return kv_fail(KVSTORE_INVALID, "the handle is NULL");
+    }
+    return compact_here(store, store->lock_timeout_ms);
+}
+
+kvstore_status kvstore_compact_if_due(kvstore *store)
+{
+    if (store == NULL) {
+        return kv_fail(KVSTORE_INVALID, "the handle is NULL");
+    }
+    struct kv_table_totals totals;
+    kvstore_status status = kv_store_begin_read(store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_store_totals(store, &totals);
+    bool is_due = status == KVSTORE_OK && is_compaction_due(store, &totals);
+    kv_store_end_read(store);
+    return is_due ? compact_here(store, 0) : status;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A snapshot of a whole store: the log and the index of a handle's pair as
+ * they are at one moment, for calls that take long and must not keep the
+ * handle's other threads from going on to another pair. */
+
+#ifndef KV_STORE_SNAPSHOT_H
+#define KV_STORE_SNAPSHOT_H
+
+#include "index/index.h"
+#include "kvstore.h"
+#include "log/log.h"
+#include "store/handle.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kv_snapshot {
+    struct kv_log log; /* Read by system calls; whole up to */
+    uint64_t end;      /* this offset. */
+    bool has_index;
+    struct kv_index index; /* The shared index, if so; never written. */
+};
+
+/* Not within a read or a write. wants_index: also the index, where it is a
+ * shared one. What the look holds stays until kv_snapshot_close(), whatever
+ * the handle goes on to. */
+kvstore_status kv_store_open_snapshot(struct kvstore *store,
+                                      bool wants_index,
+                                      struct kv_snapshot *snapshot_out);
+
+/* The same within a write, of a shared index, with the totals that hold then. */
+kvstore_status kv_store_open_snapshot_within(struct kvstore *store,
+                                             struct kv_snapshot *snapshot_out);
+void kv_snapshot_close(struct kv_snapshot *snapshot);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The switch from one pair of log and index to the next, under the writers'
+ * lock. Whoever has the old index mapped reads its state word at each call.
+ *
+ *    step                          a crash behind it leaves, by name
+ * 1  old index: SWITCHING          old log, old index
+ * 2  rename the log (compaction)   new log, old index
+ * 3  rename the new index          new log, new index (SWITCHING)
+ * 4  sync the directory            the same, on the disk
+ * 5  new index: LIVE               new log, new index (LIVE)
+ * 6  old index: SUPERSEDED         the same
+ *
+ * Invariants:
+ * 1. Both logs hold the same live data, so whoever reads by the old pair is
+ *    right until the next write is acknowledged, which needs the lock.
+ * 2. From step 1 on, everybody looks the index up by name: as long as that is
+ *    the old one, they go on with the old pair; from step 3 on, they open the
+ *    new one.
+ * 3. An index that is not LIVE tells the next holder of the lock that a switch
+ *    was not completed. If it is of the log by name, syncing log and directory
+ *    completes it; else (behind step 2) it is built anew. */
+
+#include "store/switch.h"
+
+#include "index/file.h"
+#include "os/error.h"
+#include "store/compaction.h"
+
+#include <assert.h>
+
+/* Those who have mapped an index that is not trusted, or that has lost its
+ * name, look for the name every 10 ms; before they have, nothing may be
+ * acknowledged by the new one. */
+#define UNTOLD_PAUSE_NS INT64_C(50000000)
+
+static void set_state(const struct kv_table *table, enum kv_table_state state)
+{
+    if (table != NULL) {
+        atomic_store(&table->header->state, (uint64_t)state);
+        kv_io_step("state");
+    }
+}
+
+/* Tells all who have the old index mapped, or the one that has lost its name:
+ * whoever finds it LIVE, and has looked at the names a moment ago, appends to its
+ * log. */
+static void tell_others(const struct kv_switch *change,
+                        enum kv_table_state state)
+{
+    set_state(change->old_table, state);
+    set_state(change->lost_table, state);
+}
+
+/* What is known of a log stays known, unless it is another log from now on. */
+static void take_poison(const struct kv_switch *change, uint64_t inode)
+{
+    if (!change->is_log_new && inode == change->log->inode) {
+        atomic_store(&change->index->table.header->poisoned_inode, inode);
+    }
+}
+
+static void take_poison_along(const struct kv_switch *change)
+{
+    if (change->old_table != NULL) {
+        take_poison(change,
+                    atomic_load(&change->old_table->header->poisoned_inode));
+    }
+}
+
+static kvstore_status name_index(struct kv_switch *change)
+{
+    struct kv_index *index = change->index;
+    if (index->directory == NULL) {
+        return KVSTORE_UNSUPPORTED; /* Private memory has no name. */
+    }
+    kvstore_status status = kv_index_file_identify(&index->table,
+                                                   &change->log->file,
+                                                   change->log->device,
+                                                   change->log->inode);
+    if (status == KVSTORE_OK) {
+        kv_index_file_take_mounts(change->directory, &index->table);
+        take_poison_along(change);
+        take_poison(change, change->poisoned_inode);
+        kv_table_store_totals(&index->table, &index->totals);
+        status = kv_index_file_name(change->directory, &index->memory);
+    }
+    return status;
+}
+
+/* No index may keep the name that is not of the log. */
+static void unname_old_index(const struct kv_switch *change)
+{
+    kvstore_error before = *kvstore_last_error();
+    (void)kv_io_unlink(change->directory, KV_INDEX_NAME);
+    tell_others(change, KV_TABLE_SUPERSEDED);
+    kv_fail_again(&before);
+}
+
+kvstore_status kv_switch_run(struct kv_switch *change)
+{
+    struct kv_index *index = change->index;
+    assert(!index->is_live);
+    change->is_log_in_place = !change->is_log_new;
+    change->is_index_in_place = false;
+
+    tell_others(change, KV_TABLE_SWITCHING);
+    if (change->is_log_new) {
+        kvstore_status status =
+            kv_successor_rename(change->directory, change->log);
+        if (status != KVSTORE_OK) {
+            tell_others(change, KV_TABLE_LIVE);
+            return status;
+        }
+        change->is_log_in_place = true;
+    }
+    bool is_named = name_index(change) == KVSTORE_OK;
+    if (!is_named && !change->is_log_new) {
+        tell_others(change, KV_TABLE_LIVE);
+        return KVSTORE_OK;
+    }
+    if (!is_named) {
+        unname_old_index(change);
+    }
+    kvstore_status status = KVSTORE_OK;
+    if (change->is_log_new || change->old_table == NULL) {
+        status = kv_io_sync(change->directory);
+    }
+    if (change->old_table == NULL && !change->is_store_new) {
+        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+    }
+    if (status != KVSTORE_OK) {
+        /* The rename may yet be undone by a power cut. */
+        atomic_store(&index->table.header->poisoned_inode, change->log->inode);
+    }
+    if (is_named) {
+        set_state(&index->table, KV_TABLE_LIVE);
+        index->is_live = true;
+        change->is_index_in_place = true;
+    }
+    tell_others(change, KV_TABLE_SUPERSEDED);
+    /* A sync that another handle makes takes no lock, and may have failed behind
+     * the look above. One that fails from here on finds the new index itself. */
+    take_poison_along(change);
+    return status;
+}
+
+kvstore_status kv_switch_complete(const struct kv_io_file *directory,
+                                  const struct kv_log *log,
+                                  const struct kv_table *table)
+{
+    kvstore_status status = kv_io_sync(&log->file);
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(directory);
+    }
+    if (status == KVSTORE_OK) {
+        /* Whether the dead process had others to wait for, nobody knows. */
+        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+        set_state(table, KV_TABLE_LIVE);
+    }
+    return status;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Puts a new index, and with it a new log if there is one, in the place of
+ * those that all processes have open. */
+
+#ifndef KV_STORE_SWITCH_H
+#define KV_STORE_SWITCH_H
+
+#include "index/index.h"
+#include "index/table.h"
+#include "kvstore.h"
+#include "log/log.h"
+#include "os/file.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kv_switch {
+    const struct kv_io_file *directory;
+    struct kv_table *lost_table; /* Else, with a new log: what has lost the name
+                                    and may be mapped by others yet; or NULL. */
+    struct kv_table *old_table;  /* What store.index is, if it is trusted; else
+                                   NULL, and nobody can be told. */
+    bool is_store_new;           /* Nobody else can have seen the log yet. */
+    uint64_t poisoned_inode;     /* A log of which a sync has failed, or 0. */
+    struct kv_log *log;          /* The log from now on; */
+    bool is_log_new;             /* it is store.log.compact as yet. */
+    struct kv_index *index;      /* Its index, not live yet. */
+    bool is_log_in_place;        /* Out: store.log is this log. */
+    bool is_index_in_place;      /* Out: store.index is this index's, and it is
+                                   live. Else it serves this process alone. */
+};
+
+/* Under the writers' lock. KVSTORE_OK: the log is in place, and on the disk
+ * with its name. A failure to name the index is none: then no index has a
+ * name. */
+kvstore_status kv_switch_run(struct kv_switch *change);
+
+/* Completes a switch whose process died: an index of this log, by name, that is
+ * not live. Under the writers' lock. */
+kvstore_status kv_switch_complete(const struct kv_io_file *directory,
+                                  const struct kv_log *log,
+                                  const struct kv_table *table);
+
+#endif

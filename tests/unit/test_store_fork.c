@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Do the public calls keep kvstore.h's word? Here: forks by one thread while
+ * others are in the middle of calls. Parent and child both go on. */
+
+#include "kvstore.h"
+#include "log/log.h"
+#include "os/file.h"
+#include "store_calls.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NS_PER_MS INT64_C(1000000)
+#define FORKS 200
+#define SLOW_FORKS 40 /* Where each child has to wait. */
+#define THREADS 4
+#define CALLS_PER_FORK 10
+#define FOREIGN_VALUE_SIZE 100000
+
+static struct kv_io_table table;
+
+static struct {
+    const struct store_dir *dir;
+    kvstore *store;
+    atomic_bool must_stop;
+    atomic_int calls;
+    atomic_int faults;
+    atomic_bool is_held;
+} shared;
+
+static int set_up(void **state)
+{
+    table = *kv_io_system_table();
+    kv_io_swap_table(&table);
+    atomic_store(&shared.must_stop, false);
+    atomic_store(&shared.calls, 0);
+    atomic_store(&shared.faults, 0);
+    atomic_store(&shared.is_held, false);
+    int result = store_dir_set_up(state);
+    shared.dir = *state;
+    return result;
+}
+
+static int tear_down(void **state)
+{
+    kv_io_swap_table(kv_io_system_table());
+    return store_dir_tear_down(state);
+}
+
+#define FORK_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+/* --- Children --- */
+
+/* Does this process hold no file of the store, but the test's own descriptor of
+ * the directory? */
+static bool holds_no_file(void)
+{
+    char link[64];
+    char target[512];
+    size_t path_size = strlen(shared.dir->path);
+    DIR *stream = opendir("/proc/self/fd");
+    bool holds_none = true;
+    if (stream == NULL) {
+        return true; /* No /proc here. */
+    }
+    for (struct dirent *entry = readdir(stream); entry != NULL;
+         entry = readdir(stream)) {
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%.20s", entry->d_name);
+        ssize_t size = readlink(link, target, sizeof target - 1);
+        if (size > 0 && (size_t)size >= path_size &&
+            memcmp(target, shared.dir->path, path_size) == 0 &&
+            strtol(entry->d_name, NULL, 10) != shared.dir->directory.fd) {
+            target[size] = '\0';
+            (void)fprintf(stderr, "held by a child: %s\n", target);
+            holds_none = false;
+        }
+    }
+    (void)closedir(stream);
+    return holds_none;
+}
+
+static kvstore_options patient_options(void)
+{
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = 60000;
+    return options;
+}
+
+/* A new handle sees what there is, and what it sets. */
+static bool works_in_child(const char *known_key, const char *own_key)
+{
+    kvstore_options options = patient_options();
+    kvstore *own = NULL;
+    bool is_good =
+        kvstore_open(shared.dir->path, &options, &own) == KVSTORE_OK &&
+        try_get(own, known_key) == KVSTORE_OK &&
+        try_set(own, own_key, own_key) == KVSTORE_OK &&
+        try_get(own, own_key) == KVSTORE_OK;
+    if (!is_good) {
+        (void)fprintf(
+            stderr, "in a child: %s\n", kvstore_last_error()->message);
+    }
+    kvstore_close(own);
+    return is_good;
+}
+
+static void name_child_key(char key[32], int number)
+{
+    (void)snprintf(key, 32, "child-%d", number);
+}
+
+/* A child that hangs is killed by its alarm. */
+static bool is_child_good(const char *known_key, int number)
+{
+    char key[32];
+    int status = 0;
+    name_child_key(key, number);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(60);
+        bool is_good = holds_no_file() &&
+                       try_set(shared.store, "a", "1") == KVSTORE_INVALID &&
+                       works_in_child(known_key, key);
+        kvstore_close(shared.store);
+        _exit(is_good ? 0 : 1);
+    }
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* --- Threads of the parent --- */
+
+static void *set_all_the_time(void *argument)
+{
+    int number = *(int *)argument;
+    char key[32];
+    for (int i = 0; !atomic_load(&shared.must_stop); i++) {
+        (void)snprintf(key, sizeof key, "key-%d-%d", number, i % 20);
+        bool is_good = try_set(shared.store, key, key) == KVSTORE_OK &&
+                       try_get(shared.store, key) == KVSTORE_OK;
+        atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+        atomic_fetch_add(&shared.calls, 1);
+    }
+    return NULL;
+}
+
+static void *get_all_the_time(void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&shared.must_stop)) {
+        bool is_good = try_get(shared.store, "foreign") == KVSTORE_OK;
+        atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+        atomic_fetch_add(&shared.calls, 1);
+    }
+    return NULL;
+}
+
+/* However slow the threads are, so many of their calls come between two forks. */
+static void await_calls(int forks)
+{
+    while (atomic_load(&shared.calls) < forks * CALLS_PER_FORK) {
+        kv_io_sleep_ns(NS_PER_MS / 10);
+    }
+}
+
+/* Forks so often while threads of the handle do this. */
+static void fork_beside(void *(*duty)(void *), const char *known_key, int forks)
+{
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, duty, &numbers[i]),
+                         0);
+    }
+    bool are_children_good = true;
+    for (int i = 0; i < forks && are_children_good; i++) {
+        await_calls(i);
+        are_children_good = is_child_good(known_key, i);
+    }
+    atomic_store(&shared.must_stop, true);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_true(are_children_good);
+    assert_int_equal(atomic_load(&shared.faults), 0);
+}
+
+static void assert_childrens_keys(int forks)
+{
+    char key[32];
+    for (int i = 0; i < forks; i++) {
+        name_child_key(key, i);
+        assert_value(shared.store, key, key);
+    }
+    (void)checked_stats(shared.store);
+    kvstore_close(shared.store);
+}
+
+/* --- Tests --- */
+
+static void forks_beside_sets_and_compactions(void **state)
+{
+    (void)state;
+    kvstore_options options = patient_options();
+    options.compaction = KVSTORE_COMPACT_INLINE;
+    options.compaction_threshold = 10000;
+    shared.store = open_with(shared.dir, &options);
+    must_set(shared.store, "known", "1");
+
+    fork_beside(set_all_the_time, "known", FORKS);
+
+    assert_true(checked_stats(shared.store).compactions > 0);
+    assert_childrens_keys(FORKS);
+}
+
+static int refuse_blocks(int fd, off_t size)
+{
+    (void)fd;
+    (void)size;
+    errno = ENOSPC;
+    return -1;
+}
+
+/* Its memory is the parent's own, and changes all the time. */
+static void forks_beside_sets_with_a_private_index(void **state)
+{
+    (void)state;
+    kvstore_options options = patient_options();
+    table.allocate_blocks = refuse_blocks;
+    shared.store = open_with(shared.dir, &options);
+    must_set(shared.store, "known", "1");
+
+    fork_beside(set_all_the_time, "known", SLOW_FORKS);
+
+    assert_childrens_keys(SLOW_FORKS);
+}
+
+static void forks_beside_parsing_of_foreign_lines(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* Its allocator may be locked in the child of a fork. */
+#endif
+    kvstore_options options = patient_options();
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text, "{ \"Set\" : {\"key\":\"foreign\", \"val\":\"");
+    log_text_fill(&text, 'x', FOREIGN_VALUE_SIZE);
+    log_text_add(&text, "\"}}\n");
+    store_dir_write_log(shared.dir, &text);
+    log_text_release(&text);
+    shared.store = open_with(shared.dir, &options);
+
+    fork_beside(get_all_the_time, "foreign", FORKS);
+
+    assert_childrens_keys(FORKS);
+}
+
+static int held_fsync(int fd)
+{
+    if (!atomic_exchange(&shared.is_held, true)) {
+        while (!atomic_load(&shared.must_stop)) {
+            kv_io_sleep_ns(NS_PER_MS / 10);
+        }
+    }
+    return kv_io_system_table()->fsync(fd);
+}
+
+static void *compact(void *argument)
+{
+    (void)argument;
+    bool is_good = kvstore_compact(shared.store) == KVSTORE_OK;
+    atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+    return NULL;
+}
+
+/* The new log and the temporary index are the parent's to lock. */
+static void child_holds_no_file_of_a_compaction(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int status = 0;
+    shared.store = open_plain(shared.dir);
+    must_set(shared.store, "a", "1");
+    table.fsync = held_fsync;
+    assert_int_equal(pthread_create(&thread, NULL, compact, NULL), 0);
+    while (!atomic_load(&shared.is_held)) {
+        kv_io_sleep_ns(NS_PER_MS / 10);
+    }
+    assert_true(store_dir_has(shared.dir, KV_LOG_COMPACT_NAME));
+
+    pid_t child = fork();
+
+    if (child == 0) {
+        bool is_good = holds_no_file();
+        kvstore_close(shared.store);
+        _exit(is_good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    atomic_store(&shared.must_stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&shared.faults), 0);
+    assert_value(shared.store, "a", "1");
+    kvstore_close(shared.store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FORK_TEST(forks_beside_sets_and_compactions),
+        FORK_TEST(forks_beside_sets_with_a_private_index),
+        FORK_TEST(forks_beside_parsing_of_foreign_lines),
+        FORK_TEST(child_holds_no_file_of_a_compaction),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
