@@ -7,9 +7,14 @@
  *
  * The memory for a batch is asked for all at once, so that the waits overlap. */
 
-#include "index/index.h"
-#include "index/walk.h"
+#include "index/ahead.h"
 
+#include "index/apply.h"
+#include "index/table.h"
+#include "os/bounds.h"
+#include "record/text.h"
+
+#include <assert.h>
 #include <string.h>
 
 static kvstore_status apply_queued(struct kv_index_queue *queue,
@@ -157,4 +162,44 @@ kvstore_status kv_index_queue_flush(struct kv_index_queue *queue)
         status = kv_index_note_last(queue->index, queue->log, queue->last);
     }
     return status;
+}
+
+static bool is_key(const kvstore_item *item)
+{
+    return item->key != NULL && item->key_size >= 1 &&
+           item->key_size <= KV_KEY_SIZE_MAX;
+}
+
+/* Looks at the first place that may be the key's. */
+static void look_ahead(const struct kv_table *table,
+                       const struct kv_log *log,
+                       struct kv_index_start *start)
+{
+    start->place = kv_table_probe_start(table, start->key.hash);
+    start->has_entry = kv_table_probe_next(table, &start->place, &start->entry);
+    if (start->has_entry) {
+        kv_log_prefetch(log, start->entry.offset);
+    }
+}
+
+void kv_index_start_finds(const struct kv_index *index,
+                          const struct kv_log *log,
+                          const kvstore_item *items,
+                          size_t count,
+                          struct kv_index_start *starts_out)
+{
+    assert(count <= KV_INDEX_START_MAX);
+    const struct kv_table *table = &index->table;
+    for (size_t i = 0; i < count; i++) {
+        if (is_key(&items[i])) {
+            starts_out[i].key =
+                kv_index_plain_key(table, items[i].key, items[i].key_size);
+            kv_table_prefetch(table, starts_out[i].key.hash);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_key(&items[i])) {
+            look_ahead(table, log, &starts_out[i]);
+        }
+    }
 }

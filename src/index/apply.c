@@ -1,204 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Changing the index: applying lines in log order, counting bytes, growing.
+/* Changing the index: applying lines in log order, counting bytes.
  *
  * Invariants:
  * 1. counts.live + stale + blank + damaged bytes = header->applied.
- * 2. A line is applied whole or not at all: whatever can fail comes before the
- *    first change. */
+ * 2. A line is applied whole or not at all: whatever can fail comes before
+ *    the first change. */
 
-#include "index/index.h"
-#include "index/walk.h"
+#include "index/apply.h"
+
+#include "index/grow.h"
+#include "index/table.h"
+#include "os/bounds.h"
+#include "os/error.h"
+#include "os/system.h"
 
 #include <assert.h>
 
 #define XXH_INLINE_ALL
-#include "os/bounds.h"
-#include "os/error.h"
-#include "os/file.h"
-
 #include <xxhash.h>
-
-#define HASHED_AGAIN_MAX 65536u
-
-/* How many levels an index goes up at once, where its slots do not fit the next
- * one. Only keys that were made to share their hash need more. */
-#define LEVELS_MAX 2u
-
-/* --- Growing --- */
-
-/* Puts a key's slot, with or without the flag, into an index where it has none
- * yet. */
-static bool put_new(struct kv_index *index,
-                    uint64_t hash,
-                    uint64_t offset,
-                    bool is_flagged)
-{
-    struct kv_table *table = &index->table;
-    struct kv_table_probe probe = kv_table_probe_start(table, hash);
-    struct kv_table_entry other;
-    while (kv_table_probe_next(table, &probe, &other)) {
-    }
-    if (probe.has_place) {
-        kv_table_put(table, &index->totals, &probe, offset, is_flagged);
-    }
-    return probe.has_place;
-}
-
-/* Reads the line that a slot leads to and hashes its key into a new index. */
-static kvstore_status hash_again(const struct kv_log *log,
-                                 const struct kv_table_entry *entry,
-                                 uint64_t end,
-                                 struct kv_index *larger,
-                                 bool *fits_out)
-{
-    struct kv_log_line line;
-    struct kv_record record = {0};
-    struct kv_index_key key = {0};
-    *fits_out = true;
-    kvstore_status status =
-        kv_index_read_entry(log, entry, end, &line, &record);
-    if (status == KVSTORE_OK && record.has_key) {
-        status = kv_index_get_key(&larger->table, &record, &key);
-    } else if (status == KVSTORE_OK) {
-        /* The line has rotted since it was indexed, and its key with it. */
-        larger->totals.is_in_doubt = 1;
-    }
-    if (key.bytes != NULL) {
-        *fits_out = put_new(larger, key.hash, entry->offset, entry->is_flagged);
-    }
-    kv_io_free(key.allocated);
-    kv_record_release(&record);
-    kv_log_line_release(&line);
-    return status;
-}
-
-static kvstore_status fill_by_keys(const struct kv_index *index,
-                                   const struct kv_log *log,
-                                   struct kv_index *larger,
-                                   bool *fits_out)
-{
-    larger->totals.slots_used = 0;
-    larger->totals.slots_flagged = 0;
-    *fits_out = true;
-    kvstore_status status = KVSTORE_OK;
-    uint64_t end = atomic_load(&index->table.header->end);
-    struct kv_table_entry entry;
-    for (uint64_t slot = 0; status == KVSTORE_OK && *fits_out &&
-                            kv_table_next_entry(&index->table, &slot, &entry);
-         slot++) {
-        status = hash_again(log, &entry, end, larger, fits_out);
-    }
-    return status;
-}
-
-/* With few keys, hashing them again takes a moment; and all bits of their tags
- * are there for the many growths to come. */
-static bool has_few_keys(const struct kv_index *index)
-{
-    return index->totals.slots_used <= HASHED_AGAIN_MAX;
-}
-
-static bool is_hashed_again(const struct kv_index *index, unsigned level)
-{
-    return level > index->table.level &&
-           (has_few_keys(index) || !kv_table_can_spread(&index->table, level));
-}
-
-bool kv_index_is_worn(const struct kv_index *index)
-{
-    return !has_few_keys(index) &&
-           !kv_table_can_spread(&index->table, index->table.level + 1);
-}
 
 bool kv_index_is_crowded(const struct kv_index *index)
 {
     return kv_table_has_room(&index->table, index->totals.slots_used * 2);
-}
-
-/* Copies everything to an index of another level; fits_out: it found room
- * there. */
-static kvstore_status copy_to_level(const struct kv_index *index,
-                                    const struct kv_log *log,
-                                    unsigned level,
-                                    struct kv_index *other_out,
-                                    bool *fits_out)
-{
-    const struct kv_table *table = &index->table;
-    kvstore_status status = kv_index_create_at(
-        level, table->seed, index->directory, log, other_out);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    other_out->totals = index->totals;
-    if (is_hashed_again(index, level)) {
-        status = fill_by_keys(index, log, other_out, fits_out);
-    } else {
-        *fits_out = kv_table_spread(table, &other_out->table);
-    }
-    if (status != KVSTORE_OK || !*fits_out) {
-        kv_index_release(other_out);
-        return status;
-    }
-    struct kv_table_header *header = other_out->table.header;
-    atomic_store(&header->end, atomic_load(&table->header->end));
-    atomic_store(&header->has_flags, atomic_load(&table->header->has_flags));
-    atomic_store(&header->failed_at, atomic_load(&table->header->failed_at));
-    atomic_store(&header->slow_until, atomic_load(&table->header->slow_until));
-    return KVSTORE_OK;
-}
-
-kvstore_status kv_index_create_larger(const struct kv_index *index,
-                                      const struct kv_log *log,
-                                      struct kv_index *larger_out)
-{
-    bool fits = false;
-    unsigned level = index->table.level;
-    while (!fits) {
-        level++;
-        if (level > KV_TABLE_LEVEL_MAX ||
-            level > index->table.level + LEVELS_MAX) {
-            return kv_fail(KVSTORE_TOO_LARGE, "the index is at its limit");
-        }
-        kvstore_status status =
-            copy_to_level(index, log, level, larger_out, &fits);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-    }
-    return KVSTORE_OK;
-}
-
-static kvstore_status grow(struct kv_index *index, const struct kv_log *log)
-{
-    if (index->is_live) {
-        return KVSTORE_CONFLICT;
-    }
-    struct kv_index larger;
-    kvstore_status status = kv_index_create_larger(index, log, &larger);
-    if (status == KVSTORE_OK) {
-        kv_index_release(index);
-        *index = larger;
-    }
-    return status;
-}
-
-void kv_index_shrink(struct kv_index *index, const struct kv_log *log)
-{
-    assert(!index->is_live);
-    unsigned level = kv_table_level_for(index->totals.slots_used);
-    if (level >= index->table.level) {
-        return;
-    }
-    bool fits = false;
-    struct kv_index smaller;
-    kvstore_error before = *kvstore_last_error();
-    if (copy_to_level(index, log, level, &smaller, &fits) == KVSTORE_OK &&
-        fits) {
-        kv_index_release(index);
-        *index = smaller;
-    }
-    kv_fail_again(&before);
 }
 
 static bool is_reserved(const struct kv_index_reserve *reserve, uint64_t slot)
@@ -245,7 +69,7 @@ static kvstore_status walk_to_place(struct kv_index *index,
             return status;
         }
         assert(index->is_live || reserve->count == 0);
-        status = grow(index, log);
+        status = kv_index_grow(index, log);
         if (status != KVSTORE_OK) {
             return status;
         }
@@ -477,7 +301,7 @@ kvstore_status kv_index_apply_new_hash(struct kv_index *index,
                                        uint64_t hash)
 {
     announce(index, item);
-    if (!put_new(
+    if (!kv_index_put_new(
             index, hash, item->pointer.offset, kv_index_is_flagged(item))) {
         return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
     }

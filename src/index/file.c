@@ -23,7 +23,11 @@
 #include "index/file.h"
 
 #include "os/access.h"
+#include "os/directory.h"
 #include "os/error.h"
+#include "os/lock.h"
+#include "os/map.h"
+#include "os/system.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,9 @@
 
 #include "index/index.h"
 
-#include "index/walk.h"
+#include "os/system.h"
+#include "record/decode.h"
+#include "record/text.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,7 +16,6 @@
 #include "log/cursor.h"
 #include "os/bounds.h"
 #include "os/error.h"
-#include "os/file.h"
 
 #include <xxhash.h>
 

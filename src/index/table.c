@@ -28,12 +28,13 @@
 
 #include "index/table.h"
 
+#include "os/system.h"
+
 #include <assert.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include "os/bounds.h"
-#include "os/file.h"
 
 #include <xxhash.h>
 

@@ -13,6 +13,8 @@
 #include "log/cursor.h"
 
 #include "os/bounds.h"
+#include "os/file.h"
+#include "os/system.h"
 
 #include <assert.h>
 #include <string.h>

@@ -22,7 +22,10 @@
 #include "log/fold.h"
 
 #include "log/cursor.h"
+#include "log/padding.h"
 #include "os/error.h"
+#include "os/file.h"
+#include "record/decode.h"
 
 #include <assert.h>
 #include <string.h>

@@ -13,9 +13,12 @@
 
 #include "log/log.h"
 
+#include "log/map.h"
+#include "log/padding.h"
 #include "os/access.h"
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/system.h"
 
 #include <assert.h>
 #include <errno.h>

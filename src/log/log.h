@@ -6,9 +6,6 @@
 #define KV_LOG_LOG_H
 
 #include "kvstore.h"
-#include "log/map.h"
-#include "log/padding.h"
-#include "log/pointer.h"
 #include "os/file.h"
 
 #include <stdbool.h>

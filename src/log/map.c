@@ -14,8 +14,11 @@
 
 #include "log/map.h"
 
+#include "kvstore.h"
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/map.h"
+#include "os/system.h"
 
 #include <assert.h>
 #include <stdatomic.h>

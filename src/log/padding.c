@@ -19,6 +19,8 @@
 
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/map.h"
+#include "os/system.h"
 
 #include <assert.h>
 #include <stdatomic.h>

@@ -4,12 +4,13 @@
 
 #include "os/descriptors.h"
 
-#include "os/file.h"
 #include "os/system.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <unistd.h>
 
 /* Higher ones are not told of. Processes with so many are rare, and a handle's
  * own are closed in any case. */
@@ -68,5 +69,48 @@ void kv_io_after_fork_in_child(void)
             (void)kv_io_table()->close(fd);
         }
     }
+    kv_io_descriptors_let_go();
+}
+
+/* --- Opening --- */
+
+static int retry_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    int fd = -1;
+    do {
+        fd = kv_io_table()->openat(
+            dir_fd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* Keeps 0 to 2 out of our hands: a host program that closed its standard
+ * error must not find our log there. */
+static int above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO) {
+        return fd;
+    }
+    int high_fd = kv_io_table()->dup_high(fd);
+    int dup_errno = errno;
+    (void)kv_io_table()->close(fd);
+    errno = dup_errno;
+    return high_fd;
+}
+
+int kv_io_descriptors_open(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    kv_io_descriptors_hold();
+    int fd = above_standard(retry_openat(dir_fd, name, flags, mode));
+    kv_io_descriptors_add(fd);
+    kv_io_descriptors_let_go();
+    return fd;
+}
+
+void kv_io_descriptors_close(int fd)
+{
+    kv_io_descriptors_hold();
+    kv_io_descriptors_remove(fd);
+    (void)kv_io_table()->close(fd);
     kv_io_descriptors_let_go();
 }

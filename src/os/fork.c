@@ -6,6 +6,7 @@
 
 #include "os/fork.h"
 
+#include "os/descriptors.h"
 #include "os/error.h"
 
 #include <pthread.h>

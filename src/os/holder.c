@@ -10,6 +10,7 @@
 
 #include "os/holder.h"
 
+#include "kvstore.h"
 #include "os/error.h"
 
 #include <assert.h>

@@ -10,8 +10,8 @@
 
 #include "os/reader_lock.h"
 
-#include "os/error.h"
-#include "os/file.h"
+#include "kvstore.h"
+#include "os/system.h"
 
 #include <stdint.h>
 

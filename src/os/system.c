@@ -389,3 +389,67 @@ const struct kv_io_table *kv_io_table(void)
 {
     return table;
 }
+
+/* --- Memory --- */
+
+void *kv_io_allocate(size_t size)
+{
+    void *memory = kv_io_table()->malloc(size);
+    if (memory == NULL) {
+        (void)kv_fail(KVSTORE_NO_MEMORY, "out of memory for %zu bytes", size);
+    }
+    return memory;
+}
+
+void kv_io_free(void *memory)
+{
+    kv_io_table()->free(memory);
+}
+
+int64_t kv_io_clock_coarse_ns(void)
+{
+    return kv_io_table()->clock_coarse_ns();
+}
+
+uint64_t kv_io_process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
+int64_t kv_io_clock_ns(void)
+{
+    return kv_io_table()->clock_ns();
+}
+
+int64_t kv_io_clock_real_ms(void)
+{
+    return kv_io_table()->clock_real_ms();
+}
+
+void kv_io_sleep_ns(int64_t ns)
+{
+    kv_io_table()->sleep_ns(ns);
+}
+
+kvstore_status kv_io_start_thread(pthread_t *thread,
+                                  void *(*run)(void *context),
+                                  void *context)
+{
+    int result = kv_io_table()->start_thread(thread, run, context);
+    return result == 0 ? KVSTORE_OK
+                       : kv_fail_errno(KVSTORE_NO_MEMORY,
+                                       result,
+                                       "cannot start a thread");
+}
+
+kvstore_status kv_io_random(uint64_t *random_out)
+{
+    ssize_t size = 0;
+    do {
+        size = kv_io_table()->getrandom(random_out, sizeof *random_out);
+    } while (size < 0 && errno == EINTR);
+    if (size != (ssize_t)sizeof *random_out) {
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot get a random seed");
+    }
+    return KVSTORE_OK;
+}

@@ -1,13 +1,111 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The table that is in use: the system's own, or one that a test has put in its
- * place. For os/file.c alone. */
+/* Every system call and every allocation of the library, behind one table
+ * that tests can swap; memory, clocks, threads, chance. */
 
 #ifndef KV_OS_SYSTEM_H
 #define KV_OS_SYSTEM_H
 
-#include "os/file.h"
+#include "kvstore.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* What tells a file from an earlier one with the same number, each as far as the
+ * system knows it; 0: it does not. */
+struct kv_io_birth {
+    uint64_t time_ns;    /* When it was made (statx). */
+    uint64_t generation; /* How often the file system has given its number away
+                            (FS_IOC_GETVERSION), and 1. */
+};
+
+/* The seam. Each member has the meaning of the call it is named for, errno
+ * included. */
+struct kv_io_table {
+    int (*openat)(int dir_fd, const char *name, int flags, mode_t mode);
+    int (*close)(int fd);
+    int (*dup_high)(int fd); /* fcntl(fd, F_DUPFD_CLOEXEC, 3) */
+    ssize_t (*pread)(int fd, void *buffer, size_t size, off_t offset);
+    /* Without SIGXFSZ at a limit on file sizes, just EFBIG. */
+    ssize_t (*pwrite)(int fd, const void *bytes, size_t size, off_t offset);
+    int (*ftruncate)(int fd, off_t size);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*fstat)(int fd, struct stat *stat_out);
+    int (*fstatat)(int dir_fd, const char *name, struct stat *stat_out);
+    int (*fchown)(int fd, uid_t owner, gid_t group);
+    int (*fchmod)(int fd, mode_t mode);
+    /* acl(5), as the kernel hands it out; size 0: none. */
+    ssize_t (*get_access_list)(int fd, void *buffer, size_t size);
+    int (*set_access_list)(int fd, const void *bytes, size_t size);
+    int (*mkdir)(const char *path, mode_t mode);
+    int (*renameat)(int dir_fd, const char *from, const char *to);
+    int (*unlinkat)(int dir_fd, const char *name);
+    int (*flock)(int fd, int operation);
+    int (*allocate_blocks)(int fd, off_t size); /* fallocate(fd, 0, 0, size) */
+    void *(*mmap)(size_t size, bool is_writable, int fd, off_t offset);
+    int (*munmap)(void *memory, size_t size);
+    int (*populate)(void *memory, size_t size); /* MADV_POPULATE_WRITE */
+    off_t (*file_end)(int fd);                  /* lseek(fd, 0, SEEK_END) */
+    off_t (*next_data)(int fd, off_t offset);   /* lseek(, , SEEK_DATA) */
+    int (*mount_id)(int fd, uint64_t *id_out);  /* statx; 0: not known */
+    void (*birth)(int fd, struct kv_io_birth *birth_out);
+    int (*boot_id)(uint64_t id_out[2]);
+    int64_t (*clock_coarse_ns)(void); /* CLOCK_MONOTONIC_COARSE */
+    DIR *(*opendir)(int dir_fd);      /* A descriptor of its own */
+    struct dirent *(*readdir)(DIR *directory);
+    int (*closedir)(DIR *directory);
+    long (*file_system_type)(int fd); /* fstatfs: f_type, or -1 */
+    int64_t (*clock_ns)(void);        /* CLOCK_MONOTONIC */
+    int64_t (*clock_real_ms)(void);   /* CLOCK_REALTIME */
+    void (*sleep_ns)(int64_t ns);
+    ssize_t (*getrandom)(void *buffer, size_t size);
+    int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *context);
+    void *(*malloc)(size_t size);
+    void (*free)(void *memory);
+#ifdef KV_IO_SWAPPABLE
+    void (*step)(const char *name); /* Does nothing. */
+#endif
+};
 
 const struct kv_io_table *kv_io_table(void);
+
+/* Test builds only: the system's own table, the one to use from now on, and
+ * calls at the steps between which no system call stands, named for what has
+ * just been stored in memory that other processes share. */
+#ifdef KV_IO_SWAPPABLE
+const struct kv_io_table *kv_io_system_table(void);
+void kv_io_swap_table(const struct kv_io_table *table);
+void kv_io_step(const char *name);
+#else
+#define kv_io_step(name) ((void)0)
+#endif
+
+/* Memory. NULL, with the last error set, where there is none. */
+void *kv_io_allocate(size_t size);
+void kv_io_free(void *memory);
+
+/* A clock that costs next to nothing and moves every few milliseconds. */
+int64_t kv_io_clock_coarse_ns(void);
+
+uint64_t kv_io_process_id(void);
+uid_t kv_io_user_id(void);
+int64_t kv_io_clock_ns(void);
+int64_t kv_io_clock_real_ms(void); /* Since the epoch. May jump. */
+void kv_io_sleep_ns(int64_t ns);
+
+/* Starts a thread that takes no signals; the caller joins it. KVSTORE_NO_MEMORY
+ * where the system has no room for another one. */
+kvstore_status kv_io_start_thread(pthread_t *thread,
+                                  void *(*run)(void *context),
+                                  void *context);
+
+/* A random number for the index's seed. */
+kvstore_status kv_io_random(uint64_t *random_out);
 
 #endif

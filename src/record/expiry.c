@@ -4,7 +4,7 @@
 
 #include "record/expiry.h"
 
-#include "os/file.h"
+#include "os/system.h"
 
 #include <assert.h>
 

@@ -16,9 +16,10 @@
 
 #include "os/bounds.h"
 #include "os/error.h"
-#include "os/file.h"
+#include "os/system.h"
 #include "record/copy.h"
 #include "record/sum.h"
+#include "record/text.h"
 
 #include <cjson/cJSON.h>
 

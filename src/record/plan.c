@@ -2,10 +2,12 @@
 
 /* The canonical line of a record, planned and laid out. */
 
+#include "record/plan.h"
+
 #include "os/bounds.h"
 #include "record/names.h"
-#include "record/record.h"
 #include "record/sum.h"
+#include "record/text.h"
 
 #include <assert.h>
 #include <string.h>

@@ -47,21 +47,6 @@ static inline bool kv_record_is_record(const struct kv_record *record)
     return record->type == KV_RECORD_SET || record->type == KV_RECORD_REMOVE;
 }
 
-/* Decodes the line [line, line + size), without its newline. Returns
- * KVSTORE_OK whatever the line holds, or KVSTORE_NO_MEMORY. On KVSTORE_OK the
- * caller releases command_out. Threads: any; foreign layouts take turns. */
-kvstore_status kv_record_decode(const char *line,
-                                size_t size,
-                                struct kv_record *record_out);
-
-/* Decodes the line that begins with these bytes, of which more may follow, if it
- * is a sound canonical record: then kv_record_decode() would say the
- * same of it. Returns the line's length, its newline counted; or 0 for every
- * other line, and command_out is without meaning. Nothing is to be released. */
-size_t kv_record_decode_ahead(const char *bytes,
-                              size_t size,
-                              struct kv_record *record_out);
-
 /* The name of the first member of a line of an unknown variant, which newer
  * versions have their variant in, if it is a word of letters that out has room for,
  * its NUL counted; else an empty one. */
@@ -69,15 +54,6 @@ void kv_record_name_variant(const char *line,
                             size_t size,
                             char *out,
                             size_t capacity);
-
-/* All that is to be had of a damaged line of which only the head is at hand: its
- * key, if it begins like a canonical one. Nothing is to be released. */
-void kv_record_tell_key(const char *head,
-                        size_t size,
-                        struct kv_record *record_out);
-
-/* Frees what the record owns. */
-void kv_record_release(struct kv_record *record);
 
 /* A line to be written: bytes whose size is known before they are laid out. */
 struct kv_record_plan {
@@ -92,25 +68,5 @@ struct kv_record_plan {
     struct kv_text_plan value_plan;
     size_t line_size; /* The newline counted. */
 };
-
-/* Plans the canonical line of a Set or a Remove. Key and value are borrowed. The
- * value is within its bounds; so is the key, or it is one of a record that is
- * there already. */
-struct kv_record_plan kv_record_plan_set(const void *key,
-                                         size_t key_size,
-                                         const void *value,
-                                         size_t value_size);
-struct kv_record_plan kv_record_plan_remove(const void *key, size_t key_size);
-
-/* Adds the members that are in few lines: when a Set expires, up to
- * KV_EXPIRES_MS_MAX, and the place in a batch; each may be 0. Changes
- * plan->line_size. */
-void kv_record_plan_add(struct kv_record_plan *plan,
-                        int64_t expires_ms,
-                        uint32_t batch);
-
-/* Lays the planned line out, sum and newline included: plan->line_size
- * bytes. */
-void kv_record_encode(const struct kv_record_plan *plan, char *line_out);
 
 #endif

@@ -14,10 +14,21 @@
  * 3. A record is acknowledged when the whole group is on the disk, or, if the
  *    group as a whole found no room, by itself. */
 
+#include "store/commit.h"
+
+#include "index/apply.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "log/padding.h"
 #include "os/bounds.h"
 #include "os/error.h"
-#include "store/engine.h"
+#include "os/file.h"
+#include "os/system.h"
+#include "record/expiry.h"
+#include "record/text.h"
+#include "store/compact.h"
 #include "store/handle.h"
+#include "store/sync.h"
 
 #include <assert.h>
 #include <string.h>

@@ -12,11 +12,18 @@
  * 3. The thread is joined before its handle is freed. It gives a long copy up
  *    for that; the old log is the store as before. */
 
-#include "os/bounds.h"
+#include "store/compact.h"
+
+#include "index/table.h"
+#include "log/fold.h"
 #include "os/error.h"
+#include "os/gate.h"
+#include "os/system.h"
 #include "store/compaction.h"
-#include "store/engine.h"
 #include "store/handle.h"
+#include "store/lock.h"
+#include "store/rewrite.h"
+#include "store/store.h"
 
 #include <stdatomic.h>
 

@@ -22,18 +22,18 @@
 #include "store/compaction.h"
 
 #include "index/build.h"
-#include "os/access.h"
+#include "index/index.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "log/successor.h"
 #include "os/error.h"
+#include "os/file.h"
+#include "os/system.h"
 #include "store/compaction_check.h"
 #include "store/compaction_copy.h"
 #include "store/compaction_marks.h"
-#include "store/compaction_output.h"
 
 #include <assert.h>
-#include <errno.h>
-
-/* How often leftovers are removed before the name is given up. */
-#define NAME_TRIES 16
 
 bool kv_compaction_is_due(const struct kv_table_counts *counts,
                           uint64_t log_size,
@@ -47,188 +47,6 @@ bool kv_compaction_is_due(const struct kv_table_counts *counts,
     }
     return removable >= threshold_bytes &&
            removable * 100 >= log_size * threshold_percent;
-}
-
-/* --- The file --- */
-
-static bool is_same_file(const struct kv_io_stat *one,
-                         const struct kv_io_stat *other)
-{
-    return one->device == other->device && one->inode == other->inode;
-}
-
-/* Is store.log.compact still the file that we hold, and has that no other name,
- * by which it would be written beside the store? One look tells both: between
- * two, names can be exchanged. */
-static kvstore_status check_name(const struct kv_io_file *directory,
-                                 const struct kv_log *new_log,
-                                 bool *is_ours_out)
-{
-    struct kv_io_stat own = {.device = new_log->device,
-                             .inode = new_log->inode};
-    struct kv_io_stat named;
-    kvstore_status status =
-        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
-    *is_ours_out = status == KVSTORE_OK && is_same_file(&own, &named);
-    if (status == KVSTORE_OK && *is_ours_out && named.names != 1) {
-        return kv_fail(KVSTORE_BUSY,
-                       "%s was given one more name by another program",
-                       KV_LOG_COMPACT_NAME);
-    }
-    if (status == KVSTORE_NOT_FOUND ||
-        (status == KVSTORE_OK && !*is_ours_out)) {
-        return kv_fail(KVSTORE_BUSY,
-                       "%s was replaced by another program",
-                       KV_LOG_COMPACT_NAME);
-    }
-    return status;
-}
-
-/* Takes the name away from whatever has it; nothing is an answer, too. */
-static kvstore_status remove_name(const struct kv_io_file *directory)
-{
-    kvstore_status status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
-    return status != KVSTORE_OK && kvstore_last_error()->system_errno == ENOENT
-               ? KVSTORE_OK
-               : status;
-}
-
-/* Removes a leftover if nobody holds its lock. KVSTORE_BUSY: a compaction
- * does. Only while the lock is held, and the name leads to what is locked, can
- * no compaction have the name. */
-static kvstore_status remove_unlocked(const struct kv_io_file *directory,
-                                      const struct kv_io_file *file)
-{
-    struct kv_io_stat own;
-    struct kv_io_stat named;
-    kvstore_status status = kv_io_lock(file, 0, NULL);
-    if (status == KVSTORE_OK) {
-        status = kv_io_stat(file, &own);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
-    }
-    if (status == KVSTORE_NOT_FOUND ||
-        (status == KVSTORE_OK && !is_same_file(&own, &named))) {
-        return KVSTORE_OK; /* The next try meets what is there now. */
-    }
-    return status == KVSTORE_OK ? remove_name(directory) : status;
-}
-
-/* Removes what bears the name. What cannot be opened and locked, no compaction
- * can be writing: a symbolic link, a FIFO, a socket; or what a process of
- * another user left that died before it gave the file away, which it does under
- * the writers' lock. */
-static kvstore_status remove_leftover(const struct kv_io_file *directory)
-{
-    struct kv_io_stat named;
-    struct kv_io_file file = KV_IO_FILE_NONE;
-    kvstore_status status =
-        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named);
-    if (status != KVSTORE_OK) {
-        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
-    }
-    if (!named.is_regular) {
-        return remove_name(directory);
-    }
-    status = kv_io_open(directory, KV_LOG_COMPACT_NAME, KV_IO_READ, &file);
-    if (status != KVSTORE_OK) {
-        int error = kvstore_last_error()->system_errno;
-        return error == EACCES || error == ELOOP || error == ENOENT
-                   ? remove_name(directory)
-                   : status;
-    }
-    status = remove_unlocked(directory, &file);
-    kv_io_close(&file);
-    return status;
-}
-
-/* Makes the file; not one that was there, which its maker may have open. */
-static kvstore_status create_file(const struct kv_io_file *directory,
-                                  struct kv_io_file *file_out)
-{
-    for (int i = 0; i < NAME_TRIES; i++) {
-        kvstore_status status = kv_io_open(
-            directory, KV_LOG_COMPACT_NAME, KV_IO_CREATE_NEW, file_out);
-        if (status == KVSTORE_OK ||
-            kvstore_last_error()->system_errno != EEXIST) {
-            return status;
-        }
-        status = remove_leftover(directory);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
-    }
-    return kv_fail(KVSTORE_BUSY,
-                   "busy: another program makes files of the name %s",
-                   KV_LOG_COMPACT_NAME);
-}
-
-/* Locks it, and sees that it has kept its name. */
-static kvstore_status claim_file(const struct kv_io_file *directory,
-                                 struct kv_log *new_log)
-{
-    struct kv_io_stat own;
-    bool is_ours = false;
-    kvstore_status status = kv_io_lock(&new_log->file, 0, NULL);
-    if (status == KVSTORE_OK) {
-        status = kv_io_stat(&new_log->file, &own);
-    }
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    new_log->device = own.device;
-    new_log->inode = own.inode;
-    return check_name(directory, new_log, &is_ours);
-}
-
-kvstore_status kv_successor_create(const struct kv_io_file *directory,
-                                   const struct kv_log *log,
-                                   struct kv_log *new_log)
-{
-    assert(directory->fd >= 0 && log->file.fd >= 0);
-    *new_log = KV_LOG_NONE;
-    kvstore_status status = create_file(directory, &new_log->file);
-    if (status == KVSTORE_OK) {
-        status = claim_file(directory, new_log);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_adopt_place(&new_log->file, &log->file);
-    }
-    return status;
-}
-
-kvstore_status kv_successor_rename(const struct kv_io_file *directory,
-                                   struct kv_log *new_log)
-{
-    assert(new_log->file.fd >= 0);
-    bool is_ours = false;
-    kvstore_status status = check_name(directory, new_log, &is_ours);
-    if (status == KVSTORE_OK) {
-        status = kv_io_rename(directory, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
-    }
-    if (status == KVSTORE_OK) {
-        new_log->file.name = KV_LOG_NAME;
-        kv_io_unlock(&new_log->file);
-    }
-    return status;
-}
-
-/* Gives the room back. A file that another program locks or has put there is
- * left to it. */
-void kv_successor_discard(const struct kv_io_file *directory,
-                          struct kv_log *new_log)
-{
-    kvstore_error reason = *kvstore_last_error();
-    bool is_ours = false;
-    if (new_log->inode != 0) {
-        (void)check_name(directory, new_log, &is_ours);
-    }
-    if (is_ours) {
-        (void)kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
-    }
-    kv_log_close(new_log);
-    kv_fail_again(&reason);
 }
 
 /* --- The compaction --- */

@@ -4,9 +4,10 @@
 
 #include "store/compaction_check.h"
 
+#include "index/table.h"
+#include "log/log.h"
 #include "os/error.h"
 #include "store/compaction_marks.h"
-#include "store/compaction_output.h"
 
 static kvstore_status refuse_index(uint64_t offset)
 {

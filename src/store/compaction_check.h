@@ -8,7 +8,7 @@
 
 #include "index/index.h"
 #include "kvstore.h"
-#include "store/compaction.h"
+#include "store/compaction_output.h"
 
 #include <stdbool.h>
 #include <stdint.h>

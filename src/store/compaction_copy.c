@@ -21,11 +21,19 @@
 
 #include "store/compaction_copy.h"
 
-#include "os/bounds.h"
+#include "index/apply.h"
+#include "index/index.h"
+#include "index/table.h"
+#include "log/log.h"
+#include "log/pointer.h"
 #include "os/error.h"
+#include "os/system.h"
+#include "record/expiry.h"
+#include "record/plan.h"
+#include "record/record.h"
+#include "record/text.h"
 #include "store/compaction_check.h"
 #include "store/compaction_marks.h"
-#include "store/compaction_output.h"
 
 #include <assert.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 
 #include "kvstore.h"
 #include "log/fold.h"
-#include "store/compaction.h"
+#include "store/compaction_output.h"
 
 /* What the copy has looked at and not decided yet. NULL, with the error set,
  * where there is no memory; freed by kv_io_free(). */

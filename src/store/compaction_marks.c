@@ -5,7 +5,7 @@
 
 #include "store/compaction_marks.h"
 
-#include "os/file.h"
+#include "os/system.h"
 
 #include <stddef.h>
 #include <string.h>

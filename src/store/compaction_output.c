@@ -9,8 +9,7 @@
 
 #include "store/compaction_output.h"
 
-#include "index/build.h"
-#include "os/error.h"
+#include "log/mend.h"
 
 #include <string.h>
 

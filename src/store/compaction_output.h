@@ -6,10 +6,16 @@
 #ifndef KV_STORE_COMPACTION_OUTPUT_H
 #define KV_STORE_COMPACTION_OUTPUT_H
 
+#include "index/index.h"
 #include "kvstore.h"
 #include "log/fold.h"
-#include "store/compaction.h"
+#include "log/log.h"
+#include "log/pointer.h"
+#include "os/file.h"
+#include "record/expiry.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +23,43 @@
 #ifndef KV_COMPACTION_BUFFER_SIZE
 #define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
 #endif
+
+/* A compaction under way. */
+struct kv_compaction {
+    /* Set by the caller, all of it borrowed up to kv_compaction_release(): */
+    const struct kv_io_file *directory;
+    const struct kv_log *log;     /* The old one. */
+    const struct kv_index *index; /* Its index, whole up to totals.applied,
+                                       and further or not from then on. */
+    const struct kv_progress *progress; /* Of the copy; may be NULL. */
+    const atomic_bool *is_given_up;     /* Somebody cannot wait; may be NULL. */
+
+    /* What comes of it, not in its place yet. Whoever puts it there sets both
+     * to none here. */
+    struct kv_log new_log;
+    struct kv_index new_index;
+
+    /* How far it is: */
+    uint64_t end;         /* Of what is being copied of the old log. */
+    uint64_t copied;      /* The old log up to here is in the new one. */
+    uint64_t unhurried;   /* Here nobody had given it up yet. */
+    struct kv_index mark; /* No index: just the last line that was copied, to
+                              see whether it is still there. */
+    uint64_t follows;     /* What kv_fold_follows() says of its last line. */
+    bool keeps_removes;   /* There is damage. */
+    uint64_t written;     /* Bytes of the new log that are in the file, */
+    uint64_t synced;      /* and on the disk. */
+    bool is_open;         /* The last line that was copied has no newline, */
+    uint64_t open_until;  /* and ended here in the old log. */
+    struct kv_log_pointer last; /* The last line that was copied. */
+    char tail[2];               /* The last bytes that were put. */
+    struct kv_expiry expiry;
+    uint64_t met; /* The sum over the records that the index led to. */
+    struct kv_compaction_queue *queue;
+    struct kv_compaction_marks *marks;
+    char *buffer; /* Bytes of it that are not in the file yet. */
+    size_t buffered;
+};
 
 /* Where the next byte goes. */
 static inline uint64_t kv_compaction_offset(

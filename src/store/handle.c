@@ -13,192 +13,34 @@
 
 #include "store/handle.h"
 
+#include "index/file.h"
+#include "log/log.h"
+#include "log/padding.h"
 #include "os/bounds.h"
 #include "os/error.h"
-#include "os/holder.h"
+#include "os/file.h"
+#include "os/fork.h"
+#include "os/lock.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
+#include "record/record.h"
+#include "store/lock.h"
 #include "store/pair.h"
+#include "store/private.h"
+#include "store/shared.h"
+#include "store/sync.h"
 
-#include <assert.h>
 #include <inttypes.h>
 
 #define NS_PER_MS INT64_C(1000000)
-
-/* Somebody who tried for the lock so lately is still waiting; and gets it if
- * nobody else tries for so long. */
-#define RECENTLY_NS (8 * NS_PER_MS)
-#define YIELD_NS (2 * NS_PER_MS)
 
 /* How long a reader waits before it looks whether a switch is over: longer each
  * time. */
 #define FIRST_PAUSE_NS (NS_PER_MS / 4)
 #define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
-/* How long a writer waits at each write who was asked to slow down; and the
- * longest time for which anybody asks that. */
-#define PACE_NS NS_PER_MS
-#define SLOW_NS_MAX (60000 * NS_PER_MS)
-
 /* How often a writer begins anew because somebody appends without the lock. */
 #define FOLLOW_TRIES 100
-
-/* --- The gate --- */
-
-int64_t kv_store_deadline(int32_t timeout_ms)
-{
-    return timeout_ms == INT32_MAX ? KV_GATE_NO_DEADLINE
-                                   : kv_io_clock_ns() + timeout_ms * NS_PER_MS;
-}
-
-static kvstore_status enter_gate(struct kvstore *store,
-                                 struct kv_gate_waiter *waiter,
-                                 int64_t deadline_ns)
-{
-    const atomic_bool *is_compactor = &store->compactor.is_behind_gate;
-    bool was_compactor = atomic_load(is_compactor);
-    kvstore_status status = kv_gate_enter(&store->gate, waiter, deadline_ns);
-    if (status == KVSTORE_BUSY &&
-        (was_compactor || atomic_load(is_compactor))) {
-        /* For a moment; and it is nobody that the program knows of. */
-        status = kv_gate_enter(&store->gate,
-                               waiter,
-                               kv_store_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
-    }
-    return status == KVSTORE_BUSY
-               ? kv_fail(KVSTORE_BUSY, "busy: another thread is writing")
-               : status;
-}
-
-/* The same for a writer. Who has the lock already, and finds the gate open,
- * needs no clock. */
-static kvstore_status enter_gate_to_write(struct kvstore *store,
-                                          struct kv_gate_waiter *waiter,
-                                          int32_t timeout_ms,
-                                          int64_t *deadline_ns_out)
-{
-    *deadline_ns_out = KV_GATE_NO_DEADLINE;
-    if (store->is_exclusive && kv_gate_try_enter(&store->gate)) {
-        return KVSTORE_OK;
-    }
-    *deadline_ns_out = kv_store_deadline(timeout_ms);
-    return enter_gate(store, waiter, *deadline_ns_out);
-}
-
-/* What was switched away is unmapped and closed when the next thread is in. */
-static void leave_gate(struct kvstore *store)
-{
-    if (!kv_store_has_old(store)) {
-        kv_gate_leave(&store->gate);
-        return;
-    }
-    struct kv_pair old = kv_store_take_old(store);
-    kv_gate_leave(&store->gate);
-    kv_pair_close(&old);
-}
-
-/* --- The writers' lock; behind the gate --- */
-
-/* Says which process holds the lock, as far as the index tells, if the system
- * says the same: the index may be wrong, by a holder that died, or by whoever
- * may write it, and the message is one that people kill processes for. */
-static kvstore_status tell_holder(const struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        return KVSTORE_BUSY;
-    }
-    const struct kv_table_header *header = store->index.table.header;
-    uint64_t pid = atomic_load(&header->holder_pid);
-    int64_t since_ns = (int64_t)atomic_load(&header->holder_since);
-    int64_t held_ms = (kv_io_clock_ns() - since_ns) / NS_PER_MS;
-    if (pid == 0 || held_ms < 0 ||
-        !kv_io_is_locked_by(&store->directory, pid)) {
-        return KVSTORE_BUSY;
-    }
-    return kv_fail(KVSTORE_BUSY,
-                   "busy: process %" PRIu64 " has held the lock for %" PRId64
-                   ".%03" PRId64 " s",
-                   pid,
-                   held_ms / 1000,
-                   held_ms % 1000);
-}
-
-static bool is_signed(const struct kvstore *store)
-{
-    return !store->index.is_live ||
-           atomic_load(&store->index.table.header->holder_pid) ==
-               store->process_id;
-}
-
-static void sign_as_holder(const struct kvstore *store)
-{
-    if (store->index.is_live && store->index.memory.is_writable) {
-        struct kv_table_header *header = store->index.table.header;
-        atomic_store_explicit(
-            &header->holder_pid, store->process_id, memory_order_relaxed);
-        atomic_store_explicit(&header->holder_since,
-                              (uint64_t)kv_io_clock_coarse_ns(),
-                              memory_order_relaxed);
-    }
-}
-
-/* Nobody has the lock from now on that anybody should be told of. */
-static void take_signature_back(const struct kvstore *store)
-{
-    if (store->index.is_live && store->index.memory.is_writable) {
-        atomic_store_explicit(
-            &store->index.table.header->holder_pid, 0, memory_order_relaxed);
-    }
-}
-
-/* Takes the lock in the time that is left. */
-static kvstore_status lock_writers(struct kvstore *store, int64_t deadline_ns)
-{
-    if (store->is_exclusive) {
-        if (!is_signed(store)) {
-            sign_as_holder(store);
-        }
-        return KVSTORE_OK; /* Held since the store was opened. */
-    }
-    int32_t timeout_ms = INT32_MAX;
-    if (deadline_ns != KV_GATE_NO_DEADLINE) {
-        int64_t left_ms = (deadline_ns - kv_io_clock_ns()) / NS_PER_MS;
-        timeout_ms = left_ms > 0 ? (int32_t)left_ms : 0;
-    }
-    if (store->must_yield) {
-        store->must_yield = false;
-        kv_io_sleep_ns(YIELD_NS);
-    }
-    bool is_shared = store->index.is_live && store->index.memory.is_writable;
-    kvstore_status status =
-        kv_io_lock(&store->directory,
-                   timeout_ms,
-                   is_shared ? &store->index.table.header->waiting : NULL);
-    if (status == KVSTORE_BUSY) {
-        return tell_holder(store);
-    }
-    if (status == KVSTORE_OK) {
-        sign_as_holder(store);
-    }
-    return status;
-}
-
-/* Lets go of the lock. Whoever waits for it tries every millisecond; so that a
- * busy writer does not always come first, it waits a little before its next
- * try. */
-static void unlock_writers(struct kvstore *store)
-{
-    if (store->is_exclusive) {
-        return;
-    }
-    take_signature_back(store);
-    kv_io_unlock(&store->directory);
-    if (store->index.is_live) {
-        int64_t waiting_ns =
-            (int64_t)atomic_load(&store->index.table.header->waiting);
-        int64_t now_ns = kv_io_clock_coarse_ns();
-        store->must_yield =
-            waiting_ns <= now_ns && now_ns - waiting_ns < RECENTLY_NS;
-    }
-}
 
 /* --- Bringing the pair up for a reader; behind the gate --- */
 
@@ -207,10 +49,10 @@ static kvstore_status follow_with_lock(struct kvstore *store,
                                        int64_t deadline_ns)
 {
     bool is_whole = false;
-    kvstore_status status = lock_writers(store, deadline_ns);
+    kvstore_status status = kv_store_lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
         status = kv_store_follow_locked(store, true, &is_whole);
-        unlock_writers(store);
+        kv_store_unlock_writers(store);
     }
     return status;
 }
@@ -232,9 +74,9 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
     kvstore_status status =
         kv_io_try_lock(&store->directory, false, &is_locked);
     if (status == KVSTORE_OK && is_locked) {
-        sign_as_holder(store);
+        kv_store_sign_as_holder(store);
         status = kv_store_follow_locked(store, true, &is_whole);
-        unlock_writers(store);
+        kv_store_unlock_writers(store);
     } else if (status == KVSTORE_OK &&
                atomic_load(&header->holder_folds) != 0) {
         status = follow_with_lock(store, deadline_ns);
@@ -259,7 +101,7 @@ static kvstore_status try_to_follow(struct kvstore *store)
         return status == KVSTORE_OK ? KVSTORE_BUSY : status;
     }
     status = kv_store_follow_locked(store, true, &is_whole);
-    unlock_writers(store);
+    kv_store_unlock_writers(store);
     return status;
 }
 
@@ -324,7 +166,7 @@ kvstore_status kv_store_load(struct kvstore *store)
     struct kv_pair old = kv_store_take_old(store);
     kv_pair_close(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
-        sign_as_holder(store);
+        kv_store_sign_as_holder(store);
     }
     return status;
 }
@@ -345,19 +187,6 @@ kvstore_status kv_store_check_process(const struct kvstore *store)
                ? kv_fail(KVSTORE_INVALID,
                          "a store cannot be used in a child of fork")
                : KVSTORE_OK;
-}
-
-static kvstore_status fail_poisoned(void)
-{
-    return kv_fail(KVSTORE_IO,
-                   "a sync of %s has failed: it takes no writes until it has "
-                   "been compacted",
-                   KV_LOG_NAME);
-}
-
-kvstore_status kv_store_check_poison(struct kvstore *store)
-{
-    return kv_store_is_poisoned(store) ? fail_poisoned() : KVSTORE_OK;
 }
 
 kvstore_status kv_store_check_end(const struct kvstore *store)
@@ -456,7 +285,7 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     }
     if (kv_store_is_poisoned(store)) {
         /* Nothing is appended to it any more, so its end may stay as it is. */
-        return takes_poisoned ? KVSTORE_OK : fail_poisoned();
+        return takes_poisoned ? KVSTORE_OK : kv_store_fail_poisoned();
     }
     *needs_mending_out = !is_whole;
     return KVSTORE_OK;
@@ -484,39 +313,6 @@ static kvstore_status follow_to_write(struct kvstore *store,
     return status;
 }
 
-/* Waits a moment, if a compaction does not get ahead of the writers. */
-static void keep_pace(const struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        return;
-    }
-    const struct kv_table_header *header = store->index.table.header;
-    uint64_t until_ns =
-        atomic_load_explicit(&header->slow_until, memory_order_relaxed);
-    if (until_ns == 0) {
-        return;
-    }
-    /* A word that nobody meant is far away, or long ago. */
-    uint64_t left_ns = until_ns - (uint64_t)kv_io_clock_coarse_ns();
-    if (left_ns <= SLOW_NS_MAX) {
-        kv_io_sleep_ns(PACE_NS);
-    }
-}
-
-void kv_store_slow_writers(struct kvstore *store, int64_t ns)
-{
-    kv_reader_lock_read(&store->reader_lock);
-    if (store->index.is_live && store->index.memory.is_writable) {
-        int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
-        uint64_t until_ns =
-            ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);
-        atomic_store_explicit(&store->index.table.header->slow_until,
-                              until_ns,
-                              memory_order_relaxed);
-    }
-    kv_reader_lock_end_read(&store->reader_lock);
-}
-
 void kv_store_put_off_compaction(struct kvstore *store)
 {
     struct kv_table_totals totals;
@@ -527,11 +323,6 @@ void kv_store_put_off_compaction(struct kvstore *store)
                      totals.counts.stale_bytes);
     }
     kv_reader_lock_end_read(&store->reader_lock);
-}
-
-const struct kv_progress *kv_store_progress(const struct kvstore *store)
-{
-    return store->is_quiet ? NULL : &store->progress;
 }
 
 kvstore_status kv_store_begin_write(struct kvstore *store,
@@ -546,8 +337,8 @@ kvstore_status kv_store_begin_write(struct kvstore *store,
         return kv_fail(KVSTORE_READ_ONLY, "the store was opened read-only");
     }
     int64_t deadline_ns = 0;
-    status =
-        enter_gate_to_write(store, waiter, intent->timeout_ms, &deadline_ns);
+    status = kv_store_enter_gate_to_write(
+        store, waiter, intent->timeout_ms, &deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -555,24 +346,24 @@ kvstore_status kv_store_begin_write(struct kvstore *store,
     if (intent->is_compaction) {
         atomic_store(&store->compactor.is_behind_gate, true);
     }
-    keep_pace(store);
-    status = lock_writers(store, deadline_ns);
+    kv_store_keep_pace(store);
+    status = kv_store_lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
         status = follow_to_write(store, intent->takes_poisoned);
         if (status != KVSTORE_OK) {
-            unlock_writers(store);
+            kv_store_unlock_writers(store);
         }
     }
     if (status != KVSTORE_OK) {
-        leave_gate(store);
+        kv_store_leave_gate(store);
     }
     return status;
 }
 
 void kv_store_end_write(struct kvstore *store)
 {
-    unlock_writers(store);
-    leave_gate(store);
+    kv_store_unlock_writers(store);
+    kv_store_leave_gate(store);
 }
 
 void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size)
@@ -650,7 +441,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
     struct kv_gate_waiter waiter = {.has_work = false};
-    status = enter_gate(
+    status = kv_store_enter_gate(
         store, &waiter, deadline_ns > gate_ns ? deadline_ns : gate_ns);
     if (status != KVSTORE_OK) {
         return status;
@@ -661,7 +452,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
         /* Read by before anybody behind the gate can change it. */
         kv_reader_lock_read(&store->reader_lock);
     }
-    leave_gate(store);
+    kv_store_leave_gate(store);
     return status;
 }
 
@@ -687,7 +478,7 @@ kvstore_status kv_store_rebuild(struct kvstore *store)
 {
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     struct kv_gate_waiter waiter = {.has_work = false};
-    kvstore_status status = enter_gate(store, &waiter, deadline_ns);
+    kvstore_status status = kv_store_enter_gate(store, &waiter, deadline_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -695,65 +486,14 @@ kvstore_status kv_store_rebuild(struct kvstore *store)
     if (store->is_read_only) {
         status = kv_store_follow_privately(store);
     } else {
-        status = lock_writers(store, deadline_ns);
+        status = kv_store_lock_writers(store, deadline_ns);
         if (status == KVSTORE_OK) {
             status = kv_store_rebuild_locked(store);
-            unlock_writers(store);
+            kv_store_unlock_writers(store);
         } else if (status == KVSTORE_BUSY) {
             status = kv_store_follow_privately(store);
         }
     }
-    leave_gate(store);
+    kv_store_leave_gate(store);
     return status;
-}
-
-/* --- Syncing --- */
-
-/* Whoever made an index live has synced the directory. With a pair in private
- * memory, this handle does, once for each log. */
-static bool owes_directory(const struct kvstore *store)
-{
-    return !store->index.is_live && atomic_load(&store->owes_directory);
-}
-
-/* The log and, where it may not have its name on the disk yet, that. */
-static kvstore_status sync_log_and_name(struct kvstore *store)
-{
-    kvstore_status status = kv_io_sync_data(&store->log.file);
-    if (status == KVSTORE_OK && owes_directory(store)) {
-        status = kv_io_sync(&store->directory);
-        if (status == KVSTORE_OK) {
-            atomic_store(&store->owes_directory, false);
-        }
-    }
-    return status;
-}
-
-/* One sync at a time: of two that run at once on one descriptor, the kernel
- * tells only one that pages are lost. */
-kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
-{
-    (void)pthread_mutex_lock(&store->sync_mutex);
-    kvstore_status status = kv_store_check_poison(store);
-    if (status == KVSTORE_OK) {
-        status = sync_log_and_name(store);
-        if (status != KVSTORE_OK) {
-            kv_store_poison(store);
-        } else if (atomic_load(&store->synced) < end) {
-            atomic_store(&store->synced, end);
-        }
-    }
-    (void)pthread_mutex_unlock(&store->sync_mutex);
-    return status;
-}
-
-kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
-{
-    bool is_synced =
-        end <= atomic_load(&store->synced) && !owes_directory(store);
-    if (store->index.is_live || !store->is_durable || is_synced ||
-        kv_store_is_poisoned(store)) {
-        return KVSTORE_OK;
-    }
-    return kv_store_sync(store, store->index.totals.applied);
 }

@@ -4,11 +4,14 @@
 
 #include "kvstore.h"
 #include "os/error.h"
-#include "store/engine.h"
+#include "os/gate.h"
+#include "store/compact.h"
 #include "store/handle.h"
 #include "store/list.h"
 #include "store/repair.h"
+#include "store/rewrite.h"
 #include "store/snapshot.h"
+#include "store/store.h"
 #include "store/verify.h"
 
 kvstore_status kvstore_list(const kvstore *store,

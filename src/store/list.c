@@ -13,9 +13,10 @@
 
 #include "index/index.h"
 #include "os/error.h"
-#include "os/file.h"
+#include "os/system.h"
 #include "record/expiry.h"
 #include "record/record.h"
+#include "record/text.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -2,11 +2,24 @@
 
 /* Opening and closing a store. */
 
+#include "index/file.h"
+#include "index/index.h"
 #include "kvstore.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "log/padding.h"
 #include "os/bounds.h"
+#include "os/directory.h"
 #include "os/error.h"
-#include "store/engine.h"
+#include "os/file.h"
+#include "os/fork.h"
+#include "os/gate.h"
+#include "os/lock.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
+#include "store/compact.h"
 #include "store/handle.h"
+#include "store/store.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -16,15 +16,13 @@
 
 #include "store/pair.h"
 
-#include "index/build.h"
-#include "log/fold.h"
-#include "os/bounds.h"
+#include "log/padding.h"
 #include "os/error.h"
-#include "store/switch.h"
+#include "os/file.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #define NS_PER_MS INT64_C(1000000)
 #define CHECK_INTERVAL_NS (10 * NS_PER_MS)
@@ -92,12 +90,10 @@ kvstore_status kv_store_open_log(const struct kvstore *store,
 
 /* --- Is it up? --- */
 
-/* Do both files of a live pair still have their names, and is the log as long as
- * it was? size_out: of the log, if that was looked at; else it stays. */
-static kvstore_status check_pair_names(struct kvstore *store,
-                                       bool must_check,
-                                       bool *have_names_out,
-                                       uint64_t *size_out)
+kvstore_status kv_store_check_names(struct kvstore *store,
+                                    bool must_check,
+                                    bool *have_names_out,
+                                    uint64_t *size_out)
 {
     int64_t now_ns = kv_io_clock_coarse_ns();
     *have_names_out = true;
@@ -127,7 +123,7 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
     uint64_t state = atomic_load(&store->index.table.header->state);
     uint64_t size = 0;
     if (state == KV_TABLE_LIVE) {
-        return check_pair_names(store, false, is_up_out, &size);
+        return kv_store_check_names(store, false, is_up_out, &size);
     }
     /* Nothing is acknowledged while a switch is under way; and not before the
      * pair has the new pair, if it is this handle's. */
@@ -141,12 +137,10 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
                : KVSTORE_OK;
 }
 
-/* Do lines stand behind what was applied of a log of this size, or what may
- * become one? The padding of an exclusive writer is none. */
-static kvstore_status has_more(const struct kv_log *log,
-                               uint64_t applied,
-                               uint64_t size,
-                               bool *has_more_out)
+kvstore_status kv_store_has_more(const struct kv_log *log,
+                                 uint64_t applied,
+                                 uint64_t size,
+                                 bool *has_more_out)
 {
     bool is_padding = false;
     kvstore_status status = KVSTORE_OK;
@@ -176,7 +170,7 @@ kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out)
     uint64_t size = place.size;
     if (status == KVSTORE_OK && place.is_current && applied < size) {
         bool has_lines = true;
-        status = has_more(&store->log, applied, size, &has_lines);
+        status = kv_store_has_more(&store->log, applied, size, &has_lines);
         size = has_lines ? size : applied;
     }
     *is_up_out = status == KVSTORE_OK && place.is_current &&
@@ -217,12 +211,10 @@ static kvstore_status check_step(struct kv_pair *pair,
     return kv_index_matches(&pair->index, &pair->log, is_in_step_out);
 }
 
-/* Opens the pair that has the names. trust_out says what the index is; where
- * it is KV_INDEX_FILE_UNTRUSTED, there is none. */
-static kvstore_status open_pair(const struct kvstore *store,
-                                struct kv_pair *pair,
-                                enum kv_index_file_trust *trust_out,
-                                bool *is_behind_out)
+kvstore_status kv_pair_open(const struct kvstore *store,
+                            struct kv_pair *pair,
+                            enum kv_index_file_trust *trust_out,
+                            bool *is_behind_out)
 {
     *pair = (struct kv_pair){.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
     *trust_out = KV_INDEX_FILE_UNTRUSTED;
@@ -252,7 +244,7 @@ static kvstore_status open_pair(const struct kvstore *store,
     bool is_in_step = false;
     status = check_step(pair, &size, &is_in_step);
     if (status == KVSTORE_OK) {
-        status = has_more(
+        status = kv_store_has_more(
             &pair->log, pair->index.totals.applied, size, is_behind_out);
     }
     if (status == KVSTORE_OK && !is_in_step) {
@@ -268,7 +260,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     *is_behind_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    kvstore_status status = open_pair(store, &pair, &trust, is_behind_out);
+    kvstore_status status = kv_pair_open(store, &pair, &trust, is_behind_out);
     if (status == KVSTORE_OK && trust != KV_INDEX_FILE_TRUSTED) {
         status = KVSTORE_NOT_FOUND;
     }
@@ -279,32 +271,6 @@ kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
     atomic_store(&store->checked_ns, looked_ns);
     kv_store_install(store, &pair.log, &pair.index);
     return KVSTORE_OK;
-}
-
-/* --- Under the writers' lock --- */
-
-/* Puts an index with all that is in the pair's in its place, one that is larger
- * or was built anew. */
-static kvstore_status switch_index(struct kvstore *store,
-                                   const struct kv_log *log,
-                                   struct kv_table *old_table,
-                                   struct kv_index *index,
-                                   bool *is_sync_lost_out)
-{
-    struct kv_log new_log = *log;
-    struct kv_switch change = {.directory = &store->directory,
-                               .old_table = old_table,
-                               .is_store_new = store->has_made_log,
-                               .poisoned_inode =
-                                   atomic_load(&store->poisoned_inode),
-                               .log = &new_log,
-                               .index = index};
-    kvstore_status status = kv_switch_run(&change);
-    *is_sync_lost_out = status != KVSTORE_OK;
-    if (status == KVSTORE_OK && !change.is_index_in_place) {
-        status = kvstore_last_error()->status;
-    }
-    return status;
 }
 
 struct kv_table *kv_store_told_table(struct kvstore *store)
@@ -319,408 +285,7 @@ struct kv_table *kv_store_told_table(struct kvstore *store)
                : NULL;
 }
 
-kvstore_status kv_store_grow(struct kvstore *store)
+const struct kv_progress *kv_store_progress(const struct kvstore *store)
 {
-    struct kv_index larger;
-    bool is_sync_lost = false;
-    assert(store->index.is_live);
-    if (kv_index_is_worn(&store->index) || kv_index_is_crowded(&store->index)) {
-        return kv_store_rebuild_locked(store);
-    }
-    kv_index_file_sweep(&store->directory);
-    kvstore_status status =
-        kv_index_create_larger(&store->index, &store->log, &larger);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    status = switch_index(
-        store, &store->log, kv_store_told_table(store), &larger, &is_sync_lost);
-    if (status != KVSTORE_OK) {
-        kv_index_release(&larger);
-        return status;
-    }
-    kv_store_install(store, &store->log, &larger);
-    return KVSTORE_OK;
-}
-
-bool kv_store_is_poisoned(struct kvstore *store)
-{
-    const struct kv_index *index = &store->index;
-    if (index->is_live &&
-        atomic_load(&index->table.header->poisoned_inode) == store->log.inode) {
-        atomic_store(&store->poisoned_inode, store->log.inode);
-    }
-    return atomic_load(&store->poisoned_inode) == store->log.inode;
-}
-
-static void poison_index(const struct kv_index *index, uint64_t log_inode)
-{
-    if (index->memory.is_writable) {
-        atomic_store(&index->table.header->poisoned_inode, log_inode);
-        kv_io_step("poison");
-    }
-}
-
-/* The pair's index has a successor, or is about to, which may have been made
- * before the poison was there to be taken along. */
-static void poison_successor(const struct kvstore *store)
-{
-    struct kv_pair pair;
-    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
-    kvstore_error before = *kvstore_last_error();
-    kvstore_status status = open_pair(store, &pair, &trust, &is_behind);
-    if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
-        pair.log.inode == store->log.inode) {
-        poison_index(&pair.index, pair.log.inode);
-    }
-    kv_pair_close(&pair);
-    kv_fail_again(&before);
-}
-
-void kv_store_poison(struct kvstore *store)
-{
-    const struct kv_index *index = &store->index;
-    atomic_store(&store->poisoned_inode, store->log.inode);
-    if (!index->is_live) {
-        return;
-    }
-    poison_index(index, store->log.inode);
-    if (atomic_load(&index->table.header->state) != KV_TABLE_LIVE) {
-        poison_successor(store);
-    }
-}
-
-/* Folds what stands behind a live index (Invariant 3). */
-static kvstore_status catch_up_live(struct kvstore *store)
-{
-    uint64_t size = 0;
-    bool has_lines = false;
-    uint64_t applied = store->index.totals.applied;
-    kvstore_status status = kv_io_end(&store->log.file, &size);
-    if (status == KVSTORE_OK && applied < size) {
-        status = has_more(&store->log, applied, size, &has_lines);
-    }
-    if (status != KVSTORE_OK || kv_store_is_poisoned(store) || !has_lines) {
-        return status;
-    }
-    atomic_store(&store->index.table.header->holder_folds, 1);
-    if (store->is_durable) {
-        status = kv_store_sync(store, 0);
-    }
-    struct kv_fold_result result;
-    while (status == KVSTORE_OK) {
-        status = kv_build_catch_up(&store->log,
-                                   size,
-                                   kv_store_progress(store),
-                                   &store->index,
-                                   &result);
-        if (status != KVSTORE_CONFLICT) {
-            break;
-        }
-        status = kv_store_grow(store);
-        atomic_store(&store->index.table.header->holder_folds, 1);
-    }
-    atomic_store(&store->index.table.header->holder_folds, 0);
-    return status;
-}
-
-/* Waits until nobody goes by an index any more that has lost its name since this
- * handle last knew of none. Whoever made one has changed the directory. Under
- * the writers' lock. */
-static kvstore_status await_unshared(struct kvstore *store)
-{
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat(&store->directory, &stat);
-    if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
-        kv_io_sleep_ns(KV_UNTOLD_NS);
-        store->unshared_ns = stat.changed_ns;
-    }
-    return status;
-}
-
-/* An index that cannot be shared must not be there at all: others would go by
- * one that nobody keeps up. */
-static kvstore_status unname_unshared_index(struct kvstore *store)
-{
-    kvstore_error before = *kvstore_last_error();
-    (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
-    kv_fail_again(&before);
-    return await_unshared(store);
-}
-
-/* What this handle has put behind the last line, nobody else knows of. */
-static void take_padding_away(struct kvstore *store)
-{
-    kv_log_padding_trim(store->log.tail, &store->log.file);
-}
-
-/* Builds an index for everybody; of the pair, only the log is open. */
-static kvstore_status build_shared(struct kvstore *store,
-                                   struct kv_table *old_table,
-                                   struct kv_pair *pair,
-                                   bool *is_sync_lost_out)
-{
-    uint64_t size = 0;
-    struct kv_fold_result result;
-    *is_sync_lost_out = false;
-    kv_index_file_sweep(&store->directory);
-    kvstore_status status = kv_io_end(&pair->log.file, &size);
-    if (status == KVSTORE_OK && store->is_durable && size > 0) {
-        status = kv_io_sync_data(&pair->log.file);
-        *is_sync_lost_out = status != KVSTORE_OK;
-    }
-    if (status == KVSTORE_OK) {
-        kv_log_map(&pair->log); /* Stale lines are looked up one by one. */
-        status = kv_build_index(&pair->log,
-                                size,
-                                kv_store_progress(store),
-                                &store->directory,
-                                &pair->index,
-                                &result);
-        kv_log_unmap(&pair->log);
-    }
-    if (status == KVSTORE_OK) {
-        status = switch_index(
-            store, &pair->log, old_table, &pair->index, is_sync_lost_out);
-    }
-    if (status != KVSTORE_OK) {
-        kv_index_release(&pair->index);
-    }
-    return status;
-}
-
-/* Has the last call failed in a way that another try will not cure? Then this
- * process goes on alone. */
-static bool cannot_share(void)
-{
-    switch (kvstore_last_error()->system_errno) {
-    case EACCES:
-    case EDQUOT:
-    case EFBIG:
-    case ENODEV:
-    case ENOSPC:
-    case EPERM:
-    case EROFS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Builds the index of the log by name, shared if that can be. */
-static kvstore_status build_locked(struct kvstore *store,
-                                   struct kv_table *old_table)
-{
-    struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    struct kv_fold_result result;
-    bool is_sync_lost = false;
-    take_padding_away(store);
-    kvstore_status status = kv_store_open_log(store, &pair.log);
-    if (status == KVSTORE_OK) {
-        status = build_shared(store, old_table, &pair, &is_sync_lost);
-    }
-    if (status == KVSTORE_OK) {
-        kv_store_install(store, &pair.log, &pair.index);
-    } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
-               (is_sync_lost || cannot_share())) {
-        kv_log_close(&pair.log);
-        status = unname_unshared_index(store);
-        if (status == KVSTORE_OK) {
-            status = kv_store_load_privately(store, true, &result);
-        }
-        if (is_sync_lost) {
-            kv_store_poison(store);
-        }
-    } else {
-        kv_log_close(&pair.log);
-    }
-    return status;
-}
-
-kvstore_status kv_store_rebuild_locked(struct kvstore *store)
-{
-    struct kv_table *named = kv_store_told_table(store);
-    if (named == NULL) {
-        return build_locked(store, NULL);
-    }
-    /* The old mapping stays until its state has been set. */
-    struct kv_table old_table = *named;
-    return build_locked(store, &old_table);
-}
-
-/* Opens the pair by name, completes what a killed process began. */
-static kvstore_status open_locked(struct kvstore *store)
-{
-    struct kv_pair pair;
-    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
-    int64_t looked_ns = kv_io_clock_coarse_ns();
-    take_padding_away(store);
-    kvstore_status status = open_pair(store, &pair, &trust, &is_behind);
-    if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
-        status =
-            kv_switch_complete(&store->directory, &pair.log, &pair.index.table);
-    }
-    if (status != KVSTORE_OK || trust == KV_INDEX_FILE_UNTRUSTED) {
-        kv_pair_close(&pair);
-        return status == KVSTORE_OK ? build_locked(store, NULL) : status;
-    }
-    atomic_store(&store->checked_ns, looked_ns);
-    kv_store_install(store, &pair.log, &pair.index);
-    status = catch_up_live(store);
-    if (kv_store_is_poisoned(store)) {
-        return status;
-    }
-    bool lacks_room =
-        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC;
-    bool is_in_doubt =
-        status == KVSTORE_OK && store->index.totals.is_in_doubt != 0;
-    if (is_in_doubt) {
-        return kv_store_rebuild_locked(store);
-    }
-    return lacks_room ? build_locked(store, NULL) : status;
-}
-
-/* A private pair goes on if no index has a name meanwhile. */
-static kvstore_status follow_private_locked(struct kvstore *store,
-                                            bool *is_done_out)
-{
-    struct kv_io_stat stat;
-    struct kv_fold_result result;
-    *is_done_out = false;
-    kvstore_status status =
-        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
-    if (status != KVSTORE_NOT_FOUND || store->index.memory.region == NULL) {
-        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
-    }
-    status = await_unshared(store);
-    return status == KVSTORE_OK
-               ? kv_store_catch_up_privately(store, true, is_done_out, &result)
-               : status;
-}
-
-static kvstore_status follow_live_locked(struct kvstore *store,
-                                         bool must_check,
-                                         bool *is_done_out)
-{
-    *is_done_out = false;
-    if (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE) {
-        return KVSTORE_OK;
-    }
-    bool have_names = false;
-    uint64_t size = UINT64_MAX;
-    kvstore_status status =
-        check_pair_names(store, must_check, &have_names, &size);
-    if (status != KVSTORE_OK || !have_names) {
-        return status;
-    }
-    const struct kv_table_totals *totals = &store->index.totals;
-    if (size == UINT64_MAX && kv_log_padding_is_padded(store->log.tail) &&
-        totals->is_in_doubt == 0) {
-        /* Nobody else has had the lock since the last write, so the totals are
-         * what they were; lines appended by hand show when names are looked
-         * at. */
-        *is_done_out = true;
-        return KVSTORE_OK;
-    }
-    if (kv_index_refresh(&store->index) != KVSTORE_OK ||
-        totals->is_in_doubt != 0) {
-        return KVSTORE_OK;
-    }
-    if (size == UINT64_MAX) {
-        status = kv_io_end(&store->log.file, &size);
-    }
-    if (status == KVSTORE_OK) {
-        *is_done_out =
-            size == kv_log_padding_file_size(store->log.tail, totals->applied);
-    }
-    return status;
-}
-
-kvstore_status kv_store_follow_locked(struct kvstore *store,
-                                      bool must_check,
-                                      bool *is_whole_out)
-{
-    bool is_done = false;
-    bool was_live = store->index.is_live;
-    kvstore_status status =
-        was_live ? follow_live_locked(store, must_check, &is_done)
-                 : follow_private_locked(store, &is_done);
-    *is_whole_out = was_live && is_done;
-    if (status == KVSTORE_OK && !is_done) {
-        status = open_locked(store);
-    }
-    return status;
-}
-
-/* --- Looking behind what the pair has --- */
-
-static kvstore_status stop_at_line(void *context,
-                                   const struct kv_fold_item *item)
-{
-    (void)context;
-    (void)item;
-    return KVSTORE_CONFLICT;
-}
-
-/* Does anything but a torn tail or padding stand between the pair and a size of
- * the log? */
-static kvstore_status has_lines_up_to(const struct kvstore *store,
-                                      uint64_t size,
-                                      bool *has_lines_out,
-                                      struct kv_fold_result *result_out)
-{
-    const struct kv_table_totals *totals = &store->index.totals;
-    struct kv_fold_range range = {.offset = totals->applied,
-                                  .end = size,
-                                  .follows = totals->follows,
-                                  .may_be_padded = true};
-    *has_lines_out = false;
-    *result_out = (struct kv_fold_result){.offset = range.offset};
-    if (range.end <= range.offset) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status =
-        kv_fold(&store->log, range, stop_at_line, NULL, result_out);
-    *has_lines_out = status == KVSTORE_CONFLICT;
-    return *has_lines_out ? KVSTORE_OK : status;
-}
-
-/* Has anybody who takes no lock appended to the log since the pair was brought
- * up? Be it to its last line, if that lacked its newline. */
-static kvstore_status has_gained(const struct kvstore *store,
-                                 uint64_t size,
-                                 bool *has_gained_out,
-                                 struct kv_fold_result *result_out)
-{
-    bool matches = true;
-    kvstore_status status =
-        has_lines_up_to(store, size, has_gained_out, result_out);
-    if (status == KVSTORE_OK && !*has_gained_out) {
-        status = kv_index_matches(&store->index, &store->log, &matches);
-        *has_gained_out = !matches;
-    }
-    return status;
-}
-
-kvstore_status kv_store_mend(struct kvstore *store)
-{
-    uint64_t size = 0;
-    bool has_lines = false;
-    uint64_t applied = store->index.totals.applied;
-    kvstore_status status = kv_io_end(&store->log.file, &size);
-    if (status != KVSTORE_OK || applied == size) {
-        return status;
-    }
-    struct kv_fold_result result;
-    status = has_gained(store, size, &has_lines, &result);
-    if (status != KVSTORE_OK || has_lines) {
-        return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
-    }
-    /* So it is torn, which padding is as well, or a newline is missing. */
-    result.is_torn = applied < size;
-    result.is_unterminated = !result.is_torn;
-    status = kv_mend_end(&store->log, &store->directory, size, &result);
-    return status == KVSTORE_OK ? kv_store_sync(store, result.offset) : status;
+    return store->is_quiet ? NULL : &store->progress;
 }

@@ -15,10 +15,16 @@
  *    afterwards, would be one sound record, and all that took the place of the
  *    tabs passed over. */
 
+#include "store/private.h"
+
 #include "index/build.h"
-#include "log/fold.h"
+#include "index/index.h"
+#include "index/table.h"
+#include "log/log.h"
 #include "log/padding.h"
-#include "os/error.h"
+#include "os/file.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
 #include "store/pair.h"
 
 #define BELIEF_PAUSE_NS INT64_C(2000000)

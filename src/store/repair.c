@@ -17,8 +17,12 @@
 
 #include "store/repair.h"
 
+#include "index/build.h"
+#include "log/successor.h"
+#include "os/directory.h"
 #include "os/error.h"
-#include "store/compaction.h"
+#include "os/system.h"
+#include "record/record.h"
 
 #include <string.h>
 

@@ -6,11 +6,11 @@
 #ifndef KV_STORE_REPAIR_H
 #define KV_STORE_REPAIR_H
 
-#include "index/build.h"
 #include "index/index.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
+#include "log/mend.h"
 #include "os/file.h"
 
 #include <stdbool.h>

@@ -6,15 +6,29 @@
  * compaction takes the writers' lock twice, for a moment: to begin, and for its
  * last round and the switch. */
 
+#include "store/rewrite.h"
+
+#include "index/file.h"
+#include "index/index.h"
+#include "index/table.h"
+#include "log/log.h"
+#include "log/successor.h"
 #include "os/access.h"
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/file.h"
+#include "os/gate.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
 #include "store/compaction.h"
+#include "store/compaction_output.h"
 #include "store/handle.h"
+#include "store/lock.h"
 #include "store/pair.h"
-#include "store/repair.h"
+#include "store/shared.h"
 #include "store/snapshot.h"
 #include "store/switch.h"
+#include "store/sync.h"
 
 #include <assert.h>
 

@@ -8,6 +8,10 @@
 #include "store/snapshot.h"
 
 #include "index/file.h"
+#include "index/table.h"
+#include "os/file.h"
+#include "store/handle.h"
+#include "store/sync.h"
 
 #include <stdatomic.h>
 

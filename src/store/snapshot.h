@@ -10,7 +10,7 @@
 #include "index/index.h"
 #include "kvstore.h"
 #include "log/log.h"
-#include "store/handle.h"
+#include "store/store.h"
 
 #include <stdbool.h>
 #include <stdint.h>

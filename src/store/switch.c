@@ -24,8 +24,10 @@
 #include "store/switch.h"
 
 #include "index/file.h"
+#include "log/successor.h"
+#include "os/directory.h"
 #include "os/error.h"
-#include "store/compaction.h"
+#include "os/system.h"
 
 #include <assert.h>
 

@@ -10,8 +10,11 @@
 
 #include "store/verify.h"
 
+#include "index/table.h"
 #include "os/error.h"
-#include "os/file.h"
+#include "os/system.h"
+#include "record/record.h"
+#include "record/text.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

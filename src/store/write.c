@@ -3,13 +3,17 @@
 /* The calls that change a store. A set is: encode one line, take the lock,
  * append, sync, apply to the index, release the lock. */
 
-#include "index/index.h"
 #include "kvstore.h"
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/reader_lock.h"
+#include "os/system.h"
+#include "record/plan.h"
 #include "record/record.h"
-#include "store/engine.h"
+#include "store/commit.h"
 #include "store/handle.h"
+#include "store/read.h"
+#include "store/sync.h"
 
 #include <assert.h>
 #include <string.h>

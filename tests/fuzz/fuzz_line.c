@@ -7,7 +7,9 @@
 
 #include "fuzz.h"
 #include "line_oracle.h"
+#include "record/decode.h"
 #include "record/foreign.h"
+#include "record/plan.h"
 #include "record/record.h"
 
 #include <stdlib.h>

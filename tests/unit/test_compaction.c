@@ -5,8 +5,10 @@
 
 #include "compaction_run.h"
 #include "index/build.h"
+#include "log/successor.h"
 #include "os/bounds.h"
 #include "os/error.h"
+#include "os/lock.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -2,8 +2,11 @@
 
 /* Does os/file.c keep its header's word? */
 
+#include "os/directory.h"
 #include "os/error.h"
 #include "os/file.h"
+#include "os/lock.h"
+#include "os/map.h"
 #include "store_dir.h"
 
 #include <errno.h>

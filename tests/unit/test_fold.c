@@ -4,6 +4,7 @@
  * letter for the verdict on each line, then what the fold ended with. */
 
 #include "log/fold.h"
+#include "log/padding.h"
 #include "log_text.h"
 #include "os/error.h"
 #include "store_dir.h"

@@ -7,6 +7,7 @@
 
 #include "log/fold.h"
 #include "log_text.h"
+#include "record/decode.h"
 #include "store_dir.h"
 
 #include <setjmp.h>

@@ -8,6 +8,8 @@
 #include "log/cursor.h"
 #include "log/fold.h"
 #include "log_text.h"
+#include "record/decode.h"
+#include "record/plan.h"
 #include "store_dir.h"
 
 #include <setjmp.h>

@@ -4,6 +4,7 @@
 
 #include "os/error.h"
 #include "os/holder.h"
+#include "os/lock.h"
 #include "store_dir.h"
 
 #include <errno.h>

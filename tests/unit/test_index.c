@@ -3,7 +3,7 @@
 /* Do index/index.c and index/apply.c keep their header's word? Here: what is found
  * and counted. */
 
-#include "index/walk.h"
+#include "index/apply.h"
 #include "index_pair.h"
 #include "os/error.h"
 

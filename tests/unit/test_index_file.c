@@ -4,6 +4,8 @@
 
 #include "index/file.h"
 #include "log/log.h"
+#include "os/directory.h"
+#include "os/lock.h"
 #include "store_dir.h"
 
 #include <errno.h>

@@ -3,10 +3,12 @@
 /* Do index/index.c and index/apply.c keep their header's word? Here: growing, and
  * what others see of a live index. */
 
+#include "index/apply.h"
 #include "index/build.h"
-#include "index/walk.h"
+#include "index/grow.h"
 #include "index_pair.h"
 #include "os/error.h"
+#include "record/decode.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

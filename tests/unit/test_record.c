@@ -7,7 +7,9 @@
 #include "json_cases.h"
 #include "os/bounds.h"
 #include "os/file.h"
+#include "record/decode.h"
 #include "record/json.h"
+#include "record/plan.h"
 #include "record/record.h"
 
 #include <cjson/cJSON.h>

@@ -3,6 +3,8 @@
 /* Does index/build.c keep its header's word? */
 
 #include "index/build.h"
+#include "log/mend.h"
+#include "os/directory.h"
 #include "os/error.h"
 #include "store_dir.h"
 

@@ -6,8 +6,9 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "os/file.h"
-#include "store/engine.h"
+#include "record/expiry.h"
 #include "store/handle.h"
+#include "store/read.h"
 #include "store_calls.h"
 
 #include <setjmp.h>

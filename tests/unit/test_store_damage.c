@@ -6,6 +6,7 @@
 #include "idle_clock.h"
 #include "kvstore.h"
 #include "log/log.h"
+#include "os/directory.h"
 #include "store_calls.h"
 
 #include <inttypes.h>

@@ -5,6 +5,7 @@
 
 #include "kvstore.h"
 #include "log/log.h"
+#include "os/directory.h"
 #include "os/file.h"
 #include "store_calls.h"
 

@@ -8,6 +8,7 @@
 #include "known_store.h"
 #include "kvstore.h"
 #include "log/log.h"
+#include "os/directory.h"
 #include "os/file.h"
 
 #include <errno.h>

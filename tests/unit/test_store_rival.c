@@ -8,6 +8,7 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "store/handle.h"
+#include "store/lock.h"
 #include "store_calls.h"
 
 #include <dirent.h>

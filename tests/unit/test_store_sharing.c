@@ -8,6 +8,7 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "os/file.h"
+#include "os/lock.h"
 #include "store_calls.h"
 
 #include <errno.h>

@@ -6,6 +6,8 @@
 
 #include "kvstore.h"
 #include "log/log.h"
+#include "log/padding.h"
+#include "os/directory.h"
 #include "os/file.h"
 #include "store/handle.h"
 #include "store_calls.h"

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Mending the log's end.
+ *
+ * Invariants:
+ * 1. Only kv_mend_end() changes the log, and only at and behind the place
+ *    where the fold ended.
+ * 2. Bytes that may be more than one unfinished write are on the disk in
+ *    store.log.cut-<offset> before they leave the log. A crash in between
+ *    leaves both; the next mending saves them again under another name.
+ * 3. The cut is on the disk before anything is appended: else old bytes and
+ *    new ones could meet after a power cut. */
+
+#include "log/mend.h"
+
+#include "log/padding.h"
+#include "os/access.h"
+#include "os/directory.h"
+#include "os/error.h"
+#include "os/system.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COPY_SIZE ((size_t)64 << 10)
+#define CUT_NAMES_MAX 1000
+
+static bool is_zero(const char *bytes, size_t size)
+{
+    return size > 0 && bytes[0] == '\0' &&
+           memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* Where bytes before an end go on that follow some NULs, if a hole does. */
+static uint64_t pass_hole(const struct kv_io_file *file,
+                          uint64_t offset,
+                          uint64_t end)
+{
+    uint64_t data = offset < end ? kv_io_next_data(file, offset) : offset;
+    return data < end ? data : end;
+}
+
+/* Copies some of the bytes [offset, end), and the hole that follows NULs: it is
+ * one in the copy, too, which may be what there is room for. */
+static kvstore_status copy_some(const struct kv_io_file *from,
+                                uint64_t *offset,
+                                uint64_t end,
+                                const struct kv_io_file *to,
+                                uint64_t to_offset,
+                                char buffer[COPY_SIZE])
+{
+    uint64_t left = end - *offset;
+    size_t wanted = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
+    size_t part = 0;
+    kvstore_status status = kv_io_read(from, *offset, buffer, wanted, &part);
+    if (status == KVSTORE_OK && part == 0) {
+        return kv_fail_at(KVSTORE_IO, *offset, "%s was cut short", KV_LOG_NAME);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_write(to, to_offset, buffer, part);
+    }
+    *offset += part;
+    if (status == KVSTORE_OK && is_zero(buffer, part)) {
+        uint64_t data = pass_hole(from, *offset, end);
+        uint64_t to_end = to_offset + part + (data - *offset);
+        if (data != *offset) {
+            status = kv_io_truncate(to, to_end);
+        }
+        *offset = data;
+    }
+    return status;
+}
+
+kvstore_status kv_mend_copy(const struct kv_io_file *from,
+                            uint64_t offset,
+                            uint64_t end,
+                            const struct kv_io_file *to,
+                            uint64_t to_offset)
+{
+    char *buffer = kv_io_allocate(COPY_SIZE);
+    if (buffer == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    kvstore_status status = KVSTORE_OK;
+    uint64_t done = offset;
+    while (status == KVSTORE_OK && done < end) {
+        status = copy_some(
+            from, &done, end, to, to_offset + (done - offset), buffer);
+    }
+    kv_io_free(buffer);
+    return status;
+}
+
+/* Creates store.log.cut-<offset>, or, where that name is taken, by whatever it
+ * may be, the same with -1, -2 and so on after it. */
+static kvstore_status create_cut_file(const struct kv_io_file *directory,
+                                      uint64_t offset,
+                                      char name[KV_CUT_NAME_SIZE],
+                                      struct kv_io_file *file_out)
+{
+    for (int i = 0; i < CUT_NAMES_MAX; i++) {
+        (void)snprintf(name,
+                       KV_CUT_NAME_SIZE,
+                       i == 0 ? KV_LOG_NAME ".cut-%" PRIu64
+                              : KV_LOG_NAME ".cut-%" PRIu64 "-%d",
+                       offset,
+                       i);
+        kvstore_status status =
+            kv_io_open(directory, name, KV_IO_CREATE_NEW, file_out);
+        if (status == KVSTORE_OK ||
+            kvstore_last_error()->system_errno != EEXIST) {
+            return status;
+        }
+    }
+    return kv_fail_errno(KVSTORE_IO,
+                         EEXIST,
+                         "cannot save what is cut off: %s and the %d names "
+                         "before it are taken",
+                         name,
+                         CUT_NAMES_MAX - 1);
+}
+
+kvstore_status kv_mend_save(const struct kv_log *log,
+                            const struct kv_io_file *directory,
+                            uint64_t offset,
+                            uint64_t end,
+                            char name[KV_CUT_NAME_SIZE])
+{
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    kvstore_status status = create_cut_file(directory, offset, name, &file);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_io_adopt_file(&file, &log->file);
+    if (status == KVSTORE_OK) {
+        status = kv_mend_copy(&log->file, offset, end, &file, 0);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(&file);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_sync(directory);
+    }
+    kv_io_close(&file);
+    if (status != KVSTORE_OK) {
+        /* The log still holds it all; the next recovery tries again. */
+        kvstore_error reason = *kvstore_last_error();
+        (void)kv_io_unlink(directory, name);
+        kv_fail_again(&reason);
+    }
+    return status;
+}
+
+static bool is_white(char character)
+{
+    return memchr(" \t\r\n", character, 4) != NULL;
+}
+
+/* What a torn tail looks like, byte by byte. White space changes nothing behind
+ * its first newline; alone it is padding. */
+struct tail_shape {
+    uint64_t size;
+    char last;
+    char last_dark;       /* That is no white space. */
+    char first_dark;      /* Behind the last hole; NUL: nothing is. */
+    bool has_holes;       /* NULs. */
+    bool is_terminated;   /* There is a newline, */
+    bool has_second_line; /* and not only white space behind it, */
+    bool is_padded;       /* and the rest of padding before it. */
+    bool lacks_start;     /* Its first byte, stored last in log/padding.c. */
+};
+
+static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
+{
+    bool is_dark = !is_white(byte);
+    shape->has_second_line |= shape->is_terminated && is_dark;
+    shape->is_padded |= byte == '\n' && !shape->is_terminated &&
+                        shape->last == KV_LOG_PADDING_BYTE &&
+                        (offset + 1) % KV_PADDING_UNIT == 0;
+    shape->lacks_start |=
+        shape->size == 1 && shape->last == '\t' && byte == '"';
+    shape->is_terminated |= byte == '\n';
+    shape->has_holes |= byte == '\0';
+    if (byte == '\0') {
+        shape->first_dark = '\0';
+    } else if (is_dark && shape->first_dark == '\0') {
+        shape->first_dark = byte;
+    }
+    shape->last_dark = is_dark ? byte : shape->last_dark;
+    shape->last = byte;
+    shape->size++;
+}
+
+/* Can it be one write that was not finished? Behind holes there may be a line
+ * that is whole. */
+static bool is_unfinished(const struct tail_shape *shape)
+{
+    bool is_blank = !shape->has_holes && shape->first_dark == '\0';
+    bool may_be_whole = shape->first_dark == '{' && shape->last_dark == '}';
+    return is_blank ||
+           (!shape->has_second_line &&
+            (!shape->is_terminated || shape->is_padded || shape->lacks_start ||
+             (shape->has_holes && !may_be_whole)));
+}
+
+static kvstore_status is_unfinished_line(const struct kv_log *log,
+                                         uint64_t offset,
+                                         uint64_t end,
+                                         bool *is_unfinished_out)
+{
+    struct tail_shape shape = {0};
+    char bytes[4096];
+    size_t part = sizeof bytes;
+    while (offset < end && part > 0 && !shape.has_second_line) {
+        kvstore_status status =
+            kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < part; i++) {
+            look_at_byte(&shape, offset + i, bytes[i]);
+        }
+        offset += part;
+        if (is_zero(bytes, part)) {
+            offset = pass_hole(&log->file, offset, end);
+        }
+    }
+    *is_unfinished_out = is_unfinished(&shape);
+    return KVSTORE_OK;
+}
+
+/* Records of a batch that was never whole were never acknowledged, and say so
+ * themselves: what follows them decides. */
+static kvstore_status cut_tail(const struct kv_log *log,
+                               const struct kv_io_file *directory,
+                               const struct kv_fold_result *result,
+                               uint64_t end)
+{
+    uint64_t offset = result->offset;
+    uint64_t rest = result->batch_end > offset ? result->batch_end : offset;
+    bool is_just_cut = false;
+    kvstore_status status = is_unfinished_line(log, rest, end, &is_just_cut);
+    if (status == KVSTORE_OK && !is_just_cut) {
+        char name[KV_CUT_NAME_SIZE];
+        status = kv_mend_save(log, directory, offset, end, name);
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_io_truncate(&log->file, offset);
+    }
+    return status;
+}
+
+kvstore_status kv_mend_end(const struct kv_log *log,
+                           const struct kv_io_file *directory,
+                           uint64_t size,
+                           const struct kv_fold_result *result)
+{
+    if (result->is_torn) {
+        return cut_tail(log, directory, result, size);
+    }
+    if (result->is_unterminated) {
+        assert(result->offset == size + 1);
+        return kv_io_write(&log->file, size, "\n", 1);
+    }
+    return KVSTORE_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Directories, and the names in them. */
+
+#ifndef KV_OS_DIRECTORY_H
+#define KV_OS_DIRECTORY_H
+
+#include "kvstore.h"
+#include "os/file.h"
+
+/* Opens a directory. Descriptors are never 0 to 2, and close on exec. The name
+ * for messages is "the data directory". A missing one is KVSTORE_IO with
+ * ENOENT. */
+kvstore_status kv_io_open_directory(const char *path,
+                                    struct kv_io_file *directory_out);
+
+/* Creates a directory, mode 0700, where there is none, and those above it,
+ * and syncs the directory above each that it made. */
+kvstore_status kv_io_make_directories(const char *path);
+
+kvstore_status kv_io_rename(const struct kv_io_file *directory,
+                            const char *from,
+                            const char *to);
+kvstore_status kv_io_unlink(const struct kv_io_file *directory,
+                            const char *name);
+
+/* Calls back for each name in a directory that begins and ends so. */
+typedef void (*kv_io_visit_name)(void *context, const char *name);
+kvstore_status kv_io_list(const struct kv_io_file *directory,
+                          const char *prefix,
+                          const char *suffix,
+                          kv_io_visit_name visit,
+                          void *context);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Locks on files, with a bounded wait. */
+
+#ifndef KV_OS_LOCK_H
+#define KV_OS_LOCK_H
+
+#include "kvstore.h"
+#include "os/file.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Takes the lock on a file or directory (flock): tries, spins a little, backs
+ * off up to a millisecond. KVSTORE_BUSY after timeout_ms (0: try once,
+ * INT32_MAX: for ever). waiting: where not NULL, told the coarse time at each
+ * try that fails. */
+kvstore_status kv_io_lock(const struct kv_io_file *file,
+                          int32_t timeout_ms,
+                          _Atomic uint64_t *waiting);
+void kv_io_unlock(const struct kv_io_file *file);
+
+/* Takes the lock at once, alone or with others, or says that it is not to be
+ * had. A lock of this file that is held is given up first. */
+kvstore_status kv_io_try_lock(const struct kv_io_file *file,
+                              bool is_shared,
+                              bool *is_locked_out);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The locks around a store: the gate for the handle's own threads, the
+ * writers' lock for all processes; and who holds it, and at what pace they
+ * write. */
+
+#ifndef KV_STORE_LOCK_H
+#define KV_STORE_LOCK_H
+
+#include "kvstore.h"
+#include "os/gate.h"
+#include "store/store.h"
+
+#include <stdint.h>
+
+/* The time, as kv_gate_enter() takes it, when a timeout is over that begins
+ * now. */
+int64_t kv_store_deadline(int32_t timeout_ms);
+
+/* Asks all writers of the store to wait a millisecond before each write, for so
+ * long; 0: no longer. */
+void kv_store_slow_writers(struct kvstore *store, int64_t ns);
+
+/* Goes through the gate, in which the handle's threads wait for their
+ * turn. */
+kvstore_status kv_store_enter_gate(struct kvstore *store,
+                                   struct kv_gate_waiter *waiter,
+                                   int64_t deadline_ns);
+
+/* The same for a writer. Who has the lock already, and finds the gate open,
+ * needs no clock. */
+kvstore_status kv_store_enter_gate_to_write(struct kvstore *store,
+                                            struct kv_gate_waiter *waiter,
+                                            int32_t timeout_ms,
+                                            int64_t *deadline_ns_out);
+
+/* What was switched away is unmapped and closed when the next thread is in. */
+void kv_store_leave_gate(struct kvstore *store);
+
+/* Notes in the index who has the writers' lock, and since when. */
+void kv_store_sign_as_holder(const struct kvstore *store);
+
+/* Takes the lock in the time that is left. */
+kvstore_status kv_store_lock_writers(struct kvstore *store,
+                                     int64_t deadline_ns);
+
+/* Lets go of the lock. Whoever waits for it tries every millisecond; so that a
+ * busy writer does not always come first, it waits a little before its next
+ * try. */
+void kv_store_unlock_writers(struct kvstore *store);
+
+/* Waits a moment, if a compaction does not get ahead of the writers. */
+void kv_store_keep_pace(const struct kvstore *store);
+
+#endif

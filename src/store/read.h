@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Reads: what the calls share that read keys. */
+
+#ifndef KV_STORE_READ_H
+#define KV_STORE_READ_H
+
+#include "index/index.h"
+#include "kvstore.h"
+#include "record/expiry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Are these a handle and a key? */
+kvstore_status kv_store_check_key(const kvstore *store,
+                                  const void *key,
+                                  size_t key_size);
+
+/* Where a value goes: into a buffer of the caller's, or a new one. */
+struct kv_store_destination {
+    void *buffer;
+    size_t capacity;
+    bool is_allocated; /* By the engine, with one NUL behind the value. */
+    size_t value_size;
+    struct kv_expiry *expiry; /* Of the call. */
+};
+
+/* Within a read: tells what was found of a key, and releases the find. doubt_out:
+ * UINT64_MAX; or the index leads to a line there that it cannot have been built
+ * from, while the key was found nowhere else. Then the answer does not count. */
+kvstore_status kv_store_answer(kvstore *store,
+                               struct kv_index_find *find,
+                               struct kv_store_destination *destination,
+                               uint64_t *doubt_out);
+
+/* Not within a read: gets a key's value; where the index is in doubt, it is built
+ * anew first. */
+kvstore_status kv_store_get(kvstore *store,
+                            const void *key,
+                            size_t key_size,
+                            struct kv_store_destination *destination);
+
+#endif

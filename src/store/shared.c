@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The shared index, under the writers' lock. Where none can be shared, it falls
+ * back on a private one. */
+
+#include "store/shared.h"
+
+#include "index/build.h"
+#include "index/file.h"
+#include "index/grow.h"
+#include "index/index.h"
+#include "index/table.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "log/mend.h"
+#include "log/padding.h"
+#include "os/directory.h"
+#include "os/error.h"
+#include "os/file.h"
+#include "os/system.h"
+#include "store/pair.h"
+#include "store/private.h"
+#include "store/switch.h"
+#include "store/sync.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* --- Under the writers' lock --- */
+
+/* Puts an index with all that is in the pair's in its place, one that is larger
+ * or was built anew. */
+static kvstore_status switch_index(struct kvstore *store,
+                                   const struct kv_log *log,
+                                   struct kv_table *old_table,
+                                   struct kv_index *index,
+                                   bool *is_sync_lost_out)
+{
+    struct kv_log new_log = *log;
+    struct kv_switch change = {.directory = &store->directory,
+                               .old_table = old_table,
+                               .is_store_new = store->has_made_log,
+                               .poisoned_inode =
+                                   atomic_load(&store->poisoned_inode),
+                               .log = &new_log,
+                               .index = index};
+    kvstore_status status = kv_switch_run(&change);
+    *is_sync_lost_out = status != KVSTORE_OK;
+    if (status == KVSTORE_OK && !change.is_index_in_place) {
+        status = kvstore_last_error()->status;
+    }
+    return status;
+}
+
+kvstore_status kv_store_grow(struct kvstore *store)
+{
+    struct kv_index larger;
+    bool is_sync_lost = false;
+    assert(store->index.is_live);
+    if (kv_index_is_worn(&store->index) || kv_index_is_crowded(&store->index)) {
+        return kv_store_rebuild_locked(store);
+    }
+    kv_index_file_sweep(&store->directory);
+    kvstore_status status =
+        kv_index_create_larger(&store->index, &store->log, &larger);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = switch_index(
+        store, &store->log, kv_store_told_table(store), &larger, &is_sync_lost);
+    if (status != KVSTORE_OK) {
+        kv_index_release(&larger);
+        return status;
+    }
+    kv_store_install(store, &store->log, &larger);
+    return KVSTORE_OK;
+}
+
+/* Folds what stands behind a live index (Invariant 3). */
+static kvstore_status catch_up_live(struct kvstore *store)
+{
+    uint64_t size = 0;
+    bool has_lines = false;
+    uint64_t applied = store->index.totals.applied;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    if (status == KVSTORE_OK && applied < size) {
+        status = kv_store_has_more(&store->log, applied, size, &has_lines);
+    }
+    if (status != KVSTORE_OK || kv_store_is_poisoned(store) || !has_lines) {
+        return status;
+    }
+    atomic_store(&store->index.table.header->holder_folds, 1);
+    if (store->is_durable) {
+        status = kv_store_sync(store, 0);
+    }
+    struct kv_fold_result result;
+    while (status == KVSTORE_OK) {
+        status = kv_build_catch_up(&store->log,
+                                   size,
+                                   kv_store_progress(store),
+                                   &store->index,
+                                   &result);
+        if (status != KVSTORE_CONFLICT) {
+            break;
+        }
+        status = kv_store_grow(store);
+        atomic_store(&store->index.table.header->holder_folds, 1);
+    }
+    atomic_store(&store->index.table.header->holder_folds, 0);
+    return status;
+}
+
+/* Waits until nobody goes by an index any more that has lost its name since this
+ * handle last knew of none. Whoever made one has changed the directory. Under
+ * the writers' lock. */
+static kvstore_status await_unshared(struct kvstore *store)
+{
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat(&store->directory, &stat);
+    if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
+        kv_io_sleep_ns(KV_UNTOLD_NS);
+        store->unshared_ns = stat.changed_ns;
+    }
+    return status;
+}
+
+/* An index that cannot be shared must not be there at all: others would go by
+ * one that nobody keeps up. */
+static kvstore_status unname_unshared_index(struct kvstore *store)
+{
+    kvstore_error before = *kvstore_last_error();
+    (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
+    kv_fail_again(&before);
+    return await_unshared(store);
+}
+
+/* What this handle has put behind the last line, nobody else knows of. */
+static void take_padding_away(struct kvstore *store)
+{
+    kv_log_padding_trim(store->log.tail, &store->log.file);
+}
+
+/* Builds an index for everybody; of the pair, only the log is open. */
+static kvstore_status build_shared(struct kvstore *store,
+                                   struct kv_table *old_table,
+                                   struct kv_pair *pair,
+                                   bool *is_sync_lost_out)
+{
+    uint64_t size = 0;
+    struct kv_fold_result result;
+    *is_sync_lost_out = false;
+    kv_index_file_sweep(&store->directory);
+    kvstore_status status = kv_io_end(&pair->log.file, &size);
+    if (status == KVSTORE_OK && store->is_durable && size > 0) {
+        status = kv_io_sync_data(&pair->log.file);
+        *is_sync_lost_out = status != KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        kv_log_map(&pair->log); /* Stale lines are looked up one by one. */
+        status = kv_build_index(&pair->log,
+                                size,
+                                kv_store_progress(store),
+                                &store->directory,
+                                &pair->index,
+                                &result);
+        kv_log_unmap(&pair->log);
+    }
+    if (status == KVSTORE_OK) {
+        status = switch_index(
+            store, &pair->log, old_table, &pair->index, is_sync_lost_out);
+    }
+    if (status != KVSTORE_OK) {
+        kv_index_release(&pair->index);
+    }
+    return status;
+}
+
+/* Has the last call failed in a way that another try will not cure? Then this
+ * process goes on alone. */
+static bool cannot_share(void)
+{
+    switch (kvstore_last_error()->system_errno) {
+    case EACCES:
+    case EDQUOT:
+    case EFBIG:
+    case ENODEV:
+    case ENOSPC:
+    case EPERM:
+    case EROFS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Builds the index of the log by name, shared if that can be. */
+static kvstore_status build_locked(struct kvstore *store,
+                                   struct kv_table *old_table)
+{
+    struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
+    struct kv_fold_result result;
+    bool is_sync_lost = false;
+    take_padding_away(store);
+    kvstore_status status = kv_store_open_log(store, &pair.log);
+    if (status == KVSTORE_OK) {
+        status = build_shared(store, old_table, &pair, &is_sync_lost);
+    }
+    if (status == KVSTORE_OK) {
+        kv_store_install(store, &pair.log, &pair.index);
+    } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
+               (is_sync_lost || cannot_share())) {
+        kv_log_close(&pair.log);
+        status = unname_unshared_index(store);
+        if (status == KVSTORE_OK) {
+            status = kv_store_load_privately(store, true, &result);
+        }
+        if (is_sync_lost) {
+            kv_store_poison(store);
+        }
+    } else {
+        kv_log_close(&pair.log);
+    }
+    return status;
+}
+
+kvstore_status kv_store_rebuild_locked(struct kvstore *store)
+{
+    struct kv_table *named = kv_store_told_table(store);
+    if (named == NULL) {
+        return build_locked(store, NULL);
+    }
+    /* The old mapping stays until its state has been set. */
+    struct kv_table old_table = *named;
+    return build_locked(store, &old_table);
+}
+
+/* Opens the pair by name, completes what a killed process began. */
+static kvstore_status open_locked(struct kvstore *store)
+{
+    struct kv_pair pair;
+    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
+    bool is_behind = false;
+    int64_t looked_ns = kv_io_clock_coarse_ns();
+    take_padding_away(store);
+    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
+    if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
+        status =
+            kv_switch_complete(&store->directory, &pair.log, &pair.index.table);
+    }
+    if (status != KVSTORE_OK || trust == KV_INDEX_FILE_UNTRUSTED) {
+        kv_pair_close(&pair);
+        return status == KVSTORE_OK ? build_locked(store, NULL) : status;
+    }
+    atomic_store(&store->checked_ns, looked_ns);
+    kv_store_install(store, &pair.log, &pair.index);
+    status = catch_up_live(store);
+    if (kv_store_is_poisoned(store)) {
+        return status;
+    }
+    bool lacks_room =
+        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC;
+    bool is_in_doubt =
+        status == KVSTORE_OK && store->index.totals.is_in_doubt != 0;
+    if (is_in_doubt) {
+        return kv_store_rebuild_locked(store);
+    }
+    return lacks_room ? build_locked(store, NULL) : status;
+}
+
+/* A private pair goes on if no index has a name meanwhile. */
+static kvstore_status follow_private_locked(struct kvstore *store,
+                                            bool *is_done_out)
+{
+    struct kv_io_stat stat;
+    struct kv_fold_result result;
+    *is_done_out = false;
+    kvstore_status status =
+        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
+    if (status != KVSTORE_NOT_FOUND || store->index.memory.region == NULL) {
+        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+    }
+    status = await_unshared(store);
+    return status == KVSTORE_OK
+               ? kv_store_catch_up_privately(store, true, is_done_out, &result)
+               : status;
+}
+
+static kvstore_status follow_live_locked(struct kvstore *store,
+                                         bool must_check,
+                                         bool *is_done_out)
+{
+    *is_done_out = false;
+    if (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE) {
+        return KVSTORE_OK;
+    }
+    bool have_names = false;
+    uint64_t size = UINT64_MAX;
+    kvstore_status status =
+        kv_store_check_names(store, must_check, &have_names, &size);
+    if (status != KVSTORE_OK || !have_names) {
+        return status;
+    }
+    const struct kv_table_totals *totals = &store->index.totals;
+    if (size == UINT64_MAX && kv_log_padding_is_padded(store->log.tail) &&
+        totals->is_in_doubt == 0) {
+        /* Nobody else has had the lock since the last write, so the totals are
+         * what they were; lines appended by hand show when names are looked
+         * at. */
+        *is_done_out = true;
+        return KVSTORE_OK;
+    }
+    if (kv_index_refresh(&store->index) != KVSTORE_OK ||
+        totals->is_in_doubt != 0) {
+        return KVSTORE_OK;
+    }
+    if (size == UINT64_MAX) {
+        status = kv_io_end(&store->log.file, &size);
+    }
+    if (status == KVSTORE_OK) {
+        *is_done_out =
+            size == kv_log_padding_file_size(store->log.tail, totals->applied);
+    }
+    return status;
+}
+
+kvstore_status kv_store_follow_locked(struct kvstore *store,
+                                      bool must_check,
+                                      bool *is_whole_out)
+{
+    bool is_done = false;
+    bool was_live = store->index.is_live;
+    kvstore_status status =
+        was_live ? follow_live_locked(store, must_check, &is_done)
+                 : follow_private_locked(store, &is_done);
+    *is_whole_out = was_live && is_done;
+    if (status == KVSTORE_OK && !is_done) {
+        status = open_locked(store);
+    }
+    return status;
+}
+
+/* --- Looking behind what the pair has --- */
+
+static kvstore_status stop_at_line(void *context,
+                                   const struct kv_fold_item *item)
+{
+    (void)context;
+    (void)item;
+    return KVSTORE_CONFLICT;
+}
+
+/* Does anything but a torn tail or padding stand between the pair and a size of
+ * the log? */
+static kvstore_status has_lines_up_to(const struct kvstore *store,
+                                      uint64_t size,
+                                      bool *has_lines_out,
+                                      struct kv_fold_result *result_out)
+{
+    const struct kv_table_totals *totals = &store->index.totals;
+    struct kv_fold_range range = {.offset = totals->applied,
+                                  .end = size,
+                                  .follows = totals->follows,
+                                  .may_be_padded = true};
+    *has_lines_out = false;
+    *result_out = (struct kv_fold_result){.offset = range.offset};
+    if (range.end <= range.offset) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status =
+        kv_fold(&store->log, range, stop_at_line, NULL, result_out);
+    *has_lines_out = status == KVSTORE_CONFLICT;
+    return *has_lines_out ? KVSTORE_OK : status;
+}
+
+/* Has anybody who takes no lock appended to the log since the pair was brought
+ * up? Be it to its last line, if that lacked its newline. */
+static kvstore_status has_gained(const struct kvstore *store,
+                                 uint64_t size,
+                                 bool *has_gained_out,
+                                 struct kv_fold_result *result_out)
+{
+    bool matches = true;
+    kvstore_status status =
+        has_lines_up_to(store, size, has_gained_out, result_out);
+    if (status == KVSTORE_OK && !*has_gained_out) {
+        status = kv_index_matches(&store->index, &store->log, &matches);
+        *has_gained_out = !matches;
+    }
+    return status;
+}
+
+kvstore_status kv_store_mend(struct kvstore *store)
+{
+    uint64_t size = 0;
+    bool has_lines = false;
+    uint64_t applied = store->index.totals.applied;
+    kvstore_status status = kv_io_end(&store->log.file, &size);
+    if (status != KVSTORE_OK || applied == size) {
+        return status;
+    }
+    struct kv_fold_result result;
+    status = has_gained(store, size, &has_lines, &result);
+    if (status != KVSTORE_OK || has_lines) {
+        return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    }
+    /* So it is torn, which padding is as well, or a newline is missing. */
+    result.is_torn = applied < size;
+    result.is_unterminated = !result.is_torn;
+    status = kv_mend_end(&store->log, &store->directory, size, &result);
+    return status == KVSTORE_OK ? kv_store_sync(store, result.offset) : status;
+}

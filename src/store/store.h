@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+
+/* An open store. Data only.
+ *
+ * The public calls of kvstore.h are implemented in store/open.c,
+ * store/read.c, store/write.c, store/compact.c and store/inspect.c. */
+
+#ifndef KV_STORE_STORE_H
+#define KV_STORE_STORE_H
+
+#include "index/index.h"
+#include "kvstore.h"
+#include "log/fold.h"
+#include "log/log.h"
+#include "os/file.h"
+#include "os/fork.h"
+#include "os/gate.h"
+#include "os/reader_lock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Who compacts, and when. */
+struct kv_compactor {
+    int mode; /* KVSTORE_COMPACT_BACKGROUND and so on. */
+    _Atomic uint64_t threshold_bytes;
+    uint32_t threshold_percent;
+    _Atomic int64_t not_before_ns; /* After it was somebody else's turn. */
+    struct kv_gate gate; /* One compaction or repair of this handle at a time;
+                            the first lock in order. */
+
+    pthread_mutex_t mutex; /* Of what follows. */
+    bool has_thread;       /* To be joined. */
+    pthread_t thread;
+    atomic_bool is_running;
+    atomic_bool is_behind_gate; /* Some compaction is behind the handle's gate,
+                                   or has just left it. */
+    atomic_bool is_closing;
+};
+
+struct kvstore {
+    struct kv_fork_guard guard;
+    struct kv_io_file directory;
+    bool is_durable; /* KVSTORE_SYNC_ALWAYS */
+    bool is_exclusive;
+    bool is_read_only;
+    int32_t lock_timeout_ms;     /* As kv_io_lock() has it. */
+    struct kv_progress progress; /* Whom to tell of long folds, */
+    bool is_quiet;               /* but not now. Behind the gate. */
+    bool has_made_log; /* A moment ago: nobody else can have an index of it. */
+    uint64_t process_id;
+    uint64_t boot_id[2];
+    pthread_mutex_t sync_mutex; /* The last lock in order. */
+    struct kv_compactor compactor;
+
+    struct kv_gate gate; /* One writer of this handle at a time. */
+    /* Behind the gate: */
+    bool must_yield; /* Somebody was waiting when this handle let go of the
+                        lock. */
+
+    /* The pair that reads and writes go by. Held for writing while
+     * it changes; a live index changes without that. */
+    struct kv_reader_lock reader_lock;
+    struct kv_log log;
+    struct kv_index index;
+
+    /* The pair before it, closed when the writers' lock is gone: unmapping and
+     * closing what has lost its name takes a while. Behind the gate. */
+    struct kv_log old_log;
+    struct kv_index old_index;
+
+    atomic_bool is_switching; /* To a new log, behind the gate: readers need not
+                                 wait for the syncs of that. */
+    _Atomic int64_t checked_ns; /* When the names were last looked at. */
+    _Atomic uint64_t log_names; /* Hard links of the log, as they were then. */
+    _Atomic uint64_t synced;    /* A private pair's log up to here is on the
+                                   disk. */
+    _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
+    int64_t unshared_ns; /* When the directory was last changed, as a private
+                            writer knows it: since then nobody has gone by an
+                            index. Behind the gate. */
+    atomic_bool owes_directory; /* Whoever gave a private pair's log its name
+                                   may have died before the directory was
+                                   synced. */
+};
+
+/* Reads leave the handle const: what follows the log behind it is a cache. */
+static inline kvstore *kv_store_own(const kvstore *store)
+{
+    return (kvstore *)store;
+}
+
+#endif

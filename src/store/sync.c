@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Syncs. A log of which one has failed is poisoned: it takes no more writes. */
+
+#include "store/sync.h"
+
+#include "index/file.h"
+#include "index/index.h"
+#include "index/table.h"
+#include "log/log.h"
+#include "os/error.h"
+#include "os/file.h"
+#include "os/system.h"
+#include "store/pair.h"
+
+kvstore_status kv_store_fail_poisoned(void)
+{
+    return kv_fail(KVSTORE_IO,
+                   "a sync of %s has failed: it takes no writes until it has "
+                   "been compacted",
+                   KV_LOG_NAME);
+}
+
+kvstore_status kv_store_check_poison(struct kvstore *store)
+{
+    return kv_store_is_poisoned(store) ? kv_store_fail_poisoned() : KVSTORE_OK;
+}
+
+/* Whoever made an index live has synced the directory. With a pair in private
+ * memory, this handle does, once for each log. */
+static bool owes_directory(const struct kvstore *store)
+{
+    return !store->index.is_live && atomic_load(&store->owes_directory);
+}
+
+/* The log and, where it may not have its name on the disk yet, that. */
+static kvstore_status sync_log_and_name(struct kvstore *store)
+{
+    kvstore_status status = kv_io_sync_data(&store->log.file);
+    if (status == KVSTORE_OK && owes_directory(store)) {
+        status = kv_io_sync(&store->directory);
+        if (status == KVSTORE_OK) {
+            atomic_store(&store->owes_directory, false);
+        }
+    }
+    return status;
+}
+
+/* One sync at a time: of two that run at once on one descriptor, the kernel
+ * tells only one that pages are lost. */
+kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
+{
+    (void)pthread_mutex_lock(&store->sync_mutex);
+    kvstore_status status = kv_store_check_poison(store);
+    if (status == KVSTORE_OK) {
+        status = sync_log_and_name(store);
+        if (status != KVSTORE_OK) {
+            kv_store_poison(store);
+        } else if (atomic_load(&store->synced) < end) {
+            atomic_store(&store->synced, end);
+        }
+    }
+    (void)pthread_mutex_unlock(&store->sync_mutex);
+    return status;
+}
+
+kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
+{
+    bool is_synced =
+        end <= atomic_load(&store->synced) && !owes_directory(store);
+    if (store->index.is_live || !store->is_durable || is_synced ||
+        kv_store_is_poisoned(store)) {
+        return KVSTORE_OK;
+    }
+    return kv_store_sync(store, store->index.totals.applied);
+}
+
+bool kv_store_is_poisoned(struct kvstore *store)
+{
+    const struct kv_index *index = &store->index;
+    if (index->is_live &&
+        atomic_load(&index->table.header->poisoned_inode) == store->log.inode) {
+        atomic_store(&store->poisoned_inode, store->log.inode);
+    }
+    return atomic_load(&store->poisoned_inode) == store->log.inode;
+}
+
+static void poison_index(const struct kv_index *index, uint64_t log_inode)
+{
+    if (index->memory.is_writable) {
+        atomic_store(&index->table.header->poisoned_inode, log_inode);
+        kv_io_step("poison");
+    }
+}
+
+/* The pair's index has a successor, or is about to, which may have been made
+ * before the poison was there to be taken along. */
+static void poison_successor(const struct kvstore *store)
+{
+    struct kv_pair pair;
+    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
+    bool is_behind = false;
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
+    if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
+        pair.log.inode == store->log.inode) {
+        poison_index(&pair.index, pair.log.inode);
+    }
+    kv_pair_close(&pair);
+    kv_fail_again(&before);
+}
+
+void kv_store_poison(struct kvstore *store)
+{
+    const struct kv_index *index = &store->index;
+    atomic_store(&store->poisoned_inode, store->log.inode);
+    if (!index->is_live) {
+        return;
+    }
+    poison_index(index, store->log.inode);
+    if (atomic_load(&index->table.header->state) != KV_TABLE_LIVE) {
+        poison_successor(store);
+    }
+}
