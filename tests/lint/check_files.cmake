@@ -21,7 +21,7 @@ set(marks
 foreach(file IN LISTS files)
   if(file MATCHES "\\.(c|h|cpp)$")
     list(GET marks 0 mark)
-  elseif(file MATCHES "(CMakeLists\\.txt|rows\\.txt|\\.cmake|\\.cmake\\.in|\\.sh)$"
+  elseif(file MATCHES "(CMakeLists\\.txt|owed\\.txt|\\.cmake|\\.cmake\\.in|\\.sh)$"
       OR file MATCHES "^(\\.ci/run|\\.clang-format|\\.clang-tidy|\\.editorconfig)$")
     list(GET marks 1 mark)
   else()
