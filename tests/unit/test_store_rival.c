@@ -651,7 +651,7 @@ static void linked_leftover_is_not_emptied(void **state)
     (void)state;
     char path[512];
     open_half_stale();
-    size_t size = store_dir_file_size(scene.dir, KV_LOG_NAME);
+    uint64_t size = store_dir_file_size(scene.dir, KV_LOG_NAME);
     store_dir_write(scene.dir, "theirs", "theirs", 6);
     path_of(path, "theirs");
     assert_int_equal(link(path, store_dir_path(scene.dir, KV_LOG_COMPACT_NAME)),
