@@ -30,23 +30,55 @@
 
 /* How often a log is looked for that was there a moment ago. */
 #define CREATE_TRIES 16
+#define OPEN_TRIES 16
 
 /* --- The file --- */
 
-/* Takes the file over, or closes it. */
-static kvstore_status take_file(struct kv_io_file *file, struct kv_log *log_out)
+/* Takes the file over if the name leads to it. One call tells which file that is,
+ * and how many names it has: between two, names can be exchanged. */
+static kvstore_status take_file(const struct kv_io_file *directory,
+                                const struct kv_io_file *file,
+                                bool *is_named_out,
+                                struct kv_log *log_out)
 {
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat(file, &stat);
-    if (status != KVSTORE_OK) {
-        kv_io_close(file);
-        return status;
+    struct kv_io_stat own;
+    struct kv_io_stat named = {.device = 0};
+    *is_named_out = false;
+    kvstore_status status = kv_io_stat(file, &own);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat_name(directory, KV_LOG_NAME, &named);
     }
-    *log_out = (struct kv_log){.file = *file,
-                               .device = stat.device,
-                               .inode = stat.inode,
-                               .names = stat.names};
-    return KVSTORE_OK;
+    *is_named_out = status == KVSTORE_OK && own.device == named.device &&
+                    own.inode == named.inode;
+    if (*is_named_out) {
+        *log_out = (struct kv_log){.file = *file,
+                                   .device = named.device,
+                                   .inode = named.inode,
+                                   .names = named.names};
+    }
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+static kvstore_status open_by_name(const struct kv_io_file *directory,
+                                   bool is_writable,
+                                   struct kv_log *log_out)
+{
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = kv_io_open(
+        directory, KV_LOG_NAME, is_writable ? KV_IO_WRITE : KV_IO_READ, &file);
+    if (status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOENT) {
+        kv_fail_again(&before);
+        return KVSTORE_NOT_FOUND;
+    }
+    bool is_named = false;
+    if (status == KVSTORE_OK) {
+        status = take_file(directory, &file, &is_named, log_out);
+    }
+    if (status != KVSTORE_OK || !is_named) {
+        kv_io_close(&file);
+    }
+    return status;
 }
 
 kvstore_status kv_log_open(const struct kv_io_file *directory,
@@ -54,18 +86,14 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
                            struct kv_log *log_out)
 {
     *log_out = KV_LOG_NONE;
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat_name(directory, KV_LOG_NAME, &stat);
-    if (status != KVSTORE_OK) {
-        return status;
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        kvstore_status status = open_by_name(directory, is_writable, log_out);
+        if (status != KVSTORE_OK || log_out->file.fd >= 0) {
+            return status;
+        }
     }
-    struct kv_io_file file = KV_IO_FILE_NONE;
-    status = kv_io_open(
-        directory, KV_LOG_NAME, is_writable ? KV_IO_WRITE : KV_IO_READ, &file);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    return take_file(&file, log_out);
+    return kv_fail(
+        KVSTORE_BUSY, "busy: %s is replaced all the time", KV_LOG_NAME);
 }
 
 /* Makes the log. Only then it is given the directory's owner and mode: one that
@@ -82,12 +110,15 @@ static kvstore_status create_or_open(const struct kv_io_file *directory,
                    ? kv_log_open(directory, true, log_out)
                    : status;
     }
+    bool is_named = false;
     status = kv_io_adopt_directory(&file, directory);
-    if (status != KVSTORE_OK) {
-        kv_io_close(&file);
-        return status;
+    if (status == KVSTORE_OK) {
+        status = take_file(directory, &file, &is_named, log_out);
     }
-    return take_file(&file, log_out);
+    if (!is_named) {
+        kv_io_close(&file);
+    }
+    return status == KVSTORE_OK && !is_named ? KVSTORE_NOT_FOUND : status;
 }
 
 kvstore_status kv_log_create(const struct kv_io_file *directory,
@@ -185,6 +216,10 @@ static kvstore_status grow_line(struct kv_log_line *line,
     return KVSTORE_OK;
 }
 
+/* No line that is asked for has a NUL in it, but for damage, of which only what is
+ * before that counts: so a hole of the file is no line, however large it is. */
+#define SEARCH_SIZE ((size_t)4096)
+
 /* Sets the line's size if its end is among the bytes read so far; or if these
  * are all that it can have. */
 static bool find_line_end(struct kv_log_line *line,
@@ -192,11 +227,20 @@ static bool find_line_end(struct kv_log_line *line,
                           size_t used,
                           bool is_all)
 {
-    const char *newline = memchr(line->bytes + from, '\n', used - from);
-    if (newline == NULL && !is_all) {
+    const char *end = NULL;
+    size_t at = from;
+    while (end == NULL && at < used) {
+        size_t part = used - at < SEARCH_SIZE ? used - at : SEARCH_SIZE;
+        end = memchr(line->bytes + at, '\n', part);
+        if (end == NULL) {
+            end = memchr(line->bytes + at, '\0', part);
+        }
+        at += part;
+    }
+    if (end == NULL && !is_all) {
         return false;
     }
-    line->size = newline == NULL ? used : (size_t)(newline - line->bytes);
+    line->size = end == NULL ? used : (size_t)(end - line->bytes);
     line->length = line->size + 1;
     return true;
 }

@@ -94,10 +94,21 @@ expect_trusted 'of the group' $mallory $mallory,$team
 chown $mallory:$team data/store.index
 expect_trusted 'of a member' $alice $alice,$team
 
+# All but some may write the log: the owner of the index is one of these.
+make_store $alice 755 606
+chown $mallory:$alice data/store.index
+chmod 666 data/store.index
+expect_foreign 'of an owner, where some may not write the log' $alice $alice
+
 if command -v setfacl >/dev/null; then
     make_store $alice 755 600
     setfacl -m u:$mallory:rw data/store.index || skip 'no access control lists'
     expect_foreign 'of a list that the log lacks' $alice $alice
+    # Its group may not write the log: the mask is what others may.
+    make_store $team 755 640
+    setfacl -m u:64104:rw data/store.log data/store.index
+    chown $mallory:$team data/store.index
+    expect_foreign 'of an owner of a group that has no right' $alice $alice,$team
     make_store $alice 755 600
     setfacl -m u:$mallory:rw data/store.log data/store.index
     expect_trusted 'of the list that the log has' $alice $alice
