@@ -23,7 +23,7 @@ struct kv_log {
     uint64_t inode;
     uint64_t names;              /* Hard links, when it was opened. */
     struct kv_log_map *map;      /* NULL: lines are read by system calls. */
-    struct kv_log_padding *tail; /* NULL: they are written by system calls. */
+    struct kv_log_padding *tail; /* NULL: no line is appended over padding. */
 };
 #define KV_LOG_NONE ((struct kv_log){.file = KV_IO_FILE_NONE})
 
@@ -46,9 +46,9 @@ void kv_log_close(struct kv_log *log);
 void kv_log_map(struct kv_log *log);
 void kv_log_unmap(struct kv_log *log);
 
-/* From now on, many lines are appended over padding: by way of a mapping, or
- * written. For the writer that keeps all others out as long as the log is open,
- * and who syncs what it appends only if nothing is mapped. */
+/* From now on, many lines are appended over padding: copied to a mapping of it,
+ * or written. For the writer that keeps all others out as long as the log is
+ * open; one that syncs what it appends has nothing mapped. */
 void kv_log_open_tail(struct kv_log *log, bool is_mapped);
 
 /* What is found where the log has its name. */
@@ -77,7 +77,7 @@ struct kv_log_bytes {
 
 /* Appends lines to a log whose last line ends at an offset. Nothing is synced.
  * After a failure none of them is there, unless what was written of them cannot
- * be cut off again: kv_log_size_at() tells.
+ * be cut off again; then the file is larger than kv_log_size_at() says.
  * KVSTORE_BUSY: another program has appended past the padding.
  * KVSTORE_TOO_LARGE: the log would grow past KV_OFFSET_MAX. */
 kvstore_status kv_log_append(struct kv_log *log,

@@ -6,10 +6,10 @@
  * Invariants:
  * 1. Where there is padding, the file is the lines up to tail->end and after
  *    them tabs up to its last byte, a newline, at tail->padded_end. There are
- *    KV_LOG_PADDING_MIN bytes at least. Only while lines are written over padding
- *    and not yet told of does tail->end lag.
- * 2. All of the padding is in the window, if the tail is mapped, and was written
- *    before it is touched there.
+ *    KV_LOG_PADDING_MIN bytes at least. Only between a write over padding and
+ *    kv_log_padding_take() does tail->end lag.
+ * 2. All of the padding is in the window, if the tail is mapped, and was
+ *    written before it is touched there.
  * 3. In the window a line appears back to front in one respect: its second byte
  *    is stored first, and its first one last. So what a killed writer leaves
  *    begins with a tab and that second byte: no record, and no other line that
@@ -326,6 +326,7 @@ kvstore_status kv_log_padding_make_room(struct kv_log_padding *tail,
 
 bool kv_log_padding_is_mapped(const struct kv_log_padding *tail)
 {
+    assert(tail != NULL);
     return tail->is_mapped;
 }
 

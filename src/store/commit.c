@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Group commit: the threads of a handle that want to write queue up at its gate,
- * and the one that is let in writes what the others have brought, too, with one
- * lock, one append and one sync (DeWitt et al., "Implementation Techniques for
- * Main Memory Database Systems", SIGMOD 1984). Prepares, has the log append,
- * syncs, publishes; how lines come into the log is the log's business.
+/* Group commit: the threads of a handle that want to write queue up at its
+ * gate, and the one that is let in writes what the others have brought, too,
+ * with one lock, one append and one sync (DeWitt et al., "Implementation
+ * Techniques for Main Memory Database Systems", SIGMOD 1984). Prepares, has the
+ * log append, syncs, publishes; how lines come into the log is log/log.c's
+ * business.
  *
  * Invariants:
  * 1. Whatever can fail in the index comes before the append: the place of each
@@ -13,9 +14,9 @@
  * 2. The lines are in the log in the order in which the threads queued up, and
  *    are published in that order.
  * 3. A durable handle syncs after the append and before it publishes.
- * 4. A record is acknowledged when the whole group is in the log, and on the disk
- *    if the handle is durable; or, if the group as a whole found no room, by
- *    itself. */
+ * 4. A record is acknowledged when the whole group is in the log, and on the
+ *    disk if the handle is durable; or, if the group as a whole found no room,
+ *    by itself. */
 
 #include "store/commit.h"
 

@@ -27,6 +27,7 @@ static struct {
     struct kv_io_table table;
     uint64_t disk_size; /* No byte goes past this. */
     unsigned writes;
+    unsigned failing_write; /* 1: the first of an append; 0: none. */
     bool has_memory;
     bool can_cut;
 } world;
@@ -44,7 +45,7 @@ static ssize_t limited_pwrite(int fd,
 {
     uint64_t start = (uint64_t)offset;
     world.writes++;
-    if (start >= world.disk_size) {
+    if (start >= world.disk_size || world.writes == world.failing_write) {
         errno = ENOSPC;
         return -1;
     }
@@ -289,6 +290,21 @@ static void lines_not_written_whole_are_cut_off(void **state)
     }
 }
 
+static void line_that_fails_between_others_fails_all(void **state)
+{
+    static const size_t sizes[] = {20, 30, 40};
+    struct scene scene = open_scene(*state, BY_CALLS);
+    assert_int_equal(append_one(&scene, 10), KVSTORE_OK);
+    world.has_memory = false;
+    world.failing_write = 2;
+
+    assert_int_equal(append(&scene, sizes, 3), KVSTORE_IO);
+
+    assert_int_equal(world.writes, 2);
+    assert_log(&scene, 10);
+    close_scene(&scene);
+}
+
 static void padding_goes_with_a_line_not_written_whole(void **state)
 {
     struct scene scene = open_scene(*state, OVER_PADDING);
@@ -399,7 +415,7 @@ static void trim_takes_padding_away_and_nothing_else(void **state)
 
         kv_log_trim(&scene.log);
 
-        assert_log(&scene, 10 * (WARM_UP + 1));
+        assert_log(&scene, scene.end);
         close_scene(&scene);
     }
 }
@@ -487,6 +503,7 @@ int main(void)
         END_TEST(lines_over_padding_are_one_call_and_leave_the_size),
         END_TEST(line_larger_than_padding_takes_it_away),
         END_TEST(lines_not_written_whole_are_cut_off),
+        END_TEST(line_that_fails_between_others_fails_all),
         END_TEST(padding_goes_with_a_line_not_written_whole),
         END_TEST(what_cannot_be_cut_off_shows_in_the_size),
         END_TEST(append_past_lines_of_others_is_busy),
