@@ -100,7 +100,7 @@ struct scene {
     const struct store_dir *dir;
     struct kv_log log;
     char *bytes;
-    uint64_t end;
+    size_t end;
 };
 
 static struct scene open_scene(const struct store_dir *dir, enum way way)
@@ -129,7 +129,7 @@ static kvstore_status append(struct scene *scene,
                              size_t count)
 {
     struct kv_log_bytes lines[8];
-    uint64_t new_end = scene->end;
+    size_t new_end = scene->end;
     for (size_t i = 0; i < count; i++) {
         char *line = scene->bytes + new_end;
         memset(line, 'a' + (int)(new_end % 26), sizes[i]);
@@ -376,7 +376,7 @@ static void cut_takes_lines_and_padding_away(void **state)
         for (int i = 0; i <= WARM_UP; i++) {
             assert_int_equal(append_one(&scene, 10), KVSTORE_OK);
         }
-        uint64_t end = scene.end;
+        size_t end = scene.end;
         assert_int_equal(append_one(&scene, 100), KVSTORE_OK);
         scene.end = end;
         (void)kv_fail(KVSTORE_CONFLICT, "an older error");
