@@ -9,7 +9,14 @@
  * 2. A log that exists is durable with its directory entry before anything is
  *    acknowledged in it.
  * 3. What a read returns is bounded by KV_LINE_SIZE_MAX, whatever the file
- *    holds. */
+ *    holds.
+ * 4. Lines are appended in their order, from the end of the last one on, by one
+ *    of three ways: copied to mapped padding, which cannot fail; written over
+ *    padding; or written at the end of the file. What is written goes to the
+ *    system with one call where the lines are several and fit a buffer, and is
+ *    cut off again, with all padding, where that call or one of them fails.
+ * 5. Appending is not syncing: the caller syncs before it acknowledges lines,
+ *    and has them cut off where that fails. */
 
 #include "log/log.h"
 
@@ -191,6 +198,139 @@ kvstore_status kv_log_look(const struct kv_log *log,
             .is_current = true, .size = stat.size, .names = stat.names};
     }
     return status;
+}
+
+/* --- The end --- */
+
+static size_t sum_sizes(const struct kv_log_bytes *lines, size_t count)
+{
+    size_t sum = lines[0].size; /* Most often, that is all. */
+    for (size_t i = 1; i < count; i++) {
+        sum += lines[i].size;
+    }
+    return sum;
+}
+
+/* Several lines in one buffer, if they fit one and there is memory for it. */
+static char *join_lines(const struct kv_log_bytes *lines,
+                        size_t count,
+                        size_t size)
+{
+    if (count == 1 || size > KV_LOG_JOINED_SIZE_MAX) {
+        return NULL;
+    }
+    kvstore_error before = *kvstore_last_error();
+    char *buffer = kv_io_allocate(size);
+    if (buffer == NULL) {
+        kv_fail_again(&before);
+        return NULL;
+    }
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(buffer + done, lines[i].bytes, lines[i].size);
+        done += lines[i].size;
+    }
+    return buffer;
+}
+
+/* One call where the lines fit a buffer; else one for each. */
+static kvstore_status write_lines(const struct kv_log *log,
+                                  uint64_t offset,
+                                  const struct kv_log_bytes *lines,
+                                  size_t count,
+                                  size_t size)
+{
+    kvstore_status status = KVSTORE_OK;
+    char *buffer = join_lines(lines, count, size);
+    if (buffer != NULL) {
+        status = kv_io_write(&log->file, offset, buffer, size);
+        kv_io_free(buffer);
+        return status;
+    }
+    for (size_t i = 0; i < count && status == KVSTORE_OK; i++) {
+        status = kv_io_write(&log->file, offset, lines[i].bytes, lines[i].size);
+        offset += lines[i].size;
+    }
+    return status;
+}
+
+kvstore_status kv_log_append(struct kv_log *log,
+                             uint64_t end,
+                             const struct kv_log_bytes *lines,
+                             size_t count)
+{
+    assert(log->file.fd >= 0 && lines != NULL && count > 0);
+    size_t size = sum_sizes(lines, count);
+    if (end > KV_OFFSET_MAX - size) {
+        return kv_fail(
+            KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
+    }
+    bool has_room = false;
+    kvstore_status status =
+        kv_log_padding_make_room(log->tail, &log->file, end, size, &has_room);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (has_room && kv_log_padding_is_mapped(log->tail)) {
+        for (size_t i = 0; i < count; i++) {
+            kv_log_padding_put(log->tail, lines[i].bytes, lines[i].size);
+        }
+        return KVSTORE_OK;
+    }
+    status = write_lines(log, end, lines, count, size);
+    if (status != KVSTORE_OK) {
+        kv_log_cut(log, end);
+    } else if (has_room) {
+        kv_log_padding_take(log->tail, size);
+    }
+    return status;
+}
+
+void kv_log_cut(struct kv_log *log, uint64_t end)
+{
+    assert(log->file.fd >= 0);
+    kv_log_padding_cut(log->tail, &log->file, end);
+}
+
+void kv_log_trim(struct kv_log *log)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    kv_log_padding_trim(log->tail, &log->file);
+}
+
+bool kv_log_is_padded(const struct kv_log *log)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    return kv_log_padding_is_padded(log->tail);
+}
+
+uint64_t kv_log_size_at(const struct kv_log *log, uint64_t end)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    return kv_log_padding_file_size(log->tail, end);
+}
+
+kvstore_status kv_log_has_more(const struct kv_log *log,
+                               uint64_t offset,
+                               uint64_t size,
+                               bool *has_more_out)
+{
+    assert(log->file.fd >= 0);
+    bool is_padding = false;
+    kvstore_status status = KVSTORE_OK;
+    if (offset < size) {
+        status = kv_log_padding_find(&log->file, offset, size, &is_padding);
+    }
+    *has_more_out = offset != size && !is_padding;
+    return status;
+}
+
+kvstore_status kv_log_find_end(const struct kv_log *log,
+                               uint64_t size,
+                               uint64_t *end_out)
+{
+    assert(log->file.fd >= 0);
+    return kv_log_padding_find_end(&log->file, size, end_out);
 }
 
 /* --- One line --- */

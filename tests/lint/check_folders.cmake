@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Does each folder of src/ include only those below it, without a circle among
-# its own modules? A module is a .c file and its header. Are there few floors,
+# Does each folder of src/ include only those below it, and nothing private to
+# them, without a circle among its own modules? A module is a .c file and its header. Are there few floors,
 # and is no file long? Does each .c file have its header?
 # Needs SOURCE_DIR; OWED may name a file of errors that are known.
 
@@ -19,11 +19,11 @@ function(check_include file module header)
   endif()
   set(what "src/${file} includes \"${header}\"")
   string(REGEX REPLACE "\\.h$" "" used "${header}")
-  kvstore_may_use("${module}" "${used}" may_use)
+  kvstore_why_not_use("${module}" "${used}" reason)
   if(NOT header MATCHES "^[a-z]+/[a-z0-9_]+\\.h$" OR NOT EXISTS "${src}/${header}")
     list(APPEND errors "${what}, which is no header of src/FOLDER/")
-  elseif(NOT may_use)
-    list(APPEND errors "${what}: no folder knows those above it")
+  elseif(reason)
+    list(APPEND errors "${what}: ${reason}")
   elseif(NOT used STREQUAL module)
     cmake_path(GET module PARENT_PATH folder)
     cmake_path(GET used PARENT_PATH used_folder)

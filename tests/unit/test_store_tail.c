@@ -6,7 +6,6 @@
 
 #include "kvstore.h"
 #include "log/log.h"
-#include "log/padding.h"
 #include "os/directory.h"
 #include "os/file.h"
 #include "store/handle.h"
@@ -169,7 +168,7 @@ static void warm_up(kvstore *store)
     for (int i = 0; i <= WARM_UP; i++) {
         set_number(store, i, i);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
 }
 
 static uint64_t log_size(const struct store_dir *dir)
@@ -253,7 +252,7 @@ static char *log_of_work(const struct store_dir *dir,
 {
     size_t size = 0;
     work(store, 42);
-    assert_int_equal(kv_log_padding_is_padded(store->log.tail), is_padded);
+    assert_int_equal(kv_log_is_padded(&store->log), is_padded);
     *stats_out = checked_stats(store);
     kvstore_close(store);
     char *bytes = store_dir_read(dir, KV_LOG_NAME, &size);
@@ -297,7 +296,7 @@ static void only_exclusive_handles_have_a_tail(void **state)
             set_number(store, j, j);
         }
 
-        assert_int_equal(kv_log_padding_is_padded(store->log.tail), i > 0);
+        assert_int_equal(kv_log_is_padded(&store->log), i > 0);
         kvstore_close(store);
     }
 }
@@ -416,16 +415,16 @@ static void compaction_and_growth_go_on_with_another_tail(void **state)
     for (int i = 0; i < 5000; i++) {
         set_number(store, i % 2500, i);
         if (i % 1500 == 1499) {
-            assert_true(kv_log_padding_is_padded(store->log.tail));
+            assert_true(kv_log_is_padded(&store->log));
             must_compact(store);
-            assert_false(kv_log_padding_is_padded(store->log.tail));
+            assert_false(kv_log_is_padded(&store->log));
         }
     }
 
     for (int i = 2500; i < 5000; i++) {
         assert_number(store, i % 2500, i);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     kvstore_close(store);
     assert_clean(dir);
 }
@@ -537,7 +536,7 @@ static void private_reader_leaves_padding_out(void **state)
         assert_int_equal(stats.blank_bytes + stats.damaged_bytes, 0);
         assert_int_equal(stats.log_bytes, store->index.totals.applied);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     assert_int_equal(kvstore_verify(reader, NULL, NULL), KVSTORE_OK);
     world.is_clock_stopped = false;
 
@@ -968,7 +967,7 @@ static void fill_disk(const struct store_dir *dir, kvstore *store)
         (void)snprintf(key, sizeof key, "full-%d", i);
         assert_value(store, key, "value");
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     kvstore_close(store);
     assert_clean(dir);
 }
