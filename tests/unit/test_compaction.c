@@ -502,7 +502,8 @@ static void leftover_is_never_read(void **state)
     assert_compacts(state, &from, &to);
 }
 
-/* Asserts that it fails with a status, and leaves the log as it was. */
+/* Asserts that a compaction fails with a status, and leaves the log as it
+ * was. */
 static void assert_fails(const struct store_dir *dir,
                          struct pair *pair,
                          kvstore_status expected)
@@ -556,7 +557,8 @@ static void second_compaction_is_busy(void **state)
     close_pair(&pair);
 }
 
-/* Where another file gets the new log's name while that is being written. */
+/* The directory where another file gets the new log's name while that is being
+ * written. */
 static const struct store_dir *swapped_dir;
 static int swapped_fd;
 
@@ -718,7 +720,7 @@ static void index_with_an_older_record_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* Returns which slot is a key's. */
+/* Returns the number of a key's slot. */
 static uint64_t slot_of(const struct pair *pair, const char *key)
 {
     const struct kv_table *table = &pair->index.table;

@@ -303,7 +303,7 @@ static void check(const struct store_dir *dir,
     assert_sane(&model, place);
 }
 
-/* The batch begins anywhere, or where one of its lines begins a sector. */
+/* The batch begins anywhere, or such that a line of it begins at a sector. */
 static const size_t befores[] = {100, 512 + 83};
 
 #define FOR_EACH_LOG(text, place) \

@@ -3,7 +3,7 @@
 /* Does the fold see the lines that are there? It reads most of them by a
  * shortcut, in which the decoder finds a line's end. Here each item is compared
  * with what cursor and decoder, one after the other, say of the line, over logs
- * where all that can be in a log is side by side. */
+ * that hold all that a log can hold, side by side. */
 
 #include "log/cursor.h"
 #include "log/fold.h"

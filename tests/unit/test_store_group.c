@@ -214,7 +214,7 @@ static void assert_calls(int pwrites, int syncs)
     assert_int_equal(atomic_load(&group.syncs), syncs);
 }
 
-/* Closes the store, which must have reported what a fold of the log says. */
+/* Closes the store, which must report what a fold of the log says. */
 static void close_exact(const struct store_dir *dir)
 {
     kvstore_stats told = checked_stats(group.store);

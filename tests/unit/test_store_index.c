@@ -285,7 +285,8 @@ static void index_of_another_store_is_not_read(void **state)
     assert_int_equal(store_dir_tear_down(&other_state), 0);
 }
 
-/* From before more was written, and from before the log was another one. */
+/* An index from before more was written, and one from before the log was
+ * another. */
 static void index_from_before_is_brought_up_or_not_read(void **state)
 {
     const struct store_dir *dir = *state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls do what kvstore.h promises? Here: an index that must be
- * built or grown, by which process, and where it cannot be. */
+/* Do the public calls do what kvstore.h promises? Here: which handle builds or
+ * grows an index, and where none can. */
 
 #include "index/file.h"
 #include "index/table.h"

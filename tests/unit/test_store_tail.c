@@ -710,7 +710,7 @@ static void childs_close_leaves_the_padding(void **state)
     kvstore_close(store);
 }
 
-/* --- Handles that come when it has died --- */
+/* --- Handles that open after it has died --- */
 
 /* Sets in a child that dies with padding in the log. */
 static void die_padded(const struct store_dir *dir)

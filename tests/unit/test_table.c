@@ -215,7 +215,7 @@ static bool has_place(const struct kv_table *table, uint64_t hash)
 }
 
 /* Equal hashes fill the buckets that their walk may reach, and no more; the
- * places of other walks are left. */
+ * places of other walks are left free. */
 static void walk_ends_at_its_reach(void **state)
 {
     (void)state;
@@ -336,7 +336,8 @@ static uint64_t count_entries(const struct kv_table *table)
     return count;
 }
 
-/* Slots move by what they hold of the hash, for as long as that suffices. */
+/* Slots move by the bits of the hash that they hold, as long as those
+ * suffice. */
 static void spread_slots_are_found_at_each_level(void **state)
 {
     (void)state;
