@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What a store does on a disk that fails or is full, step by step. The first
- * call of a sort is failed; test_fault_pass.c fails every one. */
+ * call of a sort fails; test_fault_pass.c lets every one fail. */
 
 #include "fault_table.h"
 #include "kvstore.h"
