@@ -325,7 +325,7 @@ static void mending_survives_power_cuts(void **state)
     assert_sound(&result);
 }
 
-/* The damaged bytes are in the log or beside it at any moment. */
+/* At any moment the damaged bytes are in the log or in a file next to it. */
 static void repair_survives_power_cuts(void **state)
 {
     (void)state;

@@ -131,7 +131,7 @@ static void foreign(struct trial *trial)
     trial_expect(trial, "gone", NULL);
 }
 
-/* As many keys as the smallest index takes without growing. */
+/* As many keys as the smallest index holds without growing. */
 #define FULL_KEYS 832u
 
 static void full_index(struct trial *trial)

@@ -26,7 +26,7 @@
 #include <cmocka.h>
 
 #define WRITERS 4
-#define KEYS 24 /* Of each writer. */
+#define KEYS 24 /* Per writer. */
 #define TEXT_SIZE 160
 
 /* --- What a writer does --- */
@@ -98,7 +98,7 @@ static struct operation make_operation(int writer, uint64_t number)
 /* --- Processes --- */
 
 struct report {
-    uint64_t number; /* Acknowledged. */
+    uint64_t number; /* The acknowledged operation's. */
     int64_t failure; /* A status, or 0. */
 };
 
@@ -173,7 +173,7 @@ static void write_on(const struct worker *worker)
     }
 }
 
-/* The same with the command, a process for each operation. */
+/* Does the same with the command, one process per operation. */
 static void write_by_command(const struct worker *worker)
 {
     const char *program = getenv("KVSTORE");
@@ -481,7 +481,7 @@ static void write_rounds(const struct worker *worker)
     kvstore_close(store);
 }
 
-/* A shared key must hold what some writer wrote last there. */
+/* Checks that each shared key holds what some writer wrote last there. */
 static unsigned check_shared(const char *path)
 {
     unsigned lost = 0;

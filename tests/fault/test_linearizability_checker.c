@@ -289,7 +289,7 @@ static void explanation_is_small(void **state)
     (void)fclose(stream);
     assert_non_null(strstr(text, "it was 12"));
     assert_non_null(strstr(text, "get -> 12  <-- cannot be"));
-    /* One of the reads of 13 is enough. */
+    /* Only one of the reads of 13 is needed. */
     const char *first = strstr(text, "get -> 13");
     assert_non_null(first);
     assert_null(strstr(first + 1, "get -> 13"));

@@ -40,7 +40,7 @@ struct trial {
     char *bytes; /* The log; owned. */
     size_t size;
     const struct random_log *log;
-    struct store_answers wanted; /* By an index in private memory. */
+    struct store_answers wanted; /* From an index in private memory. */
     struct store_failure failure;
 };
 
@@ -209,7 +209,7 @@ static bool may_stop_at(const struct trial *trial, size_t size)
                          strchr("} \t\r", trial->bytes[size - 1]) == NULL));
 }
 
-/* The log comes in pieces, and now and then half a piece. */
+/* Adds the log in pieces, and now and then half a piece. */
 static void by_following(struct trial *trial)
 {
     static const char relation[] = "followed = private";
@@ -227,7 +227,7 @@ static void by_following(struct trial *trial)
         if (!may_stop_at(trial, end)) {
             continue;
         }
-        /* In place: written anew, it would be another file. */
+        /* In place: a new file would be another file to the store. */
         char name[SCRATCH_PATH_SIZE + 16];
         (void)snprintf(name, sizeof name, "%s/" LOG, trial->path);
         FILE *file = fopen(name, "r+");

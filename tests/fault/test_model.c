@@ -49,7 +49,7 @@
 
 static uint64_t seed = 1;
 static uint64_t seed_count = 2;
-static uint64_t operations = 60000; /* Of each seed. */
+static uint64_t operations = 60000; /* Per seed. */
 
 struct world {
     struct model_plan plan;

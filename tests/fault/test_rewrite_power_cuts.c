@@ -44,8 +44,8 @@ static void add_line(const char *key, const char *value)
                    value);
 }
 
-/* Keys that are copied first and last; between them live and stale lines, more
- * than wait for their turn in the copy. */
+/* Makes keys that are copied first and last; between them live and stale lines,
+ * more than wait for their turn in the copy. */
 static void make_base(void)
 {
     char key[16];
@@ -393,7 +393,7 @@ static void death_beside_writers_and_power_cut_lose_nothing(void **state)
 
 /* --- The harness must be able to fail --- */
 
-/* A compaction that lies at its n-th chance. */
+/* True if a compaction that lies at its n-th chance is found out. */
 static bool is_found_out(unsigned lies, uint64_t lies_at)
 {
     struct crash_result result = {0};

@@ -206,7 +206,7 @@ static size_t end_of_records(const char *bytes, size_t size)
         const char *line = bytes + offset;
         const char *newline = memchr(line, '\n', size - offset);
         if (newline == NULL) {
-            break; /* A system call was killed, before the tail was warm. */
+            break; /* A system call was killed before the tail was warm. */
         }
         size_t length = (size_t)(newline - line) + 1;
         bool is_odd = size - offset < 300000 && !is_record(line, length);

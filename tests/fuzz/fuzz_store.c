@@ -24,8 +24,8 @@
 struct scene {
     const struct store_input *input;
     kvstore *store;
-    struct log_model model; /* Of the log as it is. */
-    bool is_lied_to;        /* The index may not be the log's. */
+    struct log_model model; /* Of the log as it is now. */
+    bool is_lied_to;        /* The index may not be that of the log. */
 };
 
 /* --- The log on the disk --- */

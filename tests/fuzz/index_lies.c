@@ -89,7 +89,7 @@ static void change_slots(uint64_t *slots,
     case 0:
         *slot = word ^ UINT64_C(1) << lie->part % 64;
         break;
-    case 1: /* Exchanged: the places, or only where they lead. */
+    case 1: /* Exchanges the slots, or only where they lead. */
         if (lie->part % 2 == 0) {
             *slot = *other;
             *other = word;

@@ -59,7 +59,7 @@ static int digit_of(unsigned char byte)
     return digit == NULL ? -1 : (int)(digit - digits);
 }
 
-/* Puts what strict base64 means in its place. */
+/* Replaces strict base64 with what it means. */
 static bool decode_base64(struct line_text *text)
 {
     size_t padding = 0;
@@ -157,7 +157,7 @@ static bool is_whole(const char *text)
     return exponent >= behind_point - zeros;
 }
 
-/* A whole number from 1 on; an absent one is 0. */
+/* Reads a whole number from 1 on; an absent one is 0. */
 static bool read_number(const struct json_member *member,
                         double most,
                         double *number_out)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDED_MAX ((size_t)4096) /* By each change. */
+#define ADDED_MAX ((size_t)4096) /* Per change. */
 
 /* True if this kind of change is made: each is, unless the environment says
  * otherwise, by bits, to get past what is known already. */

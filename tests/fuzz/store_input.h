@@ -30,7 +30,7 @@ enum store_step {
 
 struct store_input {
     bool has_index;    /* It is built before the changes are made, */
-    bool is_half;      /* from the first half of the lines only. */
+    bool is_half;      /* but only from the first half of the lines. */
     bool is_exclusive; /* The handle keeps the writers' lock. */
     bool is_kept_open; /* It was open before the changes. */
     bool is_unsealed;  /* The header's sums do not fit then. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Another checker of histories, which tries all orders of their calls. It is
+/* A second checker of histories, which tries all orders of their calls. It is
  * for comparison, and for few calls of one key. */
 
 #ifndef ALL_ORDERS_H

@@ -29,7 +29,7 @@ struct compaction_scene {
     int syncs;
     pthread_t main_thread;
     atomic_int threads;
-    atomic_int pauses; /* Of a millisecond. */
+    atomic_int pauses; /* Of a millisecond each. */
 };
 extern struct compaction_scene scene;
 

@@ -17,7 +17,7 @@
 
 struct configuration {
     uint64_t value;
-    uint64_t done[CONFIGURATION_WORDS]; /* By slots. */
+    uint64_t done[CONFIGURATION_WORDS]; /* One bit for each slot. */
 };
 
 /* Each is held once; one that differs from another only in having used more

@@ -42,7 +42,7 @@ enum kill_foul {
     KILL_TAKES_NO_LOCK
 };
 
-/* Seen by all processes of a test. */
+/* Shared by all processes of a test. */
 struct kill_board {
     _Atomic int64_t now_ns;
     _Atomic uint64_t calls;

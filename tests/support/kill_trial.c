@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* One death at a time, and what was known before. */
+/* Tries one death at a time, and knows what was there before. */
 
 #include "kill_trial.h"
 

@@ -98,8 +98,8 @@ struct kill_trial {
     unsigned beside_serial;
     const char *lost_key; /* What a writer that dies sets. */
     const char *lost_value;
-    bool is_refused;         /* Writes are, at the moment. */
-    int64_t longest_wait_ns; /* Of a call, at the moment. */
+    bool is_refused;         /* At the moment, writes are. */
+    int64_t longest_wait_ns; /* That a call may take, at the moment. */
     bool is_completed;
     unsigned complaints;
 };

@@ -76,7 +76,7 @@ static const struct linearizability_call *pending(
                : &sweep->calls[sweep->at[slot]];
 }
 
-/* Invariant 2. */
+/* Keeps invariant 2. */
 static void do_reads(const struct sweep *sweep, struct configuration *item)
 {
     for (unsigned slot = 0; slot < sweep->calls_end; slot++) {

@@ -29,7 +29,7 @@ static const struct habit {
     bool exclusive;
     int sync;
     int compaction;
-    unsigned sets; /* Of a hundred. */
+    unsigned sets; /* Out of a hundred. */
     unsigned removes;
     unsigned calls_to_reopen; /* On average; 0: never */
     unsigned calls_to_rest;   /* Else a role that only reads would make all the
@@ -142,7 +142,7 @@ static void excuse(const struct actor *actor,
     }
 }
 
-/* NULL: not now. */
+/* Returns NULL if it cannot be opened now. */
 static kvstore *open_store(const struct actor *actor)
 {
     const struct habit *habit = actor->habit;

@@ -29,7 +29,7 @@ enum model_role {
 #define MODEL_THREADS 3
 #define MODEL_CLIENTS (MODEL_ROLES * MODEL_THREADS)
 
-/* Seen by all processes. */
+/* Shared by all processes. */
 struct model_board {
     _Atomic uint64_t failures;
     _Atomic uint64_t compactions;

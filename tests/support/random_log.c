@@ -350,7 +350,8 @@ static void sound_line_inside(struct random_log *log)
                    any_key(log));
 }
 
-/* The last piece loses a bit, some bytes, or its end, or gets NULs. */
+/* Flips a bit of the last piece, puts NULs or tabs in place of some of its
+ * bytes, or cuts off its end. */
 static void break_last(struct random_log *log)
 {
     if (log->count == 0 || log->pieces[log->count - 1].size < 4) {

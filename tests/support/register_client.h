@@ -20,7 +20,7 @@ enum register_twin {
     REGISTER_HONEST,
     REGISTER_STALE_CACHE,     /* A get returns what this client last saw. */
     REGISTER_DROPPED_WRITE,   /* A set is acknowledged and not made. */
-    REGISTER_FORGOTTEN_REMOVE /* The same of a remove. */
+    REGISTER_FORGOTTEN_REMOVE /* The same for a remove. */
 };
 
 struct register_client {
@@ -28,7 +28,7 @@ struct register_client {
     _Atomic uint64_t *failures; /* Calls with a status that cannot be. */
     unsigned number;
     uint32_t keys;
-    unsigned sets;    /* Of a hundred calls; */
+    unsigned sets;    /* Out of a hundred calls; */
     unsigned removes; /* the others are gets. */
     enum register_twin twin;
     bool may_be_full;      /* The disk may: a call has then failed and done

@@ -35,7 +35,7 @@ static const struct habit {
     bool share_a_handle;
     int sync;
     bool read_only;
-    unsigned sets; /* Of a hundred. */
+    unsigned sets; /* Out of a hundred. */
     unsigned removes;
     unsigned calls_to_reopen; /* 0: never */
 } habits[REGISTER_CREWS] = {
@@ -91,7 +91,7 @@ static void rest_by_chance(uint64_t *state)
     }
 }
 
-/* One thread: makes calls until there are enough. */
+/* Runs one thread: makes calls until there are enough. */
 static void *work(void *context)
 {
     struct register_crew *crew = ((struct thread *)context)->crew;
@@ -136,7 +136,7 @@ static void *fill(void *context)
     uint64_t random_state = seed_of(((struct thread *)context)->client);
     free(context);
     while (!is_over(plan)) {
-        /* Where the one that was killed left off. */
+        /* Goes on where the one that was killed left off. */
         uint64_t i = plan->board->fillers++;
         char key[32];
         size_t size = (size_t)snprintf(

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seen by all processes. */
+/* Shared by all processes. */
 struct register_board {
     _Atomic uint64_t failures;
     _Atomic uint64_t compactions; /* Logs that got the name store.log; */

@@ -44,7 +44,7 @@ void scratch_make(char path_out[SCRATCH_PATH_SIZE])
     }
 }
 
-/* Opens a directory's stream at the end of a path; NULL where there is none. */
+/* Opens a directory's stream at the end of a path; NULL if there is none. */
 static DIR *open_stream(const char *path)
 {
     DIR *stream = opendir(path);
