@@ -284,6 +284,7 @@ struct lead_check {
     const struct kv_log *log;
     enum kv_index_lead leads[16];
     size_t count;
+    uint64_t known_end;
 };
 
 static kvstore_status check_lead(void *context, const struct kv_fold_item *item)
@@ -293,11 +294,10 @@ static kvstore_status check_lead(void *context, const struct kv_fold_item *item)
     assert_int_equal(
         kv_index_get_key(&check->pair->index.table, item->record, &key),
         KVSTORE_OK);
-    kvstore_status status = kv_index_lead(&check->pair->index,
-                                          check->log,
-                                          &key,
-                                          item->pointer.offset,
-                                          &check->leads[check->count++]);
+    struct kv_index_leads leads = {.known_end = check->known_end};
+    kvstore_status status = kv_index_lead(
+        &check->pair->index, check->log, &key, item->pointer.offset, &leads);
+    check->leads[check->count++] = leads.lead;
     kv_io_free(key.allocated);
     return status;
 }
