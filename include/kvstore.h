@@ -130,9 +130,9 @@ typedef struct kvstore_stats {
 /**
  * Receives the progress of a call that reads much of the log: one that builds
  * the index, catches up with many lines, compacts, lists, verifies or repairs.
- * Such a call may make several passes, and each starts from 0. Called every few
- * mebibytes by the thread that makes the call, possibly under the writers'
- * lock: it must return soon, and call nothing in this library.
+ * Such a call may make several passes, and the numbers begin anew with each.
+ * Called every few mebibytes by the thread that makes the call, possibly under
+ * the writers' lock: it must return soon, and call nothing in this library.
  *
  * @param context      kvstore_options.progress_context.
  * @param done_bytes   Bytes of the log read so far by this pass.
@@ -237,13 +237,13 @@ void kvstore_options_init(kvstore_options *options);
  * Opens the store in a directory, and creates it if there is none.
  *
  * Maps the index that all processes share, store.index. If that can be trusted,
- * opening costs the same however large the store is. Otherwise, after a reboot
- * or if the index was deleted, it costs one pass over the log under the
+ * opening costs the same however large the store is. Otherwise, as after a
+ * reboot or if the index was deleted, it costs one pass over the log under the
  * writers' lock, which builds the index for all processes. If another process
- * has the lock, this call does not wait: the first call on the handle waits
- * instead, for the lock or for the index. If the lock is not free before the
- * timeout, or the index cannot be written, or the handle is read-only, the pass
- * builds an index in private memory.
+ * has the lock, it is the first call on the handle that waits for the lock, or
+ * for the index, and not this one. If the lock is not free before the timeout,
+ * or the index cannot be written, or the handle is read-only, the pass builds
+ * an index in private memory.
  *
  * Opening changes no byte of an existing log. The next write mends what a
  * killed writer left: an unfinished last line is cut off; what may be more than
@@ -609,7 +609,7 @@ kvstore_status kvstore_get_stats(const kvstore *store,
  * @retval KVSTORE_OK         All keys were visited, or visit returned false.
  * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
  * @retval KVSTORE_CORRUPT    The log was cut short under the handle. No key was
- *                            visited; the same holds for all that follow.
+ *                            visited, nor on any of the statuses below.
  * @retval KVSTORE_IO         A system call failed; system_errno says why.
  * @retval KVSTORE_NO_MEMORY  An allocation failed.
  * @retval KVSTORE_BUSY       As for kvstore_get().

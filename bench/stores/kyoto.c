@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Kyoto Cabinet's hash database, with as many buckets as it will hold keys, and
- * a map as large as the file, which is not the default. Its batches are
- * transactions. */
+/* Kyoto Cabinet's hash database, with one bucket for each key that it will
+ * hold, and a map as large as the file, which is not the default. Its batches
+ * are transactions. */
 
 #include "store.h"
 

@@ -174,7 +174,7 @@ static int print_command_help(const struct command *command)
     return CLI_DONE;
 }
 
-/* Prints what a user sees who calls the program without a command. */
+/* Says how to use the program; it was called without a command. */
 static int tell_usage(void)
 {
     cli_tell("no command");

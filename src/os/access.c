@@ -215,9 +215,10 @@ kvstore_status kv_io_adopt_file(const struct kv_io_file *file,
     return adopt_all(file, model, &own, &stat, &has_list);
 }
 
-/* Without the model's owner, that user counts as one of the group, or of the
- * others; without its group, the members count as others. With a list, what the
- * bits mean is not known. */
+/* True if a user that may open the model could do less with the file. If the
+ * owner is not kept, the model's owner is one of the group, or else one of the
+ * others; if the group is not kept, its members are others. With a list, what
+ * the bits mean is not known. */
 static bool locks_somebody_out(const struct kv_io_stat *own,
                                const struct kv_io_stat *model,
                                bool has_list)
