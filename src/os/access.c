@@ -321,16 +321,20 @@ kvstore_status kv_io_adopt_directory(const struct kv_io_file *file,
 
 #define OTHERS_WRITE 02
 #define GROUP_WRITES 020
+#define ALL_WRITE (GROUP_WRITES | OTHERS_WRITE)
 
-/* True if the file's owner, which is not the model's, may write the model. */
+/* True if the file's owner, which is not the model's, may write the model as
+ * one of its group. With a list, the group's bits do not say that. */
 static kvstore_status may_owner_write(const struct kv_io_stat *own,
                                       const struct kv_io_stat *model,
                                       const struct kv_io_file *directory,
+                                      bool has_list,
                                       bool *may_out)
 {
     struct kv_io_stat place;
     *may_out = false;
-    if (own->group != model->group || (model->mode & GROUP_WRITES) == 0) {
+    if (has_list || own->group != model->group ||
+        (model->mode & GROUP_WRITES) == 0) {
         return KVSTORE_OK;
     }
     /* A file has a group that its maker is not in only if it is in a directory
@@ -341,22 +345,27 @@ static kvstore_status may_owner_write(const struct kv_io_stat *own,
     return status;
 }
 
-/* True if the group of the file, and all that its list names, may write the
- * model. The group's bits of a file with a list are the most that any user or
- * group in it has. */
-static kvstore_status may_group_write(const struct kv_io_file *file,
-                                      const struct kv_io_file *model,
-                                      bool is_of_group,
-                                      bool *may_out)
+static bool are_same(const struct access_list *a, const struct access_list *b)
 {
-    struct access_list own;
-    struct access_list theirs;
-    kvstore_status status = read_list(file, &own);
-    if (status == KVSTORE_OK) {
-        status = read_list(model, &theirs);
+    return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+/* The group's bits of a file with a list are the most that any user or group in
+ * the list has. */
+static kvstore_status judge_writers(const struct kv_io_file *file,
+                                    const struct kv_io_stat *own,
+                                    const struct kv_io_stat *model,
+                                    const struct access_list *list,
+                                    bool *is_fine)
+{
+    struct access_list own_list = {.size = 0};
+    *is_fine = (own->mode & OTHERS_WRITE) == 0;
+    if (!*is_fine || (own->mode & GROUP_WRITES) == 0) {
+        return KVSTORE_OK;
     }
-    *may_out = status == KVSTORE_OK && is_of_group && own.size == theirs.size &&
-               memcmp(own.bytes, theirs.bytes, own.size) == 0;
+    kvstore_status status = read_list(file, &own_list);
+    *is_fine = status == KVSTORE_OK && own->group == model->group &&
+               (model->mode & GROUP_WRITES) != 0 && are_same(&own_list, list);
     return status;
 }
 
@@ -368,25 +377,34 @@ kvstore_status kv_io_is_as_guarded(const struct kv_io_file *file,
 {
     struct kv_io_stat own;
     struct kv_io_stat stat;
+    struct access_list list = {.size = 0};
+    bool is_fine = false;
     *is_as_guarded_out = false;
     kvstore_status status = kv_io_stat(file, &own);
     if (status == KVSTORE_OK) {
         status = kv_io_stat(model, &stat);
     }
-    if (status != KVSTORE_OK || (stat.mode & OTHERS_WRITE) != 0) {
-        *is_as_guarded_out = status == KVSTORE_OK;
+    if (status != KVSTORE_OK) {
         return status;
     }
-    bool is_fine = (own.mode & OTHERS_WRITE) == 0;
     bool is_owner_known = own.owner == stat.owner || own.owner == 0 ||
                           (may_write && own.owner == kv_io_user_id());
-    if (is_fine && !is_owner_known) {
-        status = may_owner_write(&own, &stat, directory, &is_fine);
+    if (is_owner_known && (own.mode & (GROUP_WRITES | OTHERS_WRITE)) == 0) {
+        *is_as_guarded_out = true;
+        return KVSTORE_OK;
     }
-    if (status == KVSTORE_OK && is_fine && (own.mode & GROUP_WRITES) != 0) {
-        bool is_of_group =
-            own.group == stat.group && (stat.mode & GROUP_WRITES) != 0;
-        status = may_group_write(file, model, is_of_group, &is_fine);
+    status = read_list(model, &list);
+    if (status == KVSTORE_OK && list.size == 0 &&
+        (stat.mode & ALL_WRITE) == ALL_WRITE) {
+        *is_as_guarded_out = true;
+        return KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        status = judge_writers(file, &own, &stat, &list, &is_fine);
+    }
+    if (status == KVSTORE_OK && is_fine && !is_owner_known) {
+        status =
+            may_owner_write(&own, &stat, directory, list.size != 0, &is_fine);
     }
     *is_as_guarded_out = status == KVSTORE_OK && is_fine;
     return status;

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Checks that each folder of src/ includes only those below it, without a circle
-# among its own modules, that it has few floors, that no file is long, and that
-# each .c file has its header. A module is a .c file and its header. Its floor
-# is 1 above the highest of those that it uses in its folder.
+# Checks that each folder of src/ includes only those below it, and nothing
+# private to them, without a circle among its own modules, that it has few
+# floors, that no file is long, and that each .c file has its header. A module
+# is a .c file and its header. Its floor is 1 above the highest of those that it
+# uses in its folder.
 # Needs SOURCE_DIR; OWED may name a file of known errors.
 
 cmake_minimum_required(VERSION 3.25)
@@ -20,11 +21,11 @@ function(check_include file module header)
   endif()
   set(what "src/${file} includes \"${header}\"")
   string(REGEX REPLACE "\\.h$" "" used "${header}")
-  kvstore_may_use("${module}" "${used}" may_use)
+  kvstore_why_not_use("${module}" "${used}" reason)
   if(NOT header MATCHES "^[a-z]+/[a-z0-9_]+\\.h$" OR NOT EXISTS "${src}/${header}")
     list(APPEND errors "${what}, which is no header of src/FOLDER/")
-  elseif(NOT may_use)
-    list(APPEND errors "${what}: no folder knows those above it")
+  elseif(reason)
+    list(APPEND errors "${what}: ${reason}")
   elseif(NOT used STREQUAL module)
     cmake_path(GET module PARENT_PATH folder)
     cmake_path(GET used PARENT_PATH used_folder)

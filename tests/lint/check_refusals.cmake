@@ -53,11 +53,13 @@ file(COPY "${SOURCE_DIR}/src" DESTINATION "${SCRATCH_DIR}")
 file(WRITE "${src}/os/planted.h" "#include \"os/planted_too.h\"\n")
 file(WRITE "${src}/os/planted_too.h" "#include \"os/planted.h\"\n")
 file(APPEND "${src}/os/error.h" "#include \"log/log.h\"\n")
+file(APPEND "${src}/index/table.c" "#include \"log/padding.h\"\n")
 string(REPEAT "\n" 491 lines)
 file(APPEND "${src}/record/text.c" "${lines}")
 foreach(reason IN ITEMS
     "planted -> planted_too, planted_too -> planted"
     "src/os/error.h includes \"log/log.h\": no folder knows those above it"
+    "src/index/table.c includes \"log/padding.h\": it is private to src/log"
     "src/record/text.c: over 490 lines")
   expect("the real files" "${reason}"
     -P "${CMAKE_CURRENT_LIST_DIR}/check_folders.cmake")
@@ -93,6 +95,19 @@ expect_of_folders("a helper of record in the program" "")
 file(WRITE "${src}/cli/planted.c" "#include \"store/store.h\"\n")
 expect_of_folders("the inside of the library in the program"
   "src/cli/planted.c includes \"store/store.h\": no folder knows those above it")
+
+file(WRITE "${src}/log/padding.h" "")
+file(WRITE "${src}/log/padding.c" "#include \"log/padding.h\"\n")
+file(APPEND "${src}/log/log.c" "#include \"log/padding.h\"\n")
+expect_of_folders("what is private within its folder" "")
+
+foreach(folder IN ITEMS index store cli)
+  file(WRITE "${src}/log/padding.h" "")
+  file(WRITE "${src}/${folder}/planted.c" "#include \"log/padding.h\"\n")
+  file(WRITE "${src}/${folder}/planted.h" "")
+  expect_of_folders("what is private, from above"
+    "src/${folder}/planted.c includes \"log/padding.h\": it is private to src/log")
+endforeach()
 
 file(WRITE "${src}/store/planted.h" "#include \"store.h\"\n")
 expect_of_folders("an include without its folder"
@@ -169,6 +184,15 @@ expect_of_calls("a call from below" "src/os/one.c calls kv_two of src/log/two.c"
 compile(log/one.c "${one}    kv_two();\n}\n")
 compile(os/two.c "${two}}\n")
 expect_of_calls("a call from above" "")
+
+compile(log/one.c "${one}    kv_two();\n}\n")
+compile(log/padding.c "${two}}\n")
+expect_of_calls("a call of what is private within its folder" "")
+
+compile(store/one.c "${one}    kv_two();\n}\n")
+compile(log/padding.c "${two}}\n")
+expect_of_calls("a call of what is private"
+  "src/store/one.c calls kv_two of src/log/padding.c: it is private to src/log")
 
 file(REMOVE_RECURSE "${SCRATCH_DIR}")
 if(failures)

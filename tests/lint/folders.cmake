@@ -9,25 +9,31 @@ set(kvstore_folders os record log index store cli)
 set(kvstore_open_to_cli
   record/base64 record/scan record/text record/json)
 
-# True if a file of one module may use what another declares. Modules are named
-# FOLDER/NAME.
-function(kvstore_may_use from to may_use_out)
+# Modules that only files of their own folder may use; others call log/log.
+set(kvstore_private_modules log/padding)
+
+# Sets the reason why a file of one module may not use what another declares;
+# empty if it may. Modules are named FOLDER/NAME.
+function(kvstore_why_not_use from to reason_out)
   cmake_path(GET from PARENT_PATH from_folder)
   cmake_path(GET to PARENT_PATH to_folder)
   list(FIND kvstore_folders "${from_folder}" from_floor)
   list(FIND kvstore_folders "${to_folder}" to_floor)
-  set(${may_use_out} FALSE PARENT_SCOPE)
-  if(to_floor EQUAL -1 OR from_floor EQUAL -1)
-    return()
+  set(reason "no folder knows those above it")
+  if(from_floor EQUAL -1 OR to_floor EQUAL -1)
+    # Not even one of the folders.
   elseif(from_folder STREQUAL to_folder)
-    set(${may_use_out} TRUE PARENT_SCOPE)
+    set(reason "")
+  elseif(to IN_LIST kvstore_private_modules)
+    set(reason "it is private to src/${to_folder}")
   elseif(from_folder STREQUAL "cli")
     if(to IN_LIST kvstore_open_to_cli)
-      set(${may_use_out} TRUE PARENT_SCOPE)
+      set(reason "")
     endif()
   elseif(to_floor LESS from_floor)
-    set(${may_use_out} TRUE PARENT_SCOPE)
+    set(reason "")
   endif()
+  set(${reason_out} "${reason}" PARENT_SCOPE)
 endfunction()
 
 # Finds how many floors some modules make, and which of them are on circles.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do index/index.c and index/apply.c keep their header's word? Here: what is found
- * and counted. */
+/* Do index/index.c and index/apply.c do what their headers promise? Here: what
+ * is found and counted. */
 
 #include "index/apply.h"
 #include "index_pair.h"
@@ -143,7 +143,7 @@ static void line_that_rotted_is_in_doubt(void **state)
     close_pair(&pair);
 }
 
-/* Two keys of one home whose slots hold the same bits of the hash. */
+/* Finds two keys with one home whose slots hold the same bits of the hash. */
 static void find_collision(const struct kv_table *table,
                            char *one,
                            char *other,
@@ -364,9 +364,9 @@ static void slot_of_an_older_record_leads_astray(void **state)
     close_pair(&pair);
 }
 
-/* --- Lines in another's place --- */
+/* --- Lines in another line's place --- */
 
-/* Two lines of one length change places under the index. */
+/* Two lines of the same length change places under the index. */
 static void line_of_another_key_is_in_doubt(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -392,7 +392,7 @@ static void line_of_another_key_is_in_doubt(void **state)
     close_pair(&pair);
 }
 
-/* A record that is a part of another line's value. */
+/* A record that is part of another line's value. */
 static void middle_of_a_line_is_in_doubt(void **state)
 {
     static const char line[] = "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n";
