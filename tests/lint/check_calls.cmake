@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Do modules call only those that they may include, and is there no circle among
-# the calls within a folder? Looks at the symbols that each object defines and
-# needs, compiled file by file: a declaration in the wrong place, or one repeated
-# by hand, deceives the check of includes, not this one.
-# Needs NM and OBJECTS, divided by |; OWED may name a file of errors that are
-# known.
+# Checks that modules call only those that they may include, and that there is
+# no circle among the calls within a folder. Reads the symbols that each object
+# defines and needs, compiled file by file: a declaration in the wrong place, or
+# one repeated by hand, deceives the check of includes, but not this one.
+# Needs NM and OBJECTS, separated by |; OWED may name a file of known errors.
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/folders.cmake")

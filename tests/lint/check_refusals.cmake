@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Do check_folders.cmake and check_calls.cmake refuse what they are there for?
+# Checks that check_folders.cmake and check_calls.cmake refuse what they should.
 # Each fault is planted in a copy of src/ or in a small tree.
 # Needs SOURCE_DIR, SCRATCH_DIR, CC and NM.
 
@@ -20,7 +20,8 @@ function(plant_fresh_tree)
   file(WRITE "${src}/cli/main.c" "#include \"kvstore.h\"\n")
 endfunction()
 
-# Runs a check, which is to fail and say so; or, without a reason, to pass.
+# Runs a check, which must fail for this reason; or, if that is empty, must
+# pass.
 function(expect what reason)
   execute_process(
     COMMAND "${CMAKE_COMMAND}" -D "SOURCE_DIR=${SCRATCH_DIR}" -D "NM=${NM}"
@@ -46,7 +47,7 @@ macro(expect_of_folders what reason)
   plant_fresh_tree()
 endmacro()
 
-# All at once among what is really there.
+# Plants all faults at once among the real files.
 file(REMOVE_RECURSE "${SCRATCH_DIR}")
 file(COPY "${SOURCE_DIR}/src" DESTINATION "${SCRATCH_DIR}")
 file(WRITE "${src}/os/planted.h" "#include \"os/planted_too.h\"\n")
@@ -147,7 +148,7 @@ expect_of_folders("another folder" "src/util/planted.h: only .c and .h files in"
 file(WRITE "${owed}" "folders: src/os/paid.c: over 490 lines\n")
 expect_of_folders("what is paid" "strike it: folders: src/os/paid.c")
 
-# Calls: what is compiled is told by its object's path.
+# Calls. The path of an object says which file was compiled.
 function(compile file text)
   file(WRITE "${src}/${file}" "${text}")
   execute_process(
