@@ -142,7 +142,7 @@ static int counted_fchown(int fd, uid_t owner, gid_t group)
     (void)fd;
     (void)owner;
     (void)group;
-    fail_msg("it was given away");
+    fail_msg("%s", "it was given away");
     return -1;
 }
 

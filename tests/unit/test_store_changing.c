@@ -46,6 +46,15 @@ static struct {
     const struct change *change; /* NULL: it has been made. */
 } world;
 
+/* A log is not mapped where addresses have 32 bits: then a line is read once, into
+ * memory of the reader's own. */
+static void skip_without_a_map(void)
+{
+    if (sizeof(void *) < 8) {
+        skip();
+    }
+}
+
 static void make_change(void)
 {
     const struct change *change = world.change;
@@ -112,6 +121,7 @@ static void assert_was_changed(kvstore_status status)
 
 static void get_of_a_value_that_changes_is_corrupt(void **state)
 {
+    skip_without_a_map();
     (void)state;
     for (size_t i = 0; i < CHANGE_COUNT; i++) {
         kvstore *store = open_mapped(&changes[i]);
@@ -130,6 +140,7 @@ static void get_of_a_value_that_changes_is_corrupt(void **state)
 
 static void item_of_many_that_changes_is_corrupt(void **state)
 {
+    skip_without_a_map();
     (void)state;
     kvstore *store = open_mapped(&changes[0]);
     kvstore_item item = {.key = "k", .key_size = 1};
@@ -147,6 +158,7 @@ static void item_of_many_that_changes_is_corrupt(void **state)
  * kvstore_get_into(). */
 static void get_into_a_buffer_stays_in_it(void **state)
 {
+    skip_without_a_map();
     (void)state;
     for (size_t i = 0; i < CHANGE_COUNT; i++) {
         kvstore *store = open_mapped(&changes[i]);
