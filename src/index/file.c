@@ -188,7 +188,7 @@ kvstore_status kv_index_file_identify(struct kv_table *table,
  * nothing, and works all the same. */
 static void share_lock(const struct kv_io_file *file)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     bool is_locked = false;
     for (int i = 0; i < SHARE_TRIES && !is_locked; i++) {
         if (kv_io_try_lock(file, true, &is_locked) != KVSTORE_OK) {
@@ -198,7 +198,7 @@ static void share_lock(const struct kv_io_file *file)
             kv_io_sleep_ns(LOCK_PAUSE_NS);
         }
     }
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
@@ -396,7 +396,7 @@ static void copy_mount_ids(const struct kv_table *from, struct kv_table *to)
 void kv_index_file_take_mounts(const struct kv_io_file *directory,
                                struct kv_table *table)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     const struct kv_table_identity *own = &table->header->identity;
     struct kv_index_file file = KV_INDEX_FILE_NONE;
     struct kv_table old;
@@ -408,7 +408,7 @@ void kv_index_file_take_mounts(const struct kv_io_file *directory,
         copy_mount_ids(&old, table);
     }
     kv_index_file_release(directory, &file);
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 enum kv_index_file_trust kv_index_file_open(
@@ -419,7 +419,7 @@ enum kv_index_file_trust kv_index_file_open(
     struct kv_index_file *file_out,
     struct kv_table *table_out)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_index_file file = KV_INDEX_FILE_NONE;
     bool is_ours = false;
     uint64_t mount_id = 0;
@@ -443,7 +443,7 @@ enum kv_index_file_trust kv_index_file_open(
     } else {
         *file_out = file;
     }
-    kv_fail_again(&before);
+    kv_error_release();
     return trust;
 }
 
@@ -506,10 +506,10 @@ static void sweep_name(void *context, const char *name)
 
 void kv_index_file_sweep(const struct kv_io_file *directory)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_io_file own = *directory;
     (void)kv_io_list(directory, KV_INDEX_NAME ".", ".tmp", sweep_name, &own);
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 void kv_index_file_release(const struct kv_io_file *directory,
@@ -523,9 +523,9 @@ void kv_index_file_release(const struct kv_io_file *directory,
     /* In a child of fork there is no descriptor any more. */
     if (file->file.fd >= 0 && !file->has_name &&
         file->temporary_name[0] != '\0') {
-        kvstore_error before = *kvstore_last_error();
+        kv_error_hold();
         (void)kv_io_unlink(directory, file->temporary_name);
-        kv_fail_again(&before);
+        kv_error_release();
     }
     kv_io_close(&file->file);
     *file = KV_INDEX_FILE_NONE;

@@ -44,12 +44,12 @@ struct kv_log_map *kv_log_map_create(void)
     if (sizeof(void *) < 8) {
         return NULL; /* 4 GiB of addresses belong to the host program. */
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_log_map *map = kv_io_allocate(sizeof *map);
     if (map != NULL) {
         memset(map, 0, sizeof *map);
     }
-    kv_fail_again(&before);
+    kv_error_release();
     return map;
 }
 
@@ -93,13 +93,13 @@ static char *map_piece(struct kv_log_map *map,
                        const struct kv_io_file *file,
                        unsigned number)
 {
-    kvstore_error before = *kvstore_last_error();
     void *memory = NULL;
-    if (kv_io_map(
-            file, piece_start(number), piece_size(number), false, &memory) !=
-        KVSTORE_OK) {
+    kv_error_hold();
+    kvstore_status status = kv_io_map(
+        file, piece_start(number), piece_size(number), false, &memory);
+    kv_error_release();
+    if (status != KVSTORE_OK) {
         atomic_store(&map->is_refused, true);
-        kv_fail_again(&before);
         return NULL;
     }
     char *piece = NULL;

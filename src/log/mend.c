@@ -147,9 +147,9 @@ kvstore_status kv_mend_save(const struct kv_log *log,
     kv_io_close(&file);
     if (status != KVSTORE_OK) {
         /* The log still holds it all; the next recovery tries again. */
-        kvstore_error reason = *kvstore_last_error();
+        kv_error_hold();
         (void)kv_io_unlink(directory, name);
-        kv_fail_again(&reason);
+        kv_error_release();
     }
     return status;
 }

@@ -259,9 +259,9 @@ static kvstore_status append_group(const struct group *group)
         status = kv_store_sync(store, offset + size);
     }
     if (status != KVSTORE_OK) {
-        kvstore_error reason = *kvstore_last_error();
+        kv_error_hold();
         (void)kv_log_padding_cut(store->log.tail, &store->log.file, offset);
-        kv_fail_again(&reason);
+        kv_error_release();
     } else if (has_room) {
         kv_log_padding_take(store->log.tail, size);
     }
@@ -371,7 +371,7 @@ static void write_somehow(const struct group *group)
         (void)write_group(group);
         return;
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     kvstore_status status = write_group(group);
     if (status != KVSTORE_OK) {
         kvstore_status poison = kv_store_check_poison(group->store);
@@ -382,7 +382,7 @@ static void write_somehow(const struct group *group)
         }
     }
     /* What has failed for others is no failure of this thread. */
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 /* Takes along what other threads have brought. A pair in private memory takes

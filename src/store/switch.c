@@ -93,10 +93,10 @@ static kvstore_status name_index(struct kv_switch *change)
 /* No index may keep the name that is not of the log. */
 static void unname_old_index(const struct kv_switch *change)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     (void)kv_io_unlink(change->directory, KV_INDEX_NAME);
     tell_others(change, KV_TABLE_SUPERSEDED);
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 kvstore_status kv_switch_run(struct kv_switch *change)
