@@ -6,9 +6,9 @@
 #ifndef KV_STORE_PAIR_H
 #define KV_STORE_PAIR_H
 
-#include "index/file.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"

@@ -10,6 +10,7 @@
 #include "index/grow.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/mend.h"

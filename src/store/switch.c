@@ -24,6 +24,7 @@
 #include "store/switch.h"
 
 #include "index/file.h"
+#include "index/trust.h"
 #include "log/successor.h"
 #include "os/directory.h"
 #include "os/error.h"

@@ -4,9 +4,9 @@
 
 #include "store/sync.h"
 
-#include "index/file.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "log/log.h"
 #include "os/error.h"
 #include "os/file.h"

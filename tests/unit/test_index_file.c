@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index/file.c keep its header's word? */
+/* Do index/file.c and index/trust.c keep their headers' word? */
 
 #include "index/file.h"
+#include "index/trust.h"
 #include "log/log.h"
 #include "os/directory.h"
 #include "os/lock.h"
