@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does table/table.c keep its header's word? */
+/* Do index/header.c and index/table.c keep their headers' word? */
 
 #include "index/table.h"
 #include "os/bounds.h"
