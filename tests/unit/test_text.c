@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does text.c keep its header's word? */
+/* Do record/text.c and record/text_plan.c keep their headers' word? */
 
 #include "record/text.h"
+#include "record/text_plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
