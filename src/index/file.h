@@ -7,7 +7,7 @@
 #ifndef KV_INDEX_FILE_H
 #define KV_INDEX_FILE_H
 
-#include "index/table.h"
+#include "index/header.h"
 #include "kvstore.h"
 #include "os/file.h"
 

@@ -5,18 +5,16 @@
 
 #include "index/index.h"
 
+#include "log/cursor.h"
+#include "os/bounds.h"
+#include "os/error.h"
 #include "os/system.h"
 #include "record/decode.h"
 #include "record/text.h"
 
 #include <assert.h>
-#include <string.h>
 
 #define XXH_INLINE_ALL
-#include "log/cursor.h"
-#include "os/bounds.h"
-#include "os/error.h"
-
 #include <xxhash.h>
 
 /* --- Memory --- */

@@ -222,12 +222,6 @@ bool kv_table_has_room(const struct kv_table *table, uint64_t slots_used)
     return slots_used < room_at(table->level);
 }
 
-bool kv_table_is_full(const struct kv_table *table,
-                      const struct kv_table_totals *totals)
-{
-    return !kv_table_has_room(table, totals->slots_used);
-}
-
 static unsigned lower(unsigned a, unsigned b)
 {
     return a < b ? a : b;

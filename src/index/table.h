@@ -82,8 +82,6 @@ void kv_table_put(struct kv_table *table,
 
 /* Is there room for one more key beside so many slots in use? */
 bool kv_table_has_room(const struct kv_table *table, uint64_t slots_used);
-bool kv_table_is_full(const struct kv_table *table,
-                      const struct kv_table_totals *totals);
 
 /* May the slots move to another level by the hash bits that they hold? To a
  * lower one always; else so many bits are used up that the keys have to be

@@ -8,7 +8,7 @@
 #define KV_INDEX_TRUST_H
 
 #include "index/file.h"
-#include "index/table.h"
+#include "index/header.h"
 #include "kvstore.h"
 #include "os/file.h"
 

@@ -137,7 +137,7 @@ static const char *scan_members(const char *line,
 }
 
 /* Decodes a canonical line, also one whose sum does not fit. False for every
- * other line; what command_out holds is then without meaning. */
+ * other line; what record_out holds is then without meaning. */
 static bool decode_canonical(const char *line,
                              const char *end,
                              struct kv_record *record_out)

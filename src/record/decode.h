@@ -12,7 +12,7 @@
 
 /* Decodes the line [line, line + size), without its newline. Returns
  * KVSTORE_OK whatever the line holds, or KVSTORE_NO_MEMORY. On KVSTORE_OK the
- * caller releases command_out. Threads: any; foreign layouts take turns. */
+ * caller releases record_out. Threads: any; foreign layouts take turns. */
 kvstore_status kv_record_decode(const char *line,
                                 size_t size,
                                 struct kv_record *record_out);
@@ -20,7 +20,7 @@ kvstore_status kv_record_decode(const char *line,
 /* Decodes the line that begins with these bytes, of which more may follow, if it
  * is a sound canonical record: then kv_record_decode() would say the
  * same of it. Returns the line's length, its newline counted; or 0 for every
- * other line, and command_out is without meaning. Nothing is to be released. */
+ * other line, and record_out is without meaning. Nothing is to be released. */
 size_t kv_record_decode_ahead(const char *bytes,
                               size_t size,
                               struct kv_record *record_out);

@@ -352,17 +352,3 @@ bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size)
     }
     return false;
 }
-
-bool kv_text_is_utf8(const char *bytes, size_t size)
-{
-    assert(bytes != NULL || size == 0);
-    if (size == 0) {
-        return true;
-    }
-    const char *end = bytes + size;
-    const char *at = kv_scan_text(bytes, end);
-    while (at < end && (unsigned char)*at < 0x80) {
-        at = kv_scan_text(at + 1, end);
-    }
-    return at == end;
-}

@@ -56,7 +56,4 @@ bool kv_text_decode(const struct kv_text *text, void *out);
 /* True if the text means exactly these bytes. Its own may have changed, too. */
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size);
 
-/* Are the bytes valid UTF-8 (RFC 3629)? NUL is. */
-bool kv_text_is_utf8(const char *bytes, size_t size);
-
 #endif

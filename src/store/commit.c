@@ -30,7 +30,6 @@
 #include "store/handle.h"
 #include "store/sync.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define GROUP_MAX KV_INDEX_RESERVE_MAX

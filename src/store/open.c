@@ -21,7 +21,6 @@
 #include "store/handle.h"
 #include "store/store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>

@@ -22,7 +22,6 @@
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
-#include "record/record.h"
 
 #include <string.h>
 

@@ -43,7 +43,7 @@ file(READ "${SOURCE_DIR}/include/kvstore.h" header)
 
 set(defined "")
 foreach(line IN LISTS lines)
-  # libkvstore.a:io.c.o:0000000000000010 T kv_io_open
+  # libkvstore.a:file.c.o:0000000000000010 T kv_io_open
   if(NOT line MATCHES "[:(]([A-Za-z0-9_]+)\\.c\\.o.*[ :]([A-Za-z]) ([^ ]+)$")
     continue()
   endif()

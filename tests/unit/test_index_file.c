@@ -3,6 +3,7 @@
 /* Do index/file.c and index/trust.c keep their headers' word? */
 
 #include "index/file.h"
+#include "index/table.h"
 #include "index/trust.h"
 #include "log/log.h"
 #include "os/directory.h"
