@@ -11,6 +11,7 @@
 
 #include "index/apply.h"
 #include "index/table.h"
+#include "log/line.h"
 #include "os/bounds.h"
 #include "record/text.h"
 

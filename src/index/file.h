@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The memory that an index stands in: the shared file store.index, mapped by
- * all who have the store open, or private memory where that cannot be. Knows
- * which index may be trusted; nothing of keys and lines. */
+/* The memory that an index is in: the shared file store.index, mapped by all
+ * processes that have the store open, or private memory where that cannot be.
+ * Knows nothing of which index may be trusted, nor of keys and lines. */
 
 #ifndef KV_INDEX_FILE_H
 #define KV_INDEX_FILE_H
 
-#include "index/table.h"
+#include "index/header.h"
 #include "kvstore.h"
 #include "os/file.h"
 
@@ -45,40 +45,14 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
                                     struct kv_index_file *file_out,
                                     struct kv_table *table_out);
 
-/* Says which log, boot and mount an index that is about to be named belongs
- * to. */
-kvstore_status kv_index_file_identify(struct kv_table *table,
-                                      const struct kv_io_file *log,
-                                      uint64_t log_device,
-                                      uint64_t log_inode);
-
-/* Takes along, from the index that has the name now, by which other mounts the
- * new one is known, too. Where that is none of this boot, or cannot be read, it
- * does nothing. */
-void kv_index_file_take_mounts(const struct kv_io_file *directory,
-                               struct kv_table *table);
-
 /* Gives a new index the name store.index. */
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
                                   struct kv_index_file *file);
 
-/* How far an index by name may be believed. */
-enum kv_index_file_trust {
-    KV_INDEX_FILE_UNTRUSTED, /* Absent, foreign, stale, damaged, superseded. */
-    KV_INDEX_FILE_UNSETTLED, /* Of this log, and its switch is not complete. */
-    KV_INDEX_FILE_TRUSTED    /* Of this log; its slots hold in this kernel's
-                          memory. */
-};
-
-/* Opens store.index. Where it is not to be trusted at all, file_out is none.
- * A failed system call is KV_INDEX_FILE_UNTRUSTED, too: the log is enough. */
-enum kv_index_file_trust kv_index_file_open(
-    const struct kv_io_file *directory,
-    const struct kv_io_file *log,
-    const struct kv_table_identity *identity,
-    bool is_writable,
-    struct kv_index_file *file_out,
-    struct kv_table *table_out);
+/* Takes the shared lock that goes with using an index that is trusted. Where
+ * somebody holds an exclusive one, to probe or to disturb, this handle vouches for
+ * nothing, and works all the same. */
+void kv_index_file_hold(const struct kv_index_file *file);
 
 /* Maps an index that is open once more, to read it: for who goes on with it
  * while the other mapping may go. */

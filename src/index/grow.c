@@ -6,6 +6,7 @@
 #include "index/grow.h"
 
 #include "index/table.h"
+#include "log/line.h"
 #include "os/error.h"
 #include "os/system.h"
 #include "record/decode.h"
@@ -178,11 +179,11 @@ void kv_index_shrink(struct kv_index *index, const struct kv_log *log)
     }
     bool fits = false;
     struct kv_index smaller;
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     if (copy_to_level(index, log, level, &smaller, &fits) == KVSTORE_OK &&
         fits) {
         kv_index_release(index);
         *index = smaller;
     }
-    kv_fail_again(&before);
+    kv_error_release();
 }

@@ -11,6 +11,7 @@
 #include "index/table.h"
 #include "kvstore.h"
 #include "log/fold.h"
+#include "log/line.h"
 #include "log/log.h"
 #include "log/pointer.h"
 #include "os/file.h"
@@ -112,34 +113,6 @@ kvstore_status kv_index_go_on(const struct kv_index *index,
                               const struct kv_log *log,
                               const struct kv_index_start *start,
                               struct kv_index_find *find_out);
-
-/* Where the index leads to for a record that the log holds. */
-enum kv_index_lead {
-    KV_INDEX_LEADS_HERE,   /* To this record: it is the newest. */
-    KV_INDEX_LEADS_ON,     /* To a later one of its key. */
-    KV_INDEX_LEADS_TO_ROT, /* Perhaps to a line that is damaged by now. */
-    KV_INDEX_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
-};
-
-/* What a pass over a log finds out so, one record after the other. */
-struct kv_index_leads {
-    uint64_t
-        known_end; /* Lines before this are checked by the pass itself: here
-                           only their keys count. */
-    enum kv_index_lead lead; /* Out. */
-    uint64_t whole_offset; /* The last line that had to be read as a whole, for
-                                a key of this hash. None: 0. */
-    uint64_t whole_hash;
-    enum kv_index_lead whole_lead;
-};
-
-/* Finds that out for a sound record of a key at an offset. Takes no lock, and
- * holds beside writers. */
-kvstore_status kv_index_lead(const struct kv_index *index,
-                             const struct kv_log *log,
-                             const struct kv_index_key *key,
-                             uint64_t offset,
-                             struct kv_index_leads *leads);
 
 /* Can the item's key be had through the library? Records of other programs may
  * have an empty or a longer one: kept, counted as live, in no slot. */

@@ -12,6 +12,7 @@
 
 #include "log/cursor.h"
 
+#include "log/measure.h"
 #include "os/bounds.h"
 #include "os/file.h"
 #include "os/system.h"
@@ -210,35 +211,6 @@ void kv_log_cursor_take(struct kv_log_cursor *cursor,
     view_line(cursor, bytes, length, view_out);
 }
 
-static size_t count_nuls(const char *bytes, size_t size)
-{
-    size_t count = 0;
-    if (size > 0 && bytes[0] == '\0' &&
-        memcmp(bytes, bytes + 1, size - 1) == 0) {
-        return size; /* Much faster than byte by byte. */
-    }
-    while (count < size && bytes[count] == '\0') {
-        count++;
-    }
-    return count;
-}
-
-/* Is one of these bytes the first of a line, since a NUL is before it? What
- * the NULs have replaced may have ended there. JSON holds no NUL, so nothing that
- * reads is taken apart. Returns how many bytes are before it; the size if none
- * is. */
-static size_t find_hidden_start(const char *bytes, size_t size)
-{
-    const char *nul = memchr(bytes, '\0', size);
-    for (size_t i = nul == NULL ? size : (size_t)(nul - bytes) + 1; i < size;
-         i++) {
-        if (bytes[i] == '{' && bytes[i - 1] == '\0') {
-            return i;
-        }
-    }
-    return size;
-}
-
 /* Looks for the next newline among the bytes in the window, unless it is known.
  * Returns how many of them are no further than it. */
 static size_t find_newline(struct kv_log_cursor *cursor,
@@ -269,72 +241,18 @@ static size_t line_length(struct kv_log_cursor *cursor,
                           size_t ahead)
 {
     if (bytes[0] == '\0') {
-        size_t count = count_nuls(bytes, ahead);
+        size_t count = kv_measure_count_nuls(bytes, ahead);
         return count == ahead ? 0 : bytes[count] == '\n' ? count + 1 : count;
     }
     size_t within = find_newline(cursor, bytes, ahead);
     if (!cursor->is_newline_at) {
         return 0;
     }
-    size_t length = find_hidden_start(bytes, within);
+    size_t length = kv_measure_find_hidden_start(bytes, within);
     return length < within || bytes[within - 1] == '\n' ? length : 0;
 }
 
 /* --- Lines that the window does not hold --- */
-
-/* What is known of a line by the bytes up to an offset. */
-struct measure {
-    uint64_t offset;
-    uint64_t hidden_start; /* 0: none. */
-    bool has_newline;      /* At offset. */
-    bool has_nul;
-    char last;
-    char first_dark; /* The first byte that is no white space; NUL: none is. */
-    char last_dark;
-};
-
-static bool is_white_byte(char character)
-{
-    return character == ' ' || character == '\t' || character == '\r';
-}
-
-static void note_dark(struct measure *measure, const char *bytes, size_t size)
-{
-    size_t first = 0;
-    while (first < size && is_white_byte(bytes[first])) {
-        first++;
-    }
-    while (size > first && is_white_byte(bytes[size - 1])) {
-        size--;
-    }
-    if (first < size) {
-        measure->last_dark = bytes[size - 1];
-        if (measure->first_dark == '\0') {
-            measure->first_dark = bytes[first];
-        }
-    }
-}
-
-/* Measures the bytes that follow, up to and without a newline. */
-static void measure_bytes(struct measure *measure,
-                          const char *bytes,
-                          size_t size)
-{
-    const char *newline = memchr(bytes, '\n', size);
-    size = newline == NULL ? size : (size_t)(newline - bytes);
-    if (size > 0 && measure->hidden_start == 0) {
-        bool is_hidden = measure->last == '\0' && bytes[0] == '{';
-        size_t start = is_hidden ? 0 : find_hidden_start(bytes, size);
-        measure->hidden_start = start < size ? measure->offset + start : 0;
-    }
-    if (size > 0) {
-        measure->has_nul |= memchr(bytes, '\0', size) != NULL;
-        measure->last = bytes[size - 1];
-        note_dark(measure, bytes, size);
-    }
-    measure->has_newline = newline != NULL;
-    measure->offset += size;
-}
 
 /* Passes over a hole that follows a piece of NULs. */
 static void skip_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
@@ -349,19 +267,19 @@ static void skip_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
  * its newline, or, where that is known, to a hidden start before it. */
 static kvstore_status measure_line(struct kv_log_cursor *cursor,
                                    char *piece,
-                                   struct measure *measure)
+                                   struct kv_measure *measure)
 {
     size_t part = bytes_ahead(cursor);
     const char *bytes = cursor->window + cursor->window_size - part;
     kvstore_status status = KVSTORE_OK;
-    *measure = (struct measure){.offset = cursor->offset, .last = bytes[0]};
+    *measure = (struct kv_measure){.offset = cursor->offset, .last = bytes[0]};
     while (status == KVSTORE_OK && part > 0) {
-        measure_bytes(measure, bytes, part);
+        kv_measure_bytes(measure, bytes, part);
         if (measure->has_newline ||
             (cursor->is_newline_at && measure->hidden_start != 0)) {
             break;
         }
-        if (count_nuls(bytes, part) == part) {
+        if (kv_measure_count_nuls(bytes, part) == part) {
             skip_hole(cursor, &measure->offset);
         }
         bytes = piece;
@@ -406,7 +324,7 @@ static kvstore_status next_long_line(struct kv_log_cursor *cursor,
                                      char *piece,
                                      struct kv_log_view *view_out)
 {
-    struct measure measure;
+    struct kv_measure measure;
     kvstore_status status = measure_line(cursor, piece, &measure);
     if (status != KVSTORE_OK) {
         return status;
@@ -447,7 +365,7 @@ static kvstore_status next_long_run(struct kv_log_cursor *cursor,
     do {
         skip_hole(cursor, &end);
         status = read_bytes(cursor, end, piece, KV_LOG_PIECE_SIZE, &part);
-        nuls = count_nuls(piece, part);
+        nuls = kv_measure_count_nuls(piece, part);
         end += nuls;
     } while (status == KVSTORE_OK && part > 0 && nuls == part);
     if (status == KVSTORE_OK) {

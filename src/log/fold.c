@@ -171,12 +171,12 @@ static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
     }
     char before[2] = {'\n', '\n'};
     size_t count = 0;
-    kvstore_error error = *kvstore_last_error();
+    kv_error_hold();
     kvstore_status status = kv_io_read(
         &log->file, offset - sizeof before, before, sizeof before, &count);
+    kv_error_release();
     if (status != KVSTORE_OK || count < sizeof before) {
-        kv_fail_again(&error); /* Nothing is cut off for not knowing. */
-        return true;
+        return true; /* Nothing is cut off for not knowing. */
     }
     return !follows_lost_sector(offset, before);
 }

@@ -48,12 +48,12 @@ struct kv_log_map *kv_log_map_create(void)
     if (sizeof(void *) < 8) {
         return NULL; /* 4 GiB of addresses belong to the host program. */
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_log_map *map = kv_io_allocate(sizeof *map);
     if (map != NULL) {
         memset(map, 0, sizeof *map);
     }
-    kv_fail_again(&before);
+    kv_error_release();
     return map;
 }
 
@@ -97,13 +97,13 @@ static char *map_piece(struct kv_log_map *map,
                        const struct kv_io_file *file,
                        unsigned number)
 {
-    kvstore_error before = *kvstore_last_error();
     void *memory = NULL;
-    if (kv_io_map(
-            file, piece_start(number), piece_size(number), false, &memory) !=
-        KVSTORE_OK) {
+    kv_error_hold();
+    kvstore_status status = kv_io_map(
+        file, piece_start(number), piece_size(number), false, &memory);
+    kv_error_release();
+    if (status != KVSTORE_OK) {
         atomic_store(&map->is_refused, true);
-        kv_fail_again(&before);
         return NULL;
     }
     char *piece = NULL;
@@ -131,10 +131,9 @@ static bool has_bytes(struct kv_log_map *map,
 {
     uint64_t size = atomic_load_explicit(&map->size, memory_order_relaxed);
     if (offset >= size || size - offset < MOST_LINES_SIZE) {
-        kvstore_error before = *kvstore_last_error();
-        if (kv_io_end(file, &size) != KVSTORE_OK) {
-            kv_fail_again(&before);
-        }
+        kv_error_hold();
+        (void)kv_io_end(file, &size); /* Else 0: nothing is read by the map. */
+        kv_error_release();
         atomic_store_explicit(&map->size, size, memory_order_relaxed);
     }
     return offset < size;

@@ -147,9 +147,9 @@ kvstore_status kv_mend_save(const struct kv_log *log,
     kv_io_close(&file);
     if (status != KVSTORE_OK) {
         /* The log still holds it all; the next recovery tries again. */
-        kvstore_error reason = *kvstore_last_error();
+        kv_error_hold();
         (void)kv_io_unlink(directory, name);
-        kv_fail_again(&reason);
+        kv_error_release();
     }
     return status;
 }
@@ -163,6 +163,7 @@ static bool is_white(char character)
  * its first newline; alone it is padding. */
 struct tail_shape {
     uint64_t size;
+    char first;
     char last;
     char last_dark;       /* That is no white space. */
     char first_dark;      /* Behind the last hole; NUL: nothing is. */
@@ -190,18 +191,27 @@ static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
         shape->first_dark = byte;
     }
     shape->last_dark = is_dark ? byte : shape->last_dark;
+    shape->first = shape->size == 0 ? byte : shape->first;
     shape->last = byte;
     shape->size++;
 }
 
 /* Can it be one write that was not finished? Behind holes there may be a line
  * that is whole. */
+/* True if no write of ours looks so, however little of it came to the disk: what
+ * begins with anything but a brace, and has lost nothing before that. */
+static bool is_foreign(const struct tail_shape *shape)
+{
+    return shape->size > 0 && shape->first != '{' && !is_white(shape->first) &&
+           !shape->has_holes && !shape->lacks_start;
+}
+
 static bool is_unfinished(const struct tail_shape *shape)
 {
     bool is_blank = !shape->has_holes && shape->first_dark == '\0';
     bool may_be_whole = shape->first_dark == '{' && shape->last_dark == '}';
     return is_blank ||
-           (!shape->has_second_line &&
+           (!shape->has_second_line && !is_foreign(shape) &&
             (!shape->is_terminated || shape->is_padded || shape->lacks_start ||
              (shape->has_holes && !may_be_whole)));
 }

@@ -61,13 +61,13 @@ struct kv_log_padding {
 
 struct kv_log_padding *kv_log_padding_create(bool is_mapped)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_log_padding *tail = kv_io_allocate(sizeof *tail);
     if (tail != NULL) {
         memset(tail, 0, offsetof(struct kv_log_padding, tabs));
         tail->is_mapped = is_mapped;
     }
-    kv_fail_again(&before);
+    kv_error_release();
     return tail;
 }
 
@@ -209,12 +209,12 @@ static void cut_padding(struct kv_log_padding *tail,
 void kv_log_padding_trim(struct kv_log_padding *tail,
                          const struct kv_io_file *file)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     if (kv_log_padding_is_padded(tail) &&
         check_padded_end(tail, file) == KVSTORE_OK) {
         cut_padding(tail, file);
     }
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 /* Moves the window to where the lines end, if the padding goes beyond it. */
@@ -261,7 +261,7 @@ static bool pad(struct kv_log_padding *tail,
     if (padded_end > KV_OFFSET_MAX) {
         return false;
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     kvstore_status status =
         tail->is_mapped ? map_window(tail, file, padded_end) : KVSTORE_OK;
     if (status == KVSTORE_OK) {
@@ -271,8 +271,8 @@ static bool pad(struct kv_log_padding *tail,
     if (status != KVSTORE_OK) {
         cut_padding(tail, file);
         tail->writes = 0;
-        kv_fail_again(&before);
     }
+    kv_error_release();
     return status == KVSTORE_OK;
 }
 
@@ -361,10 +361,10 @@ void kv_log_padding_cut(struct kv_log_padding *tail,
                         const struct kv_io_file *file,
                         uint64_t end)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     if (tail != NULL) {
         tail->padded_end = 0;
     }
     (void)kv_io_truncate(file, end);
-    kv_fail_again(&before);
+    kv_error_release();
 }

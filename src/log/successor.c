@@ -184,7 +184,7 @@ kvstore_status kv_successor_rename(const struct kv_io_file *directory,
 void kv_successor_discard(const struct kv_io_file *directory,
                           struct kv_log *new_log)
 {
-    kvstore_error reason = *kvstore_last_error();
+    kv_error_hold();
     bool is_ours = false;
     if (new_log->inode != 0) {
         (void)check_name(directory, new_log, &is_ours);
@@ -193,5 +193,5 @@ void kv_successor_discard(const struct kv_io_file *directory,
         (void)kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
     }
     kv_log_close(new_log);
-    kv_fail_again(&reason);
+    kv_error_release();
 }

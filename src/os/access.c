@@ -260,7 +260,7 @@ kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
  * this one may have wanted to keep. */
 static mode_t read_umask(const struct kv_io_file *directory)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_io_file file = KV_IO_FILE_NONE;
     char text[1024] = "";
     size_t size = 0;
@@ -274,7 +274,7 @@ static mode_t read_umask(const struct kv_io_file *directory)
     if (line != NULL) {
         mask = (mode_t)strtoul(line + strlen(UMASK_LINE), NULL, 8) & 0777;
     }
-    kv_fail_again(&before);
+    kv_error_release();
     return mask;
 }
 

@@ -4,6 +4,7 @@
 
 #include "os/error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,13 @@ static _Thread_local kvstore_error last_error = {
     .status = KVSTORE_OK,
     .offset = KV_NO_OFFSET,
 };
+
+/* A pair of calls inside another saves the error of a failure that the outer one
+ * may still read, so each needs its own room. Nothing here is recursive: no path
+ * through the library nests more than five. */
+#define HELD_MAX 8
+static _Thread_local kvstore_error held_errors[HELD_MAX];
+static _Thread_local unsigned held_count;
 
 static kvstore_status fail(kvstore_status status,
                            int system_errno,
@@ -93,6 +101,38 @@ void kv_fail_again(const kvstore_error *error)
 {
     last_error = *error;
 }
+
+/* --- Holding the error --- */
+
+void kv_error_hold(void)
+{
+    assert(held_count < HELD_MAX);
+    held_errors[held_count++] = last_error;
+}
+
+void kv_error_release(void)
+{
+    assert(held_count > 0);
+    last_error = held_errors[--held_count];
+}
+
+kvstore_status kv_error_release_after(kvstore_status status)
+{
+    assert(held_count > 0);
+    if (status == KVSTORE_OK) {
+        kv_error_release();
+    } else {
+        held_count--;
+    }
+    return status;
+}
+
+bool kv_error_is_held(void)
+{
+    return held_count > 0;
+}
+
+/* --- The public calls --- */
 
 const char *kvstore_strerror(kvstore_status status)
 {

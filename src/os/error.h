@@ -8,6 +8,7 @@
 
 #include "kvstore.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KV_NO_OFFSET UINT64_MAX
@@ -40,7 +41,22 @@ kvstore_status kv_fail_errno(kvstore_status status,
  * where a failure means something else to the caller. */
 kvstore_status kv_fail_as(kvstore_status status);
 
-/* Puts back the error that a clean-up may have overwritten. */
+/* Makes an error this thread's last that another thread met on its behalf. */
 void kv_fail_again(const kvstore_error *error);
+
+/* What fails between the two leaves no trace: the release puts back the error
+ * that was the last at the hold. For clean-ups, and for attempts that may fail.
+ * Pairs nest, and each hold has its release on every path. */
+void kv_error_hold(void);
+void kv_error_release(void);
+
+/* A release by the outcome of what was attempted: puts the held error back only
+ * if status is a success; a failure is the last error from now on. Returns
+ * status. */
+kvstore_status kv_error_release_after(kvstore_status status);
+
+/* True if this thread is between a hold and its release. At the end of a public
+ * call it is not. */
+bool kv_error_is_held(void);
 
 #endif

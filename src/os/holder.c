@@ -82,7 +82,7 @@ static void search_locks(struct search *search, const struct kv_io_file *locks)
 bool kv_io_is_locked_by(const struct kv_io_file *file, uint64_t process_id)
 {
     assert(file->fd >= 0);
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     struct kv_io_file locks = KV_IO_FILE_NONE;
     struct kv_io_stat stat;
     struct search search = {.process_id = process_id};
@@ -93,6 +93,6 @@ bool kv_io_is_locked_by(const struct kv_io_file *file, uint64_t process_id)
         search_locks(&search, &locks);
     }
     kv_io_close(&locks);
-    kv_fail_again(&before);
+    kv_error_release();
     return search.is_found;
 }

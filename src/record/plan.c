@@ -7,7 +7,7 @@
 #include "os/bounds.h"
 #include "record/names.h"
 #include "record/sum.h"
-#include "record/text.h"
+#include "record/text_plan.h"
 
 #include <assert.h>
 #include <string.h>

@@ -12,6 +12,7 @@
 
 #include "kvstore.h"
 #include "record/text.h"
+#include "record/text_plan.h"
 
 #include <stdbool.h>
 #include <stddef.h>

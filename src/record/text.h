@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* How the bytes of a key or a value are written in a line of the log: as a JSON
- * string or as base64 (RFC 8259, RFC 4648, RFC 3629). Strict both ways. Knows
- * nothing of records. Allocates nothing. */
+/* How the bytes of a key or a value are read from a line of the log: a JSON
+ * string or base64 (RFC 8259, RFC 4648, RFC 3629). Strict. Knows nothing of
+ * records. Allocates nothing. */
 
 #ifndef KV_RECORD_TEXT_H
 #define KV_RECORD_TEXT_H
@@ -56,27 +56,5 @@ bool kv_text_decode(const struct kv_text *text, void *out);
 /* True if the text decodes to exactly these bytes. It, too, may have
  * changed. */
 bool kv_text_equals(const struct kv_text *text, const void *bytes, size_t size);
-
-/* True if the bytes are valid UTF-8 (RFC 3629), as NUL is. */
-bool kv_text_is_utf8(const char *bytes, size_t size);
-
-/* The form that the format prescribes for these bytes, and its size: a JSON
- * string if they are UTF-8 without NUL and the string has no more than
- * raw_size_max bytes; else base64. */
-struct kv_text_plan {
-    enum kv_text_form form; /* Plain, escaped or base64. */
-    size_t raw_size;        /* Bytes between the quotes. */
-};
-struct kv_text_plan kv_text_plan(const void *bytes,
-                                 size_t size,
-                                 size_t raw_size_max);
-struct kv_text_plan kv_text_plan_base64(size_t size);
-
-/* Writes the bytes in the planned form, plan.raw_size bytes, and returns the
- * place after them. */
-char *kv_text_encode(struct kv_text_plan plan,
-                     const void *bytes,
-                     size_t size,
-                     char *out);
 
 #endif

@@ -310,7 +310,7 @@ static void write_somehow(const struct group *group)
         (void)write_group(group);
         return;
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     kvstore_status status = write_group(group);
     if (status != KVSTORE_OK) {
         kvstore_status poison = kv_store_check_poison(group->store);
@@ -321,7 +321,7 @@ static void write_somehow(const struct group *group)
         }
     }
     /* What has failed for others is no failure of this thread. */
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 /* Takes along what other threads have brought. A pair in private memory takes

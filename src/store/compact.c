@@ -25,6 +25,7 @@
 #include "store/rewrite.h"
 #include "store/store.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 /* How long a handle leaves it to others who were compacting already. */
@@ -122,20 +123,17 @@ static bool waits_until(int64_t deadline_ns)
 static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
 {
     int64_t deadline_ns = kv_store_deadline(timeout_ms);
-    kvstore_error before = *kvstore_last_error();
     kvstore_status status = kv_store_enter_compactor(store, timeout_ms);
     if (status != KVSTORE_OK) {
         return status;
     }
+    kv_error_hold();
     do {
         status = compact(store, &store->progress, NULL);
     } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
     kv_store_leave_compactor(store);
-    if (status == KVSTORE_OK) {
-        /* It may have begun anew, or have waited. */
-        kv_fail_again(&before);
-    }
-    return status;
+    /* One that succeeds may have begun anew, or have waited. */
+    return kv_error_release_after(status);
 }
 
 static void *run_thread(void *context)
@@ -145,6 +143,7 @@ static void *run_thread(void *context)
         (void)compact(store, NULL, &store->compactor.is_closing);
         kv_store_leave_compactor(store);
     }
+    assert(!kv_error_is_held());
     atomic_store(&store->compactor.is_running, false);
     return NULL;
 }
@@ -176,13 +175,13 @@ void kv_store_compact_when_due(kvstore *store)
         kv_io_clock_coarse_ns() < atomic_load(&compactor->not_before_ns)) {
         return;
     }
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     if (compactor->mode == KVSTORE_COMPACT_BACKGROUND) {
         start_thread(store);
     } else {
         (void)compact_here(store, 0);
     }
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 void kv_store_stop_compacting(kvstore *store)

@@ -209,7 +209,7 @@ kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
 
 void kv_compaction_release(struct kv_compaction *compaction)
 {
-    kvstore_error reason = *kvstore_last_error();
+    kv_error_hold();
     kv_io_free(compaction->buffer);
     kv_io_free(compaction->queue);
     kv_io_free(compaction->marks);
@@ -218,5 +218,5 @@ void kv_compaction_release(struct kv_compaction *compaction)
     compaction->marks = NULL;
     kv_successor_discard(compaction->directory, &compaction->new_log);
     kv_index_release(&compaction->new_index);
-    kv_fail_again(&reason);
+    kv_error_release();
 }

@@ -24,6 +24,7 @@
 #include "index/apply.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "log/line.h"
 #include "log/log.h"
 #include "log/pointer.h"
 #include "os/error.h"

@@ -7,6 +7,7 @@
 #define KV_STORE_COMPACTION_OUTPUT_H
 
 #include "index/index.h"
+#include "index/lead.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"

@@ -14,6 +14,7 @@
 #include "store/handle.h"
 
 #include "index/file.h"
+#include "log/line.h"
 #include "log/log.h"
 #include "os/bounds.h"
 #include "os/error.h"

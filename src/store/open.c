@@ -20,7 +20,6 @@
 #include "store/handle.h"
 #include "store/store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -310,12 +309,12 @@ kvstore_status kvstore_open(const char *dir,
     if (!options_are_valid(options)) {
         return kv_fail(KVSTORE_INVALID, "an option is out of its bounds");
     }
-    kvstore_error before = *kvstore_last_error();
     kvstore *store = NULL;
     kvstore_status status = create_handle(options, &store);
     if (status != KVSTORE_OK) {
         return status;
     }
+    kv_error_hold();
     bool may_create = !options->no_create && !options->read_only;
     status = kv_io_boot_id(store->boot_id);
     if (status == KVSTORE_OK) {
@@ -324,12 +323,12 @@ kvstore_status kvstore_open(const char *dir,
     if (status == KVSTORE_OK) {
         status = load_or_create(store, dir, may_create);
     }
+    /* A store that is made now was looked for first. */
+    status = kv_error_release_after(status);
     if (status != KVSTORE_OK) {
         kvstore_close(store);
         return status;
     }
-    /* A store that is made now was looked for first. */
-    kv_fail_again(&before);
     *store_out = store;
     return KVSTORE_OK;
 }

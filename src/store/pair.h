@@ -6,9 +6,9 @@
 #ifndef KV_STORE_PAIR_H
 #define KV_STORE_PAIR_H
 
-#include "index/file.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
@@ -20,8 +20,8 @@
 /* Is the pair up with the store? Under the pair's lock. */
 kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out);
 
-/* Opens the pair by name, without the writers' lock. behind_out: there are
- * lines behind a trusted index, which somebody with the lock should look at.
+/* Opens the pair by name, without the writers' lock. is_behind_out: there are
+ * lines past a trusted index, which a holder of the lock should look at.
  * KVSTORE_NOT_FOUND, without an error set: no index is to be trusted. */
 kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out);
 

@@ -144,10 +144,12 @@ static kvstore_status look_up(kvstore *store,
     return status;
 }
 
-kvstore_status kv_store_get(kvstore *store,
-                            const void *key,
-                            size_t key_size,
-                            struct kv_store_destination *destination)
+/* Not within a read: gets a key's value; where the index is in doubt, it is built
+ * anew first. */
+static kvstore_status get_value(kvstore *store,
+                                const void *key,
+                                size_t key_size,
+                                struct kv_store_destination *destination)
 {
     uint64_t doubt_offset = KV_NO_OFFSET;
     kvstore_status status =
@@ -185,7 +187,7 @@ kvstore_status kvstore_get(const kvstore *store,
     struct kv_expiry expiry = {.has_asked = false};
     struct kv_store_destination destination = {.is_allocated = true,
                                                .expiry = &expiry};
-    status = kv_store_get(kv_store_own(store), key, key_size, &destination);
+    status = get_value(kv_store_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK) {
         *value_out = destination.buffer;
         *value_size_out = destination.value_size;
@@ -211,7 +213,7 @@ kvstore_status kvstore_get_into(const kvstore *store,
     struct kv_expiry expiry = {.has_asked = false};
     struct kv_store_destination destination = {
         .buffer = buffer, .capacity = capacity, .expiry = &expiry};
-    status = kv_store_get(kv_store_own(store), key, key_size, &destination);
+    status = get_value(kv_store_own(store), key, key_size, &destination);
     if (status == KVSTORE_OK || status == KVSTORE_TOO_LARGE) {
         *value_size_out = destination.value_size;
     }
@@ -315,7 +317,7 @@ static void get_item(kvstore *store,
     struct kv_store_destination destination = {.is_allocated = true,
                                                .expiry = expiry};
     kvstore_status status =
-        kv_store_get(store, item->key, item->key_size, &destination);
+        get_value(store, item->key, item->key_size, &destination);
     take_answer(item, status, &destination);
 }
 

@@ -35,11 +35,4 @@ kvstore_status kv_store_answer(kvstore *store,
                                struct kv_store_destination *destination,
                                uint64_t *doubt_out);
 
-/* Not within a read: gets a key's value; where the index is in doubt, it is built
- * anew first. */
-kvstore_status kv_store_get(kvstore *store,
-                            const void *key,
-                            size_t key_size,
-                            struct kv_store_destination *destination);
-
 #endif

@@ -22,7 +22,6 @@
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
-#include "record/record.h"
 
 #include <string.h>
 
@@ -199,7 +198,7 @@ kvstore_status kv_repair_write(struct kv_repair *repair,
 
 void kv_repair_undo(struct kv_repair *repair)
 {
-    kvstore_error reason = *kvstore_last_error();
+    kv_error_hold();
     for (size_t i = 0; i < repair->count; i++) {
         struct kv_repair_place *place = &repair->places[i];
         if (place->name[0] != '\0') {
@@ -207,7 +206,7 @@ void kv_repair_undo(struct kv_repair *repair)
             place->name[0] = '\0';
         }
     }
-    kv_fail_again(&reason);
+    kv_error_release();
 }
 
 void kv_repair_release(struct kv_repair *repair)

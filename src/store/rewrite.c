@@ -30,8 +30,6 @@
 #include "store/switch.h"
 #include "store/sync.h"
 
-#include <assert.h>
-
 /* What is copied under the writers' lock, at most, and how many rounds are made
  * to come down to it. If a writer is faster than all of them, he waits. Tests
  * have rounds for less. */

@@ -10,6 +10,7 @@
 #include "index/grow.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/mend.h"
@@ -127,9 +128,9 @@ static kvstore_status await_unshared(struct kvstore *store)
  * one that nobody keeps up. */
 static kvstore_status unname_unshared_index(struct kvstore *store)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
-    kv_fail_again(&before);
+    kv_error_release();
     return await_unshared(store);
 }
 

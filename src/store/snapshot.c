@@ -13,8 +13,6 @@
 #include "store/handle.h"
 #include "store/sync.h"
 
-#include <stdatomic.h>
-
 /* Within a read. */
 static kvstore_status share_view(struct kvstore *store,
                                  bool wants_index,

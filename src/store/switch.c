@@ -24,6 +24,7 @@
 #include "store/switch.h"
 
 #include "index/file.h"
+#include "index/trust.h"
 #include "log/successor.h"
 #include "os/directory.h"
 #include "os/error.h"
@@ -81,7 +82,8 @@ static kvstore_status name_index(struct kv_switch *change)
                                                    change->log->device,
                                                    change->log->inode);
     if (status == KVSTORE_OK) {
-        kv_index_file_take_mounts(change->directory, &index->table);
+        kv_index_file_take_mounts(
+            change->directory, &change->log->file, &index->table);
         take_poison_along(change);
         take_poison(change, change->poisoned_inode);
         kv_table_store_totals(&index->table, &index->totals);
@@ -93,10 +95,10 @@ static kvstore_status name_index(struct kv_switch *change)
 /* No index may keep the name that is not of the log. */
 static void unname_old_index(const struct kv_switch *change)
 {
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     (void)kv_io_unlink(change->directory, KV_INDEX_NAME);
     tell_others(change, KV_TABLE_SUPERSEDED);
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 kvstore_status kv_switch_run(struct kv_switch *change)

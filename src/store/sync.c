@@ -4,9 +4,9 @@
 
 #include "store/sync.h"
 
-#include "index/file.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "index/trust.h"
 #include "log/log.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -100,14 +100,14 @@ static void poison_successor(const struct kvstore *store)
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     bool is_behind = false;
-    kvstore_error before = *kvstore_last_error();
+    kv_error_hold();
     kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
     if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
         pair.log.inode == store->log.inode) {
         poison_index(&pair.index, pair.log.inode);
     }
     kv_pair_close(&pair);
-    kv_fail_again(&before);
+    kv_error_release();
 }
 
 void kv_store_poison(struct kvstore *store)

@@ -10,6 +10,7 @@
 
 #include "store/verify.h"
 
+#include "index/lead.h"
 #include "index/table.h"
 #include "os/error.h"
 #include "os/system.h"

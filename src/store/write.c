@@ -15,9 +15,6 @@
 #include "store/read.h"
 #include "store/sync.h"
 
-#include <assert.h>
-#include <string.h>
-
 /* Lines up to this size are encoded without an allocation. */
 #define SHORT_LINE_SIZE 1024
 

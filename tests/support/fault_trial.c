@@ -4,6 +4,8 @@
 
 #include "fault_trial.h"
 
+#include "os/error.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -480,6 +482,9 @@ static void check_leaks(struct trial *trial)
     }
     if (fault_table_misuses() != 0) {
         trial_complain(trial, "closed or freed what was not its own");
+    }
+    if (kv_error_is_held()) {
+        trial_complain(trial, "an error is held that nobody releases");
     }
 }
 

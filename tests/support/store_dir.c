@@ -5,6 +5,7 @@
 #include "store_dir.h"
 
 #include "log/log.h"
+#include "os/error.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -59,7 +60,7 @@ int store_dir_tear_down(void **state)
     (void)close(dir->directory.fd);
     (void)rmdir(dir->path);
     free(dir);
-    return 0;
+    return kv_error_is_held() ? -1 : 0;
 }
 
 const char *store_dir_path(const struct store_dir *dir, const char *name)

@@ -822,25 +822,31 @@ static void slot_of_another_key_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* Points every slot at every offset in turn. */
+/* A key's slot leads to every place in turn. */
+static void assert_no_lie_is_believed(const struct store_dir *dir,
+                                      struct pair *pair,
+                                      const char *key)
+{
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    _Atomic uint64_t *word = &pair->index.table.slots[slot_of(pair, key)];
+    uint64_t truth = atomic_load(word);
+    for (uint64_t offset = 0; offset <= size; offset++) {
+        mislead(pair, key, offset);
+        if (atomic_load(word) != truth) {
+            assert_fails(dir, pair, KVSTORE_CORRUPT);
+        }
+        atomic_store(word, truth);
+    }
+}
+
 static void no_lie_of_one_slot_is_believed(void **state)
 {
     static const char *const keys[] = {"a", "b", "c", "d"};
     const struct store_dir *dir = *state;
     uint64_t offsets[3][4];
     struct pair pair = make_rich_pair(dir, offsets);
-    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
     for (size_t i = 0; i < 4; i++) {
-        _Atomic uint64_t *word =
-            &pair.index.table.slots[slot_of(&pair, keys[i])];
-        uint64_t truth = atomic_load(word);
-        for (uint64_t offset = 0; offset <= size; offset++) {
-            mislead(&pair, keys[i], offset);
-            if (atomic_load(word) != truth) {
-                assert_fails(dir, &pair, KVSTORE_CORRUPT);
-            }
-            atomic_store(word, truth);
-        }
+        assert_no_lie_is_believed(dir, &pair, keys[i]);
     }
     close_pair(&pair);
 }
@@ -1152,57 +1158,58 @@ static void writers_cannot_keep_who_gave_it_up(void **state)
     close_pair(&pair);
 }
 
+static const struct CMUnitTest tests[] = {
+    STORE_TEST(due_needs_both_bytes_and_share),
+    STORE_TEST(removes_do_not_count_while_there_is_damage),
+    STORE_TEST(empty_log_stays_empty),
+    STORE_TEST(newest_sets_are_kept_in_order),
+    STORE_TEST(foreign_layouts_are_kept_byte_for_byte),
+    STORE_TEST(unreachable_keys_are_kept),
+    STORE_TEST(damage_is_kept_at_its_place),
+    STORE_TEST(garbage_of_twenty_megabytes_is_kept),
+    STORE_TEST(newest_removes_are_kept_while_there_is_damage),
+    STORE_TEST(batches_lose_their_member),
+    STORE_TEST(batch_with_an_empty_key_loses_its_member),
+    STORE_TEST(broken_batches_are_kept_as_they_are),
+    STORE_TEST(damaged_lines_do_not_grow_together),
+    STORE_TEST(closed_last_line_stays_closed),
+    STORE_TEST(closed_line_with_tabs_stays_closed),
+    STORE_TEST(runs_of_nuls_that_meet_stay_apart),
+    STORE_TEST(lines_larger_than_the_buffer_are_kept),
+    STORE_TEST(compacted_log_stays_as_it_is),
+    STORE_TEST(mode_of_the_log_is_kept),
+    STORE_TEST(damage_does_not_grow_together_with_a_record),
+    STORE_TEST(leftover_is_never_read),
+    STORE_TEST(second_compaction_is_busy),
+    STORE_TEST(given_up_log_and_index_leave_no_files),
+    STORE_TEST(replaced_file_is_given_up),
+    STORE_TEST(failed_sync_leaves_the_old_log),
+    STORE_TEST(failed_rename_leaves_the_old_log),
+    STORE_TEST(index_that_lacks_a_key_ends_it),
+    STORE_TEST(index_with_an_older_record_ends_it),
+    STORE_TEST(one_key_that_the_index_lacks_ends_it),
+    STORE_TEST(older_record_of_one_key_ends_it),
+    STORE_TEST(removed_key_is_not_brought_back_by_the_index),
+    STORE_TEST(two_lies_that_balance_end_it),
+    STORE_TEST(no_lie_of_one_slot_is_believed),
+    STORE_TEST(flipped_bit_of_a_slot_is_not_believed),
+    STORE_TEST(slots_of_two_keys_that_were_exchanged_end_it),
+    STORE_TEST(edited_key_ends_it),
+    STORE_TEST(slot_of_another_key_ends_it),
+    STORE_TEST(log_that_shrank_ends_it),
+    STORE_TEST(leftover_is_made_anew),
+    STORE_TEST(link_to_the_log_in_the_way_goes),
+    STORE_TEST(fifo_in_the_way_goes),
+    STORE_TEST(directory_in_the_way_is_named),
+    STORE_TEST(name_that_is_always_taken_is_busy),
+    STORE_TEST(file_in_a_leftovers_place_is_left_to_its_holder),
+    STORE_TEST(file_with_one_more_name_is_given_up),
+    STORE_TEST(symbolic_link_in_the_way_goes),
+    STORE_TEST(leftover_that_cannot_be_opened_goes),
+    STORE_TEST(writers_cannot_keep_who_gave_it_up),
+};
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        STORE_TEST(due_needs_both_bytes_and_share),
-        STORE_TEST(removes_do_not_count_while_there_is_damage),
-        STORE_TEST(empty_log_stays_empty),
-        STORE_TEST(newest_sets_are_kept_in_order),
-        STORE_TEST(foreign_layouts_are_kept_byte_for_byte),
-        STORE_TEST(unreachable_keys_are_kept),
-        STORE_TEST(damage_is_kept_at_its_place),
-        STORE_TEST(garbage_of_twenty_megabytes_is_kept),
-        STORE_TEST(newest_removes_are_kept_while_there_is_damage),
-        STORE_TEST(batches_lose_their_member),
-        STORE_TEST(batch_with_an_empty_key_loses_its_member),
-        STORE_TEST(broken_batches_are_kept_as_they_are),
-        STORE_TEST(damaged_lines_do_not_grow_together),
-        STORE_TEST(closed_last_line_stays_closed),
-        STORE_TEST(closed_line_with_tabs_stays_closed),
-        STORE_TEST(runs_of_nuls_that_meet_stay_apart),
-        STORE_TEST(lines_larger_than_the_buffer_are_kept),
-        STORE_TEST(compacted_log_stays_as_it_is),
-        STORE_TEST(mode_of_the_log_is_kept),
-        STORE_TEST(damage_does_not_grow_together_with_a_record),
-        STORE_TEST(leftover_is_never_read),
-        STORE_TEST(second_compaction_is_busy),
-        STORE_TEST(given_up_log_and_index_leave_no_files),
-        STORE_TEST(replaced_file_is_given_up),
-        STORE_TEST(failed_sync_leaves_the_old_log),
-        STORE_TEST(failed_rename_leaves_the_old_log),
-        STORE_TEST(index_that_lacks_a_key_ends_it),
-        STORE_TEST(index_with_an_older_record_ends_it),
-        STORE_TEST(one_key_that_the_index_lacks_ends_it),
-        STORE_TEST(older_record_of_one_key_ends_it),
-        STORE_TEST(removed_key_is_not_brought_back_by_the_index),
-        STORE_TEST(two_lies_that_balance_end_it),
-        STORE_TEST(no_lie_of_one_slot_is_believed),
-        STORE_TEST(flipped_bit_of_a_slot_is_not_believed),
-        STORE_TEST(slots_of_two_keys_that_were_exchanged_end_it),
-        STORE_TEST(edited_key_ends_it),
-        STORE_TEST(slot_of_another_key_ends_it),
-        STORE_TEST(log_that_shrank_ends_it),
-        STORE_TEST(leftover_is_made_anew),
-        STORE_TEST(link_to_the_log_in_the_way_goes),
-        STORE_TEST(fifo_in_the_way_goes),
-        STORE_TEST(directory_in_the_way_is_named),
-        STORE_TEST(name_that_is_always_taken_is_busy),
-        STORE_TEST(file_in_a_leftovers_place_is_left_to_its_holder),
-        STORE_TEST(file_with_one_more_name_is_given_up),
-        STORE_TEST(symbolic_link_in_the_way_goes),
-        STORE_TEST(leftover_that_cannot_be_opened_goes),
-        STORE_TEST(writers_cannot_keep_who_gave_it_up),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * is found and counted. */
 
 #include "index/apply.h"
+#include "index/lead.h"
 #include "index_pair.h"
 #include "os/error.h"
 

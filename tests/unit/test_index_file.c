@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index/file.c do what its header promises? */
+/* Do index/file.c and index/trust.c do what their headers promise? */
 
 #include "index/file.h"
+#include "index/table.h"
+#include "index/trust.h"
 #include "log/log.h"
 #include "os/directory.h"
 #include "os/lock.h"

@@ -98,7 +98,8 @@ static struct pair make_full_pair(const struct store_dir *dir)
         KVSTORE_OK);
     log_text_release(&text);
     assert_int_equal(pair.index.table.header->level, KV_TABLE_LEVEL_MIN);
-    assert_true(kv_table_is_full(&pair.index.table, &pair.index.totals));
+    assert_false(
+        kv_table_has_room(&pair.index.table, pair.index.totals.slots_used));
     return pair;
 }
 

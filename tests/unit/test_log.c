@@ -3,6 +3,7 @@
 /* Does log/log.c do what its header promises? */
 
 #include "log/cursor.h"
+#include "log/line.h"
 #include "log/log.h"
 #include "os/error.h"
 #include "store_dir.h"

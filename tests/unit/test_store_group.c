@@ -495,7 +495,9 @@ static void open_full(const struct store_dir *dir)
     open_durable(dir);
     must_set(group.store, "first", "0");
     const struct kv_table *table = &group.store->index.table;
-    for (int i = 0; !kv_table_is_full(table, &group.store->index.totals); i++) {
+    for (int i = 0;
+         kv_table_has_room(table, group.store->index.totals.slots_used);
+         i++) {
         (void)snprintf(key, sizeof key, "more-%d", i);
         must_set(group.store, key, "old");
     }

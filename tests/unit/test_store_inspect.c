@@ -467,56 +467,77 @@ static void missing_slot_is_told(void **state)
 
 /* --- Repair --- */
 
+/* A log with two stretches of damage, and what a repair is to make of it. */
+struct damaged {
+    struct log_text text;
+    struct log_text rest;
+    struct {
+        size_t start;
+        size_t end;
+        char name[64];
+    } cuts[2];
+    char told[256]; /* By see_damage(). */
+};
+
+static void make_cut(struct damaged *damaged, int number, size_t start)
+{
+    damaged->cuts[number].start = start;
+    damaged->cuts[number].end = damaged->text.size;
+    (void)snprintf(damaged->cuts[number].name,
+                   sizeof damaged->cuts[number].name,
+                   "store.log.cut-%zu",
+                   start);
+    size_t size = strlen(damaged->told);
+    (void)snprintf(damaged->told + size,
+                   sizeof damaged->told - size,
+                   "%d %zu %zu %s\n",
+                   KVSTORE_DAMAGE_MOVED,
+                   start,
+                   damaged->text.size - start,
+                   damaged->cuts[number].name);
+}
+
+static void make_damaged(struct damaged *damaged)
+{
+    struct log_text *text = &damaged->text;
+    *damaged = (struct damaged){.text = LOG_TEXT_EMPTY, .rest = LOG_TEXT_EMPTY};
+    log_text_set(text, "a", "1");
+    log_text_set(text, "a", "2");
+    log_text_add(text, " \n{ \"Set\":{\"key\":\"f\",\"value\":\"\\u0031\"}}\n");
+    log_text_add_bytes(&damaged->rest, text->bytes, text->size);
+    size_t first = log_text_damaged_set(text, "a", "3");
+    assert_true(log_text_fill(text, '\0', 5000) > first);
+    make_cut(damaged, 0, first);
+    size_t middle = log_text_remove(text, "f");
+    log_text_batch_set(text, "b", "1", 2);
+    log_text_batch_set(text, "c", "1", 1);
+    log_text_add_bytes(
+        &damaged->rest, text->bytes + middle, text->size - middle);
+    make_cut(damaged, 1, log_text_batch_set(text, "b", "never", 2));
+    size_t last = log_text_set(text, "d", "1");
+    log_text_add_bytes(&damaged->rest, text->bytes + last, text->size - last);
+}
+
 static void repair_moves_the_damage_and_keeps_the_rest(void **state)
 {
     const struct store_dir *dir = *state;
-    struct log_text text = LOG_TEXT_EMPTY;
-    struct log_text rest = LOG_TEXT_EMPTY;
-    struct log_text first_cut = LOG_TEXT_EMPTY;
-    struct log_text second_cut = LOG_TEXT_EMPTY;
-    log_text_set(&text, "a", "1");
-    log_text_set(&text, "a", "2");
-    log_text_add(&text,
-                 " \n{ \"Set\":{\"key\":\"f\",\"value\":\"\\u0031\"}}\n");
-    log_text_add_bytes(&rest, text.bytes, text.size);
-    size_t first = log_text_damaged_set(&text, "a", "3");
-    size_t nuls = log_text_fill(&text, '\0', 5000);
-    log_text_add_bytes(&first_cut, text.bytes + first, text.size - first);
-    size_t middle = log_text_remove(&text, "f");
-    log_text_batch_set(&text, "b", "1", 2);
-    log_text_batch_set(&text, "c", "1", 1);
-    log_text_add_bytes(&rest, text.bytes + middle, text.size - middle);
-    size_t second = log_text_batch_set(&text, "b", "never", 2);
-    log_text_add_bytes(&second_cut, text.bytes + second, text.size - second);
-    size_t last = log_text_set(&text, "d", "1");
-    log_text_add_bytes(&rest, text.bytes + last, text.size - last);
-    kvstore *store = open_text(dir, &text);
+    struct damaged damaged;
+    make_damaged(&damaged);
+    kvstore *store = open_text(dir, &damaged.text);
     kvstore *other = open_plain(dir);
-    assert_true(nuls > first);
     assert_int_equal(try_get(store, "a"), KVSTORE_CORRUPT);
-    char names[2][64];
-    char expected[256];
-    (void)snprintf(names[0], sizeof names[0], "store.log.cut-%zu", first);
-    (void)snprintf(names[1], sizeof names[1], "store.log.cut-%zu", second);
-    (void)snprintf(expected,
-                   sizeof expected,
-                   "%d %zu %zu %s\n%d %zu %zu %s\n",
-                   KVSTORE_DAMAGE_MOVED,
-                   first,
-                   middle - first,
-                   names[0],
-                   KVSTORE_DAMAGE_MOVED,
-                   second,
-                   last - second,
-                   names[1]);
     struct seen seen = {.size = 0};
 
     assert_int_equal(kvstore_repair(store, see_damage, &seen), KVSTORE_OK);
 
-    assert_string_equal(seen.text, expected);
-    store_dir_assert_log(dir, &rest);
-    store_dir_assert_file(dir, names[0], first_cut.bytes, first_cut.size);
-    store_dir_assert_file(dir, names[1], second_cut.bytes, second_cut.size);
+    assert_string_equal(seen.text, damaged.told);
+    store_dir_assert_log(dir, &damaged.rest);
+    for (int i = 0; i < 2; i++) {
+        store_dir_assert_file(dir,
+                              damaged.cuts[i].name,
+                              damaged.text.bytes + damaged.cuts[i].start,
+                              damaged.cuts[i].end - damaged.cuts[i].start);
+    }
     assert_false(store_dir_has(dir, KV_LOG_COMPACT_NAME));
     for (int i = 0; i < 2; i++) {
         const kvstore *each = i == 0 ? store : other;
@@ -529,10 +550,8 @@ static void repair_moves_the_damage_and_keeps_the_rest(void **state)
     }
     kvstore_close(other);
     kvstore_close(store);
-    log_text_release(&text);
-    log_text_release(&rest);
-    log_text_release(&first_cut);
-    log_text_release(&second_cut);
+    log_text_release(&damaged.text);
+    log_text_release(&damaged.rest);
 }
 
 static void repair_of_a_sound_log_does_nothing(void **state)

@@ -7,6 +7,7 @@
 #include "compaction_run.h"
 #include "index/build.h"
 #include "index/grow.h"
+#include "index/trust.h"
 #include "os/error.h"
 #include "store/switch.h"
 #include "store_dir.h"
