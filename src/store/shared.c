@@ -14,7 +14,6 @@
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/mend.h"
-#include "log/padding.h"
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -85,7 +84,7 @@ static kvstore_status catch_up_live(struct kvstore *store)
     uint64_t applied = store->index.totals.applied;
     kvstore_status status = kv_io_end(&store->log.file, &size);
     if (status == KVSTORE_OK && applied < size) {
-        status = kv_store_has_more(&store->log, applied, size, &has_lines);
+        status = kv_log_has_more(&store->log, applied, size, &has_lines);
     }
     if (status != KVSTORE_OK || kv_store_is_poisoned(store) || !has_lines) {
         return status;
@@ -133,12 +132,6 @@ static kvstore_status unname_unshared_index(struct kvstore *store)
     (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
     kv_error_release();
     return await_unshared(store);
-}
-
-/* What this handle has put behind the last line, nobody else knows of. */
-static void take_padding_away(struct kvstore *store)
-{
-    kv_log_padding_trim(store->log.tail, &store->log.file);
 }
 
 /* Builds an index for everybody; of the pair, only the log is open. */
@@ -201,7 +194,7 @@ static kvstore_status build_locked(struct kvstore *store,
     struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
     struct kv_fold_result result;
     bool is_sync_lost = false;
-    take_padding_away(store);
+    kv_log_trim(&store->log); /* Nobody else knows of that padding. */
     kvstore_status status = kv_store_open_log(store, &pair.log);
     if (status == KVSTORE_OK) {
         status = build_shared(store, old_table, &pair, &is_sync_lost);
@@ -242,7 +235,7 @@ static kvstore_status open_locked(struct kvstore *store)
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     bool is_behind = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    take_padding_away(store);
+    kv_log_trim(&store->log);
     kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
     if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
         status =
@@ -302,7 +295,7 @@ static kvstore_status follow_live_locked(struct kvstore *store,
         return status;
     }
     const struct kv_table_totals *totals = &store->index.totals;
-    if (size == UINT64_MAX && kv_log_padding_is_padded(store->log.tail) &&
+    if (size == UINT64_MAX && kv_log_is_padded(&store->log) &&
         totals->is_in_doubt == 0) {
         /* Nobody else has had the lock since the last write, so the totals are
          * what they were; lines appended by hand show when names are looked
@@ -318,8 +311,7 @@ static kvstore_status follow_live_locked(struct kvstore *store,
         status = kv_io_end(&store->log.file, &size);
     }
     if (status == KVSTORE_OK) {
-        *is_done_out =
-            size == kv_log_padding_file_size(store->log.tail, totals->applied);
+        *is_done_out = size == kv_log_size_at(&store->log, totals->applied);
     }
     return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do index/index.c and index/apply.c keep their header's word? Here: growing, and
- * what others see of a live index. */
+/* Do index/index.c and index/apply.c do what their headers promise? Here:
+ * growing, and what others see of a shared index. */
 
 #include "index/apply.h"
 #include "index/build.h"
@@ -29,7 +29,7 @@ static void numbered_key(char *key, size_t size, unsigned number)
     (void)snprintf(key, size, "k%u", number);
 }
 
-/* From the smallest index on: through all kinds of growing. */
+/* From the smallest index on, through all kinds of growing. */
 static void many_keys_are_all_found(void **state)
 {
     const struct store_dir *dir = *state;
@@ -76,7 +76,8 @@ static void many_keys_are_all_found(void **state)
     close_pair(&pair);
 }
 
-/* As many keys as the smallest index takes; with a seed that lets it. */
+/* Makes an index of as many keys as the smallest takes, with a seed that allows
+ * it. */
 static struct pair make_full_pair(const struct store_dir *dir)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -154,7 +155,7 @@ static void room_that_cannot_be_had_changes_nothing(void **state)
     close_pair(&pair);
 }
 
-/* Others see a live index: it cannot just be exchanged. */
+/* Others map a shared index: it cannot just be exchanged. */
 static void full_live_index_takes_no_new_key(void **state)
 {
     struct pair pair = make_full_pair(*state);
@@ -239,7 +240,7 @@ static void damaged_totals_are_refused(void **state)
     close_pair(&pair);
 }
 
-/* A writer that died had stored the slot, and not the totals yet. */
+/* A writer that died had stored the slot, but not the totals yet. */
 static void line_applied_twice_is_in_doubt(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: a line of the log changes
- * between the two looks that a get takes at it. */
+/* Do the public calls do what kvstore.h promises? Here: a line of the log
+ * changes between the two reads that a get makes of it. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-/* What stands between the quotes of the value, and what it becomes. */
+/* What is between the quotes of the value, and what it becomes. */
 struct change {
     const char *member;
     const char *before;
@@ -43,7 +43,7 @@ static const struct change changes[] = {
 static struct {
     struct kv_io_table table;
     const struct store_dir *dir;
-    const struct change *change; /* NULL: it is made. */
+    const struct change *change; /* NULL: it has been made. */
 } world;
 
 static void make_change(void)
@@ -143,7 +143,8 @@ static void item_of_many_that_changes_is_corrupt(void **state)
     kvstore_close(store);
 }
 
-/* Nothing is called between the two looks: the halves of kvstore_get_into(). */
+/* Nothing is called between the two reads, so this calls the halves of
+ * kvstore_get_into(). */
 static void get_into_a_buffer_stays_in_it(void **state)
 {
     (void)state;
