@@ -12,8 +12,8 @@
 #include <stddef.h>
 
 /* The form that the format prescribes for these bytes, and its size: a JSON
- * string where they are UTF-8 without NUL and the string has no more than so many
- * bytes; else base64. */
+ * string if they are UTF-8 without NUL and the string has no more than
+ * raw_size_max bytes; else base64. */
 struct kv_text_plan {
     enum kv_text_form form; /* Plain, escaped or base64. */
     size_t raw_size;        /* Bytes between the quotes. */
@@ -24,7 +24,7 @@ struct kv_text_plan kv_text_plan(const void *bytes,
 struct kv_text_plan kv_text_plan_base64(size_t size);
 
 /* Writes the bytes in the planned form, plan.raw_size bytes, and returns the
- * place past them. */
+ * place after them. */
 char *kv_text_encode(struct kv_text_plan plan,
                      const void *bytes,
                      size_t size,

@@ -22,8 +22,9 @@ struct store_dir {
     struct kv_io_file directory; /* The same, open. */
 };
 
-/* A cmocka test that gets such a directory as its state, removed afterwards
- * with all that is in it. An error that is still held then fails the test. */
+/* A cmocka test that gets such a directory as its state; it is removed
+ * afterwards with all that is in it. The test fails if an error is still held
+ * then. */
 #define STORE_TEST(test) \
     cmocka_unit_test_setup_teardown(test, store_dir_set_up, store_dir_tear_down)
 int store_dir_set_up(void **state);

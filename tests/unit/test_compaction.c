@@ -822,7 +822,7 @@ static void slot_of_another_key_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* A key's slot leads to every place in turn. */
+/* Points a key's slot at every offset in turn. */
 static void assert_no_lie_is_believed(const struct store_dir *dir,
                                       struct pair *pair,
                                       const char *key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does os/error.c keep its header's word? */
+/* Does os/error.c do what its header promises? */
 
 #include "os/error.h"
 
