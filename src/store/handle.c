@@ -137,7 +137,7 @@ static kvstore_status bring_up(struct kvstore *store,
             return status;
         }
         bool is_private =
-            store->index.memory.region != NULL && !store->index.is_live;
+            store->index.memory.region != NULL && !store->index.is_shared;
         if (is_private) {
             return kv_store_follow_privately(store);
         }
@@ -271,7 +271,7 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     *needs_mending_out = false;
     kvstore_status status =
         kv_store_follow_locked(store, store->is_durable, &is_whole);
-    if (status == KVSTORE_OK && !store->index.is_live) {
+    if (status == KVSTORE_OK && !store->index.is_shared) {
         status = check_unnamed(store);
     }
     if (status == KVSTORE_OK) {
@@ -377,45 +377,28 @@ void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size)
     kv_reader_lock_end_read(&store->reader_lock);
 }
 
-/* A live index changes under its readers; one in private memory must not. */
-static void lock_view_to_apply(struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        kv_reader_lock_write(&store->reader_lock);
-    }
-}
-
-static void unlock_view_to_apply(struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        kv_reader_lock_end_write(&store->reader_lock);
-    }
-}
-
 kvstore_status kv_store_prepare(struct kvstore *store,
                                 const void *key,
                                 size_t key_size,
                                 struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out)
+                                struct kv_index_find *older_out,
+                                bool *has_grown_out)
 {
-    lock_view_to_apply(store);
+    *has_grown_out = false;
     kvstore_status status = kv_index_prepare(
         &store->index, &store->log, key, key_size, reserve, older_out);
-    unlock_view_to_apply(store);
-    if (status != KVSTORE_CONFLICT) {
-        return status;
+    if (status == KVSTORE_OK && reserve->lacks_room) {
+        status = kv_store_grow(store);
+        *has_grown_out = status == KVSTORE_OK;
     }
-    status = kv_store_grow(store);
-    return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    return status;
 }
 
 void kv_store_apply(struct kvstore *store,
                     const struct kv_index_find *older,
                     const struct kv_fold_item *item)
 {
-    lock_view_to_apply(store);
     kv_index_commit(&store->index, older, item);
-    unlock_view_to_apply(store);
 }
 
 /* --- Reading --- */
@@ -464,10 +447,6 @@ void kv_store_end_read(struct kvstore *store)
 kvstore_status kv_store_totals(struct kvstore *store,
                                struct kv_table_totals *totals_out)
 {
-    if (!store->index.is_live) {
-        *totals_out = store->index.totals;
-        return KVSTORE_OK;
-    }
     if (!kv_table_load_totals(&store->index.table, totals_out)) {
         return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
     }

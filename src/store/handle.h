@@ -44,15 +44,15 @@ void kv_store_end_write(struct kvstore *store);
 void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size);
 
 /* Within a write: finds the place of a key whose record is about to be written,
- * and makes room for it, as kv_index_prepare() says. Only a live pair takes more
- * than one record at a time. KVSTORE_CONFLICT, without an error set: the index
- * has grown, and this key, like all that were prepared before, has to be prepared
- * again. The caller releases older_out on KVSTORE_OK. */
+ * and makes room for it, as kv_index_prepare() says. has_grown_out: for that the
+ * index has grown, and this key, like all that were prepared before, has to be
+ * prepared again. Else the caller releases older_out on KVSTORE_OK. */
 kvstore_status kv_store_prepare(struct kvstore *store,
                                 const void *key,
                                 size_t key_size,
                                 struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out);
+                                struct kv_index_find *older_out,
+                                bool *has_grown_out);
 
 /* Within a write: applies the record that was prepared for, and appended. */
 void kv_store_apply(struct kvstore *store,

@@ -85,7 +85,7 @@ void kv_store_leave_gate(struct kvstore *store)
  * may write it, and the message is one that people kill processes for. */
 static kvstore_status tell_holder(const struct kvstore *store)
 {
-    if (!store->index.is_live) {
+    if (!store->index.is_shared) {
         return KVSTORE_BUSY;
     }
     const struct kv_table_header *header = store->index.table.header;
@@ -106,14 +106,14 @@ static kvstore_status tell_holder(const struct kvstore *store)
 
 static bool is_signed(const struct kvstore *store)
 {
-    return !store->index.is_live ||
+    return !store->index.is_shared ||
            atomic_load(&store->index.table.header->holder_pid) ==
                store->process_id;
 }
 
 void kv_store_sign_as_holder(const struct kvstore *store)
 {
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         struct kv_table_header *header = store->index.table.header;
         atomic_store_explicit(
             &header->holder_pid, store->process_id, memory_order_relaxed);
@@ -126,7 +126,7 @@ void kv_store_sign_as_holder(const struct kvstore *store)
 /* Nobody has the lock from now on that anybody should be told of. */
 static void take_signature_back(const struct kvstore *store)
 {
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         atomic_store_explicit(
             &store->index.table.header->holder_pid, 0, memory_order_relaxed);
     }
@@ -149,7 +149,7 @@ kvstore_status kv_store_lock_writers(struct kvstore *store, int64_t deadline_ns)
         store->must_yield = false;
         kv_io_sleep_ns(YIELD_NS);
     }
-    bool is_shared = store->index.is_live && store->index.memory.is_writable;
+    bool is_shared = store->index.is_shared && store->index.memory.is_writable;
     kvstore_status status =
         kv_io_lock(&store->directory,
                    timeout_ms,
@@ -170,7 +170,7 @@ void kv_store_unlock_writers(struct kvstore *store)
     }
     take_signature_back(store);
     kv_io_unlock(&store->directory);
-    if (store->index.is_live) {
+    if (store->index.is_shared) {
         int64_t waiting_ns =
             (int64_t)atomic_load(&store->index.table.header->waiting);
         int64_t now_ns = kv_io_clock_coarse_ns();
@@ -181,7 +181,7 @@ void kv_store_unlock_writers(struct kvstore *store)
 
 void kv_store_keep_pace(const struct kvstore *store)
 {
-    if (!store->index.is_live) {
+    if (!store->index.is_shared) {
         return;
     }
     const struct kv_table_header *header = store->index.table.header;
@@ -200,7 +200,7 @@ void kv_store_keep_pace(const struct kvstore *store)
 void kv_store_slow_writers(struct kvstore *store, int64_t ns)
 {
     kv_reader_lock_read(&store->reader_lock);
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
         uint64_t until_ns =
             ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);

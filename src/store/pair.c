@@ -58,8 +58,11 @@ void kv_store_install(struct kvstore *store,
     store->old_index = store->index;
     store->log = *log;
     store->index = *index;
-    if (index->is_live) {
-        /* Nobody cuts the log within what a live index has of it. */
+    if (!index->is_in_use) {
+        kv_index_begin_use(&store->index);
+    }
+    if (index->is_shared) {
+        /* Nobody cuts the log within what a shared index has of it. */
         kv_log_map(&store->log);
         if (store->is_exclusive) {
             kv_log_open_tail(&store->log, !store->is_durable);
@@ -117,7 +120,7 @@ kvstore_status kv_store_check_names(struct kvstore *store,
     return status;
 }
 
-static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
+static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
 {
     *is_up_out = false;
     uint64_t state = atomic_load(&store->index.table.header->state);
@@ -151,31 +154,36 @@ kvstore_status kv_store_has_more(const struct kv_log *log,
     return status;
 }
 
-/* What a private pair has folded of a log of this size is all of it. The
- * newline that the last line lacks is counted already. */
-static bool has_all(const struct kvstore *store, uint64_t size)
+/* The totals first: what another thread of the handle has applied, the log had
+ * before. */
+static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
 {
-    const struct kv_table_totals *totals = &store->index.totals;
-    return totals->applied == size && totals->is_in_doubt == 0;
+    struct kv_table_totals totals;
+    struct kv_log_place place;
+    *is_up_out = false;
+    if (store->index.memory.region == NULL ||
+        !kv_table_load_totals(&store->index.table, &totals)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
+    uint64_t size = place.size;
+    if (status == KVSTORE_OK && place.is_current && totals.applied < size) {
+        bool has_lines = true;
+        status =
+            kv_store_has_more(&store->log, totals.applied, size, &has_lines);
+        size = has_lines ? size : totals.applied;
+    }
+    /* The newline that the last line lacks is counted already. */
+    *is_up_out = status == KVSTORE_OK && place.is_current &&
+                 totals.is_in_doubt == 0 &&
+                 (totals.applied == size || totals.applied == size + 1);
+    return status;
 }
 
 kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out)
 {
-    if (store->index.is_live) {
-        return is_live_view_up(store, is_up_out);
-    }
-    struct kv_log_place place;
-    uint64_t applied = store->index.totals.applied;
-    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
-    uint64_t size = place.size;
-    if (status == KVSTORE_OK && place.is_current && applied < size) {
-        bool has_lines = true;
-        status = kv_store_has_more(&store->log, applied, size, &has_lines);
-        size = has_lines ? size : applied;
-    }
-    *is_up_out = status == KVSTORE_OK && place.is_current &&
-                 (has_all(store, size) || has_all(store, size + 1));
-    return status;
+    return store->index.is_shared ? is_shared_pair_up(store, is_up_out)
+                                  : is_private_pair_up(store, is_up_out);
 }
 
 /* --- Opening by name --- */
@@ -188,15 +196,14 @@ static kvstore_status check_step(struct kv_pair *pair,
     *is_in_step_out = false;
     /* The totals first: the log is no shorter than they say, however busy its
      * writers are. */
-    kvstore_status status = kv_index_refresh(&pair->index);
-    if (status == KVSTORE_CORRUPT) {
+    if (!kv_index_refresh(&pair->index)) {
         *size_out = 0;
         return KVSTORE_OK;
     }
     const struct kv_table *table = &pair->index.table;
     uint64_t end =
         atomic_load_explicit(&table->header->end, memory_order_acquire);
-    status = kv_io_end(&pair->log.file, size_out);
+    kvstore_status status = kv_io_end(&pair->log.file, size_out);
     const struct kv_table_totals *totals = &pair->index.totals;
     if (status != KVSTORE_OK || totals->is_in_doubt != 0 ||
         totals->applied > *size_out + 1 || end > *size_out + 1 ||
@@ -239,7 +246,8 @@ kvstore_status kv_pair_open(const struct kvstore *store,
         return KVSTORE_OK;
     }
     pair->index.directory = &store->directory;
-    pair->index.is_live = true;
+    pair->index.is_in_use = true;
+    pair->index.is_shared = true;
     uint64_t size = 0;
     bool is_in_step = false;
     status = check_step(pair, &size, &is_in_step);
@@ -276,7 +284,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
 struct kv_table *kv_store_told_table(struct kvstore *store)
 {
     bool is_current = false;
-    return store->index.is_live &&
+    return store->index.is_shared &&
                    kv_index_file_is_current(&store->directory,
                                             &store->index.memory,
                                             &is_current) == KVSTORE_OK &&

@@ -70,8 +70,9 @@ static kvstore_status switch_log(struct kvstore *store,
                                  bool *is_in_place_out)
 {
     struct kv_table *old_table = kv_store_told_table(store);
-    struct kv_table *lost_table =
-        old_table == NULL && store->index.is_live ? &store->index.table : NULL;
+    struct kv_table *lost_table = old_table == NULL && store->index.is_shared
+                                      ? &store->index.table
+                                      : NULL;
     struct kv_switch change = {.directory = &store->directory,
                                .old_table = old_table,
                                .lost_table = lost_table,
@@ -173,7 +174,7 @@ static kvstore_status begin(struct rewrite *rewrite)
     compaction->log = &store->log;
     compaction->index = &store->index;
     kv_index_file_sweep(&store->directory);
-    if (store->index.is_live) {
+    if (store->index.is_shared) {
         kvstore_status status =
             kv_store_open_snapshot_within(store, &rewrite->snapshot);
         if (status != KVSTORE_OK) {
@@ -193,7 +194,7 @@ static kvstore_status finish(struct rewrite *rewrite)
     uint64_t end = store->index.totals.applied;
     if (store->log.inode != compaction->log->inode ||
         store->log.device != compaction->log->device ||
-        store->index.is_live != rewrite->snapshot.has_index) {
+        store->index.is_shared != rewrite->snapshot.has_index) {
         return kv_fail(KVSTORE_BUSY, "%s was replaced meanwhile", KV_LOG_NAME);
     }
     kvstore_status status = kv_compaction_follow(compaction, end);

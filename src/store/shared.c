@@ -56,7 +56,9 @@ kvstore_status kv_store_grow(struct kvstore *store)
 {
     struct kv_index larger;
     bool is_sync_lost = false;
-    assert(store->index.is_live);
+    if (!store->index.is_shared) {
+        return kv_store_grow_privately(store);
+    }
     if (kv_index_is_worn(&store->index) || kv_index_is_crowded(&store->index)) {
         return kv_store_rebuild_locked(store);
     }
@@ -93,18 +95,20 @@ static kvstore_status catch_up_live(struct kvstore *store)
     if (store->is_durable) {
         status = kv_store_sync(store, 0);
     }
-    struct kv_fold_result result;
-    while (status == KVSTORE_OK) {
+    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
+    /* An index that was built anew in order to grow has all. */
+    while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM &&
+           store->index.totals.applied < size) {
         status = kv_build_catch_up(&store->log,
                                    size,
                                    kv_store_progress(store),
+                                   false,
                                    &store->index,
-                                   &result);
-        if (status != KVSTORE_CONFLICT) {
-            break;
+                                   &outcome);
+        if (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
+            status = kv_store_grow(store);
+            atomic_store(&store->index.table.header->holder_folds, 1);
         }
-        status = kv_store_grow(store);
-        atomic_store(&store->index.table.header->holder_folds, 1);
     }
     atomic_store(&store->index.table.header->holder_folds, 0);
     return status;
@@ -198,7 +202,6 @@ static kvstore_status build_locked(struct kvstore *store,
                                    struct kv_table *old_table)
 {
     struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    struct kv_fold_result result;
     bool is_sync_lost = false;
     take_padding_away(store);
     kvstore_status status = kv_store_open_log(store, &pair.log);
@@ -212,7 +215,7 @@ static kvstore_status build_locked(struct kvstore *store,
         kv_log_close(&pair.log);
         status = unname_unshared_index(store);
         if (status == KVSTORE_OK) {
-            status = kv_store_load_privately(store, true, &result);
+            status = kv_store_load_privately(store, true);
         }
         if (is_sync_lost) {
             kv_store_poison(store);
@@ -272,7 +275,6 @@ static kvstore_status follow_private_locked(struct kvstore *store,
                                             bool *is_done_out)
 {
     struct kv_io_stat stat;
-    struct kv_fold_result result;
     *is_done_out = false;
     kvstore_status status =
         kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
@@ -281,7 +283,7 @@ static kvstore_status follow_private_locked(struct kvstore *store,
     }
     status = await_unshared(store);
     return status == KVSTORE_OK
-               ? kv_store_catch_up_privately(store, true, is_done_out, &result)
+               ? kv_store_catch_up_privately(store, true, is_done_out)
                : status;
 }
 
@@ -309,8 +311,7 @@ static kvstore_status follow_live_locked(struct kvstore *store,
         *is_done_out = true;
         return KVSTORE_OK;
     }
-    if (kv_index_refresh(&store->index) != KVSTORE_OK ||
-        totals->is_in_doubt != 0) {
+    if (!kv_index_refresh(&store->index) || totals->is_in_doubt != 0) {
         return KVSTORE_OK;
     }
     if (size == UINT64_MAX) {
@@ -328,7 +329,7 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
                                       bool *is_whole_out)
 {
     bool is_done = false;
-    bool was_live = store->index.is_live;
+    bool was_live = store->index.is_shared;
     kvstore_status status =
         was_live ? follow_live_locked(store, must_check, &is_done)
                  : follow_private_locked(store, &is_done);

@@ -32,7 +32,7 @@ kvstore_status kv_store_mend(struct kvstore *store);
 /* Builds the index anew under the writers' lock. */
 kvstore_status kv_store_rebuild_locked(struct kvstore *store);
 
-/* Switches to a larger index, under the writers' lock. */
+/* Goes on to a larger index, under the writers' lock. */
 kvstore_status kv_store_grow(struct kvstore *store);
 
 #endif

@@ -34,7 +34,7 @@ static kvstore_status share_view(struct kvstore *store,
     if (status == KVSTORE_OK) {
         status = kv_io_duplicate(&store->log.file, &snapshot->log.file);
     }
-    if (status == KVSTORE_OK && wants_index && index->is_live) {
+    if (status == KVSTORE_OK && wants_index && index->is_shared) {
         status = kv_index_file_share(
             &index->memory, &snapshot->index.memory, &snapshot->index.table);
         snapshot->has_index = status == KVSTORE_OK;

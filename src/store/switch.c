@@ -102,7 +102,7 @@ static void unname_old_index(const struct kv_switch *change)
 kvstore_status kv_switch_run(struct kv_switch *change)
 {
     struct kv_index *index = change->index;
-    assert(!index->is_live);
+    assert(!index->is_in_use && !index->is_shared);
     change->is_log_in_place = !change->is_log_new;
     change->is_index_in_place = false;
 
@@ -137,7 +137,8 @@ kvstore_status kv_switch_run(struct kv_switch *change)
     }
     if (is_named) {
         set_state(&index->table, KV_TABLE_LIVE);
-        index->is_live = true;
+        index->is_in_use = true;
+        index->is_shared = true;
         change->is_index_in_place = true;
     }
     tell_others(change, KV_TABLE_SUPERSEDED);
