@@ -60,7 +60,7 @@ static kvstore_status follow_with_lock(struct kvstore *store,
 /* Lines behind a trusted index: if nobody has the lock, a writer has died, or
  * somebody has appended by hand. If somebody has it, they are not acknowledged
  * yet; but where he folds, they will soon be seen. */
-static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
+static kvstore_status look_past(struct kvstore *store, int64_t deadline_ns)
 {
     bool is_locked = false;
     bool is_whole = false;
@@ -88,21 +88,24 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
     return status;
 }
 
-/* Takes the lock at once, and follows with it; or says that somebody has it. */
-static kvstore_status try_to_follow(struct kvstore *store)
+/* Takes the lock at once, and follows with it. is_done_out: else another process
+ * has it, or is in the way of a new index, and there may be another try. */
+static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
 {
     bool is_locked = store->is_exclusive;
     bool is_whole = false;
     kvstore_status status = KVSTORE_OK;
+    *is_done_out = false;
     if (!is_locked) {
         status = kv_io_try_lock(&store->directory, false, &is_locked);
     }
     if (status != KVSTORE_OK || !is_locked) {
-        return status == KVSTORE_OK ? KVSTORE_BUSY : status;
+        return status;
     }
     status = kv_store_follow_locked(store, true, &is_whole);
     kv_store_unlock_writers(store);
-    return status;
+    *is_done_out = status == KVSTORE_OK;
+    return status == KVSTORE_BUSY ? KVSTORE_OK : status;
 }
 
 /* Does this handle fold the log by itself by now, where no index is to be
@@ -118,22 +121,23 @@ static bool goes_alone(const struct kvstore *store,
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
-/* Opens the pair by name. Where no index is to be trusted, somebody is switching
- * and soon done; or one has to be built, by who gets the lock first; or, if
- * neither comes true in time, this handle goes on alone. KVSTORE_BUSY, if it may
- * give up: somebody has the lock. */
+/* Opens the pair by name. Where no index is to be trusted, another process is
+ * switching and soon done; or one has to be built, by the first to get the lock;
+ * or, if neither comes true in time, this handle goes on alone. may_give_up: one
+ * try for the lock is enough, and the pair may be left as it is. */
 static kvstore_status bring_up(struct kvstore *store,
                                int64_t deadline_ns,
                                bool may_give_up)
 {
-    bool is_behind = false;
     int64_t begun_ns = kv_io_clock_ns();
     for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
-        kvstore_status status = kv_store_open_pair(store, &is_behind);
-        if (status == KVSTORE_OK && is_behind) {
-            status = look_behind(store, deadline_ns);
+        bool is_up = false;
+        bool has_more = false;
+        kvstore_status status = kv_store_open_pair(store, &is_up, &has_more);
+        if (status == KVSTORE_OK && has_more) {
+            status = look_past(store, deadline_ns);
         }
-        if (status != KVSTORE_NOT_FOUND) {
+        if (status != KVSTORE_OK || is_up) {
             return status;
         }
         bool is_private =
@@ -141,8 +145,10 @@ static kvstore_status bring_up(struct kvstore *store,
         if (is_private) {
             return kv_store_follow_privately(store);
         }
-        status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
-        if (status != KVSTORE_BUSY || may_give_up) {
+        if (!store->is_read_only) {
+            status = try_to_follow(store, &is_up);
+        }
+        if (status != KVSTORE_OK || is_up || may_give_up) {
             return status;
         }
         if (goes_alone(store, begun_ns, deadline_ns)) {
@@ -153,16 +159,13 @@ static kvstore_status bring_up(struct kvstore *store,
     }
 }
 
-/* Who may write is to wait for the lock once: in the first call, not here and
- * there. An exclusive handle has it. */
+/* A handle that may write waits for the lock once: in its first call, not here
+ * and there. An exclusive one has it. */
 kvstore_status kv_store_load(struct kvstore *store)
 {
     bool may_give_up = !store->is_read_only && !store->is_exclusive;
     kvstore_status status =
         bring_up(store, kv_store_deadline(store->lock_timeout_ms), may_give_up);
-    if (status == KVSTORE_BUSY && may_give_up) {
-        status = KVSTORE_OK;
-    }
     struct kv_pair old = kv_store_take_old(store);
     kv_pair_close(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
@@ -296,21 +299,21 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
 static kvstore_status follow_to_write(struct kvstore *store,
                                       bool takes_poisoned)
 {
-    bool needs_mending = false;
-    kvstore_status status = KVSTORE_CONFLICT;
-    for (int i = 0; i < FOLLOW_TRIES && status == KVSTORE_CONFLICT; i++) {
-        status = bring_up_to_write(store, takes_poisoned, &needs_mending);
+    for (int i = 0; i < FOLLOW_TRIES; i++) {
+        bool needs_mending = false;
+        bool has_gained = false;
+        kvstore_status status =
+            bring_up_to_write(store, takes_poisoned, &needs_mending);
         if (status == KVSTORE_OK && needs_mending) {
-            status = kv_store_mend(store);
+            status = kv_store_mend(store, &has_gained);
+        }
+        if (!has_gained) {
+            return status;
         }
     }
-    if (status == KVSTORE_CONFLICT) {
-        return kv_fail(KVSTORE_BUSY,
-                       "busy: somebody who does not take the lock appends to "
-                       "%s",
-                       KV_LOG_NAME);
-    }
-    return status;
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: somebody who does not take the lock appends to %s",
+                   KV_LOG_NAME);
 }
 
 void kv_store_put_off_compaction(struct kvstore *store)

@@ -221,7 +221,7 @@ static kvstore_status check_step(struct kv_pair *pair,
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,
                             enum kv_index_file_trust *trust_out,
-                            bool *is_behind_out)
+                            bool *has_more_out)
 {
     *pair = (struct kv_pair){.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
     *trust_out = KV_INDEX_FILE_UNTRUSTED;
@@ -253,7 +253,7 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     status = check_step(pair, &size, &is_in_step);
     if (status == KVSTORE_OK) {
         status = kv_store_has_more(
-            &pair->log, pair->index.totals.applied, size, is_behind_out);
+            &pair->log, pair->index.totals.applied, size, has_more_out);
     }
     if (status == KVSTORE_OK && !is_in_step) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
@@ -262,17 +262,18 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     return status;
 }
 
-kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
+kvstore_status kv_store_open_pair(struct kvstore *store,
+                                  bool *is_trusted_out,
+                                  bool *has_more_out)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    *is_behind_out = false;
+    *has_more_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    kvstore_status status = kv_pair_open(store, &pair, &trust, is_behind_out);
-    if (status == KVSTORE_OK && trust != KV_INDEX_FILE_TRUSTED) {
-        status = KVSTORE_NOT_FOUND;
-    }
-    if (status != KVSTORE_OK) {
+    kvstore_status status = kv_pair_open(store, &pair, &trust, has_more_out);
+    *is_trusted_out = status == KVSTORE_OK && trust == KV_INDEX_FILE_TRUSTED;
+    if (!*is_trusted_out) {
+        *has_more_out = false;
         kv_pair_close(&pair);
         return status;
     }

@@ -20,10 +20,12 @@
 /* Is the pair up with the store? Under the pair's lock. */
 kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out);
 
-/* Opens the pair by name, without the writers' lock. behind_out: there are
- * lines behind a trusted index, which somebody with the lock should look at.
- * KVSTORE_NOT_FOUND, without an error set: no index is to be trusted. */
-kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out);
+/* Opens the pair by name, without the writers' lock, if its index is to be
+ * trusted; else nothing has changed. has_more_out: there are lines after those of
+ * the index, which a process with the lock should look at. */
+kvstore_status kv_store_open_pair(struct kvstore *store,
+                                  bool *is_trusted_out,
+                                  bool *has_more_out);
 
 /* Opens the log that has the name now. */
 kvstore_status kv_store_open_log(const struct kvstore *store,
@@ -69,10 +71,11 @@ kvstore_status kv_store_has_more(const struct kv_log *log,
                                  bool *has_more_out);
 
 /* Opens the pair that has the names. trust_out says what the index is; where
- * it is KV_INDEX_FILE_UNTRUSTED, there is none. */
+ * it is KV_INDEX_FILE_UNTRUSTED, there is none. has_more_out: else there are lines
+ * after those of the index. */
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,
                             enum kv_index_file_trust *trust_out,
-                            bool *is_behind_out);
+                            bool *has_more_out);
 
 #endif

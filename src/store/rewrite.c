@@ -380,15 +380,16 @@ static kvstore_status rebuild(struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
+    bool has_gained = false;
     status = kv_store_rebuild_locked(store);
     if (status == KVSTORE_OK && !kv_store_is_poisoned(store)) {
-        status = kv_store_mend(store);
+        status = kv_store_mend(store, &has_gained);
     }
     leave_store(store);
-    return status == KVSTORE_CONFLICT ? kv_fail(KVSTORE_BUSY,
-                                                "busy: somebody appends to %s",
-                                                KV_LOG_NAME)
-                                      : status;
+    return has_gained ? kv_fail(KVSTORE_BUSY,
+                                "busy: somebody appends to %s",
+                                KV_LOG_NAME)
+                      : status;
 }
 
 kvstore_status kv_store_compact(struct kvstore *store,

@@ -242,10 +242,10 @@ static kvstore_status open_locked(struct kvstore *store)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
+    bool has_more = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
     take_padding_away(store);
-    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
+    kvstore_status status = kv_pair_open(store, &pair, &trust, &has_more);
     if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
         status =
             kv_switch_complete(&store->directory, &pair.log, &pair.index.table);
@@ -340,17 +340,17 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
     return status;
 }
 
-/* --- Looking behind what the pair has --- */
+/* --- What comes after the lines of the pair --- */
 
-static kvstore_status stop_at_line(void *context,
-                                   const struct kv_fold_item *item)
+static kvstore_status note_line(void *context, const struct kv_fold_item *item)
 {
-    (void)context;
+    bool *has_lines = context;
     (void)item;
-    return KVSTORE_CONFLICT;
+    *has_lines = true;
+    return KVSTORE_OK;
 }
 
-/* Does anything but a torn tail or padding stand between the pair and a size of
+/* Does anything but a torn tail or padding come between the pair and a size of
  * the log? */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
@@ -361,20 +361,18 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
                                   .follows = totals->follows,
-                                  .may_be_padded = true};
+                                  .may_be_padded = true,
+                                  .is_over = has_lines_out};
     *has_lines_out = false;
     *result_out = (struct kv_fold_result){.offset = range.offset};
-    if (range.end <= range.offset) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status =
-        kv_fold(&store->log, range, stop_at_line, NULL, result_out);
-    *has_lines_out = status == KVSTORE_CONFLICT;
-    return *has_lines_out ? KVSTORE_OK : status;
+    return range.end <= range.offset
+               ? KVSTORE_OK
+               : kv_fold(
+                     &store->log, range, note_line, has_lines_out, result_out);
 }
 
-/* Has anybody who takes no lock appended to the log since the pair was brought
- * up? Be it to its last line, if that lacked its newline. */
+/* Has a program that takes no lock appended to the log since the pair was
+ * brought up? Be it to its last line, if that lacked its newline. */
 static kvstore_status has_gained(const struct kvstore *store,
                                  uint64_t size,
                                  bool *has_gained_out,
@@ -385,24 +383,24 @@ static kvstore_status has_gained(const struct kvstore *store,
         has_lines_up_to(store, size, has_gained_out, result_out);
     if (status == KVSTORE_OK && !*has_gained_out) {
         status = kv_index_matches(&store->index, &store->log, &matches);
-        *has_gained_out = !matches;
+        *has_gained_out = status == KVSTORE_OK && !matches;
     }
     return status;
 }
 
-kvstore_status kv_store_mend(struct kvstore *store)
+kvstore_status kv_store_mend(struct kvstore *store, bool *has_gained_out)
 {
     uint64_t size = 0;
-    bool has_lines = false;
+    struct kv_fold_result result;
     uint64_t applied = store->index.totals.applied;
+    *has_gained_out = false;
     kvstore_status status = kv_io_end(&store->log.file, &size);
     if (status != KVSTORE_OK || applied == size) {
         return status;
     }
-    struct kv_fold_result result;
-    status = has_gained(store, size, &has_lines, &result);
-    if (status != KVSTORE_OK || has_lines) {
-        return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    status = has_gained(store, size, has_gained_out, &result);
+    if (status != KVSTORE_OK || *has_gained_out) {
+        return status;
     }
     /* So it is torn, which padding is as well, or a newline is missing. */
     result.is_torn = applied < size;

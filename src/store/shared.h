@@ -24,10 +24,10 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
 
 /* Mends the end of the log, which the pair is up with, and makes that durable:
  * cuts a torn tail off, or adds the newline that is missing. Under the writers'
- * lock, and not where a newer version has written. KVSTORE_CONFLICT, without an
- * error set: somebody without the lock has appended meanwhile, so nothing is
- * mended, and the pair is to be brought up again. */
-kvstore_status kv_store_mend(struct kvstore *store);
+ * lock, and not where a newer version has written. has_gained_out: a program
+ * that takes no lock has appended meanwhile, so nothing is mended, and the pair
+ * is to be brought up again. */
+kvstore_status kv_store_mend(struct kvstore *store, bool *has_gained_out);
 
 /* Builds the index anew under the writers' lock. */
 kvstore_status kv_store_rebuild_locked(struct kvstore *store);

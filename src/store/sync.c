@@ -104,9 +104,9 @@ static void poison_successor(const struct kvstore *store)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
+    bool has_more = false;
     kvstore_error before = *kvstore_last_error();
-    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
+    kvstore_status status = kv_pair_open(store, &pair, &trust, &has_more);
     if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
         pair.log.inode == store->log.inode) {
         poison_index(&pair.index, pair.log.inode);
