@@ -95,11 +95,10 @@ kvstore_status kv_store_open_log(const struct kvstore *store,
 
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
-                                    bool *have_names_out,
-                                    uint64_t *size_out)
+                                    struct kv_store_names *names_out)
 {
     int64_t now_ns = kv_io_clock_coarse_ns();
-    *have_names_out = true;
+    *names_out = (struct kv_store_names){.are_ours = true};
     if (!must_check &&
         now_ns - atomic_load(&store->checked_ns) < CHECK_INTERVAL_NS) {
         return KVSTORE_OK;
@@ -107,13 +106,15 @@ kvstore_status kv_store_check_names(struct kvstore *store,
     struct kv_log_place place = {.is_current = false};
     uint64_t end = atomic_load(&store->index.table.header->end);
     kvstore_status status = kv_index_file_is_current(
-        &store->directory, &store->index.memory, have_names_out);
-    if (status == KVSTORE_OK && *have_names_out) {
+        &store->directory, &store->index.memory, &names_out->are_ours);
+    if (status == KVSTORE_OK && names_out->are_ours) {
         status = kv_log_look(&store->log, &store->directory, &place);
-        *have_names_out = place.is_current && end <= place.size + 1;
-        *size_out = place.size;
+        *names_out = (struct kv_store_names){.are_ours = place.is_current &&
+                                                         end <= place.size + 1,
+                                             .were_checked = true,
+                                             .log_size = place.size};
     }
-    if (status == KVSTORE_OK && *have_names_out) {
+    if (status == KVSTORE_OK && names_out->are_ours) {
         atomic_store(&store->log_names, place.names);
         atomic_store(&store->checked_ns, now_ns);
     }
@@ -124,9 +125,11 @@ static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
 {
     *is_up_out = false;
     uint64_t state = atomic_load(&store->index.table.header->state);
-    uint64_t size = 0;
     if (state == KV_TABLE_LIVE) {
-        return kv_store_check_names(store, false, is_up_out, &size);
+        struct kv_store_names names;
+        kvstore_status status = kv_store_check_names(store, false, &names);
+        *is_up_out = status == KVSTORE_OK && names.are_ours;
+        return status;
     }
     /* Nothing is acknowledged while a switch is under way; and not before the
      * pair has the new pair, if it is this handle's. */

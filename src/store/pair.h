@@ -56,12 +56,18 @@ struct kv_pair kv_store_take_old(struct kvstore *store);
 /* Whom to tell of a fold behind the gate; or NULL. */
 const struct kv_progress *kv_store_progress(const struct kvstore *store);
 
-/* Do both files of a live pair still have their names, and is the log as long as
- * it was? size_out: of the log, if that was looked at; else it stays. */
+/* What is known of the names of a shared pair's files. */
+struct kv_store_names {
+    bool are_ours;     /* Both files have theirs, and the log is as long as it
+                          was; or all was well a moment ago. */
+    bool were_checked; /* Just now, and this is */
+    uint64_t log_size; /* how long the log is. */
+};
+
+/* Looks at the names, if it must or has not for a while. */
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
-                                    bool *have_names_out,
-                                    uint64_t *size_out);
+                                    struct kv_store_names *names_out);
 
 /* Do lines stand behind what was applied of a log of this size, or what may
  * become one? The padding of an exclusive writer is none. */

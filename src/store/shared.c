@@ -79,7 +79,7 @@ kvstore_status kv_store_grow(struct kvstore *store)
 }
 
 /* Folds what stands behind a live index (Invariant 3). */
-static kvstore_status catch_up_live(struct kvstore *store)
+static kvstore_status catch_up_shared(struct kvstore *store)
 {
     uint64_t size = 0;
     bool has_lines = false;
@@ -114,9 +114,8 @@ static kvstore_status catch_up_live(struct kvstore *store)
     return status;
 }
 
-/* Waits until nobody goes by an index any more that has lost its name since this
- * handle last knew of none. Whoever made one has changed the directory. Under
- * the writers' lock. */
+/* Waits until no process can still be using an unlinked index. Since this handle
+ * last knew of none, the maker of one would have changed the directory. */
 static kvstore_status await_unshared(struct kvstore *store)
 {
     struct kv_io_stat stat;
@@ -197,6 +196,19 @@ static bool cannot_share(void)
     }
 }
 
+/* Goes on with an index for this process alone. */
+static kvstore_status go_alone(struct kvstore *store, bool is_sync_lost)
+{
+    kvstore_status status = unname_unshared_index(store);
+    if (status == KVSTORE_OK) {
+        status = kv_store_load_privately(store, true);
+    }
+    if (is_sync_lost) {
+        kv_store_poison(store);
+    }
+    return status;
+}
+
 /* Builds the index of the log by name, shared if that can be. */
 static kvstore_status build_locked(struct kvstore *store,
                                    struct kv_table *old_table)
@@ -205,25 +217,17 @@ static kvstore_status build_locked(struct kvstore *store,
     bool is_sync_lost = false;
     take_padding_away(store);
     kvstore_status status = kv_store_open_log(store, &pair.log);
-    if (status == KVSTORE_OK) {
-        status = build_shared(store, old_table, &pair, &is_sync_lost);
+    if (status != KVSTORE_OK) {
+        return status;
     }
+    status = build_shared(store, old_table, &pair, &is_sync_lost);
     if (status == KVSTORE_OK) {
         kv_store_install(store, &pair.log, &pair.index);
-    } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
-               (is_sync_lost || cannot_share())) {
-        kv_log_close(&pair.log);
-        status = unname_unshared_index(store);
-        if (status == KVSTORE_OK) {
-            status = kv_store_load_privately(store, true);
-        }
-        if (is_sync_lost) {
-            kv_store_poison(store);
-        }
-    } else {
-        kv_log_close(&pair.log);
+        return KVSTORE_OK;
     }
-    return status;
+    bool goes_alone = status == KVSTORE_IO && (is_sync_lost || cannot_share());
+    kv_log_close(&pair.log);
+    return goes_alone ? go_alone(store, is_sync_lost) : status;
 }
 
 kvstore_status kv_store_rebuild_locked(struct kvstore *store)
@@ -237,37 +241,75 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store)
     return build_locked(store, &old_table);
 }
 
-/* Opens the pair by name, completes what a killed process began. */
-static kvstore_status open_locked(struct kvstore *store)
+/* Opens the pair by name, and completes a switch whose process died. Where the
+ * index is not to be trusted, there is no pair. */
+static kvstore_status open_settled(struct kvstore *store,
+                                   struct kv_pair *pair,
+                                   bool *is_trusted_out)
 {
-    struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     bool has_more = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
     take_padding_away(store);
-    kvstore_status status = kv_pair_open(store, &pair, &trust, &has_more);
+    kvstore_status status = kv_pair_open(store, pair, &trust, &has_more);
     if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
-        status =
-            kv_switch_complete(&store->directory, &pair.log, &pair.index.table);
+        status = kv_switch_complete(
+            &store->directory, &pair->log, &pair->index.table);
     }
-    if (status != KVSTORE_OK || trust == KV_INDEX_FILE_UNTRUSTED) {
-        kv_pair_close(&pair);
-        return status == KVSTORE_OK ? build_locked(store, NULL) : status;
+    *is_trusted_out = status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED;
+    if (*is_trusted_out) {
+        atomic_store(&store->checked_ns, looked_ns);
+    } else {
+        kv_pair_close(pair);
     }
-    atomic_store(&store->checked_ns, looked_ns);
-    kv_store_install(store, &pair.log, &pair.index);
-    status = catch_up_live(store);
+    return status;
+}
+
+/* What a shared index is worth, now that it should have caught up. */
+enum worth {
+    WORTH_KEEPING,   /* It has all that may be folded, or is not to blame. */
+    WORTH_REPLACING, /* It is in doubt. Those who have it mapped are told. */
+    WORTH_LEAVING,   /* The disk has no room for a larger one. */
+};
+
+static enum worth judge_worth(struct kvstore *store, kvstore_status status)
+{
     if (kv_store_is_poisoned(store)) {
+        return WORTH_KEEPING;
+    }
+    if (status == KVSTORE_OK && store->index.totals.is_in_doubt != 0) {
+        return WORTH_REPLACING;
+    }
+    return status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC
+               ? WORTH_LEAVING
+               : WORTH_KEEPING;
+}
+
+/* Goes on with the pair by name, or with an index that is built for its log. */
+static kvstore_status open_locked(struct kvstore *store)
+{
+    struct kv_pair pair;
+    bool is_trusted = false;
+    kvstore_status status = open_settled(store, &pair, &is_trusted);
+    if (status != KVSTORE_OK) {
         return status;
     }
-    bool lacks_room =
-        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC;
-    bool is_in_doubt =
-        status == KVSTORE_OK && store->index.totals.is_in_doubt != 0;
-    if (is_in_doubt) {
-        return kv_store_rebuild_locked(store);
+    if (!is_trusted) {
+        return build_locked(store, NULL);
     }
-    return lacks_room ? build_locked(store, NULL) : status;
+    kv_store_install(store, &pair.log, &pair.index);
+    status = catch_up_shared(store);
+    switch (judge_worth(store, status)) {
+    case WORTH_KEEPING:
+        break;
+    case WORTH_REPLACING:
+        status = kv_store_rebuild_locked(store);
+        break;
+    case WORTH_LEAVING:
+        status = build_locked(store, NULL);
+        break;
+    }
+    return status;
 }
 
 /* A private pair goes on if no index has a name meanwhile. */
@@ -287,40 +329,42 @@ static kvstore_status follow_private_locked(struct kvstore *store,
                : status;
 }
 
-static kvstore_status follow_live_locked(struct kvstore *store,
-                                         bool must_check,
-                                         bool *is_done_out)
+/* True if no other process has had the lock since this handle last wrote: it has
+ * it all along, and keeps padding at the log's end. */
+static bool knows_totals(const struct kvstore *store)
 {
+    return kv_log_padding_is_padded(store->log.tail) &&
+           store->index.totals.is_in_doubt == 0;
+}
+
+static kvstore_status follow_shared_locked(struct kvstore *store,
+                                           bool must_check,
+                                           bool *is_done_out)
+{
+    struct kv_store_names names;
     *is_done_out = false;
     if (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE) {
         return KVSTORE_OK;
     }
-    bool have_names = false;
-    uint64_t size = UINT64_MAX;
-    kvstore_status status =
-        kv_store_check_names(store, must_check, &have_names, &size);
-    if (status != KVSTORE_OK || !have_names) {
+    kvstore_status status = kv_store_check_names(store, must_check, &names);
+    if (status != KVSTORE_OK || !names.are_ours) {
         return status;
     }
-    const struct kv_table_totals *totals = &store->index.totals;
-    if (size == UINT64_MAX && kv_log_padding_is_padded(store->log.tail) &&
-        totals->is_in_doubt == 0) {
-        /* Nobody else has had the lock since the last write, so the totals are
-         * what they were; lines appended by hand show when names are looked
-         * at. */
+    if (!names.were_checked && knows_totals(store)) {
+        /* Lines appended by hand show when the names are checked. */
         *is_done_out = true;
         return KVSTORE_OK;
     }
+    const struct kv_table_totals *totals = &store->index.totals;
     if (!kv_index_refresh(&store->index) || totals->is_in_doubt != 0) {
         return KVSTORE_OK;
     }
-    if (size == UINT64_MAX) {
-        status = kv_io_end(&store->log.file, &size);
+    if (!names.were_checked) {
+        status = kv_io_end(&store->log.file, &names.log_size);
     }
-    if (status == KVSTORE_OK) {
-        *is_done_out =
-            size == kv_log_padding_file_size(store->log.tail, totals->applied);
-    }
+    *is_done_out = status == KVSTORE_OK &&
+                   names.log_size == kv_log_padding_file_size(store->log.tail,
+                                                              totals->applied);
     return status;
 }
 
@@ -329,11 +373,11 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
                                       bool *is_whole_out)
 {
     bool is_done = false;
-    bool was_live = store->index.is_shared;
+    bool was_shared = store->index.is_shared;
     kvstore_status status =
-        was_live ? follow_live_locked(store, must_check, &is_done)
-                 : follow_private_locked(store, &is_done);
-    *is_whole_out = was_live && is_done;
+        was_shared ? follow_shared_locked(store, must_check, &is_done)
+                   : follow_private_locked(store, &is_done);
+    *is_whole_out = was_shared && is_done;
     if (status == KVSTORE_OK && !is_done) {
         status = open_locked(store);
     }
