@@ -9,7 +9,7 @@
  * 1. Whatever can fail comes before the append: the place of each record in the
  *    index is known by then, and no two of them have the same, but where their
  *    keys are the same.
- * 2. The lines stand in the log in the order in which the threads queued up,
+ * 2. The lines are in the log in the order in which the threads queued up,
  *    and are published in that order.
  * 3. A record is acknowledged when the whole group is on the disk, or, if the
  *    group as a whole found no room, by itself. */
@@ -338,7 +338,7 @@ static void publish_group(const struct group *group)
 /* --- Together --- */
 
 /* The group has failed as a whole. A Remove that found nothing only because of
- * one before it in the group has not either; other outcomes stand. */
+ * one before it in the group has not either; other outcomes hold. */
 static void note_failure(const struct group *group, kvstore_status status)
 {
     for (unsigned i = 0; i < group->count; i++) {

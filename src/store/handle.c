@@ -4,11 +4,11 @@
  *
  * Invariants:
  * 1. Order of locks: gate, writers' lock (flock on the directory), pair. The
- *    writers' lock belongs to a descriptor that all threads share, so only who
- *    is behind the gate may take it.
- * 2. The pair is put in place of another only behind the gate.
- * 3. Whoever has the writers' lock has brought the pair up after taking it, so
- *    no record goes into a file that has been replaced.
+ *    writers' lock belongs to a descriptor that all threads share, so only the
+ *    thread past the gate may take it.
+ * 2. The pair is put in place of another only past the gate.
+ * 3. A writer brings the pair up after it has taken the writers' lock, so no
+ *    record goes into a file that has been replaced.
  * 4. A failed sync is not tried again. */
 
 #include "store/handle.h"
@@ -34,15 +34,15 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* How long a reader waits before it looks whether a switch is over: longer each
+/* How long a reader waits before it checks whether a switch is over: longer each
  * time. */
 #define FIRST_PAUSE_NS (NS_PER_MS / 4)
 #define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
-/* How often a writer begins anew because somebody appends without the lock. */
+/* How often a writer begins anew because a program appends without the lock. */
 #define FOLLOW_TRIES 100
 
-/* --- Bringing the pair up for a reader; behind the gate --- */
+/* --- Bringing the pair up for a reader; past the gate --- */
 
 /* Follows with the lock, which makes the index whole for everybody. */
 static kvstore_status follow_with_lock(struct kvstore *store,
@@ -57,10 +57,11 @@ static kvstore_status follow_with_lock(struct kvstore *store,
     return status;
 }
 
-/* Lines behind a trusted index: if nobody has the lock, a writer has died, or
- * somebody has appended by hand. If somebody has it, they are not acknowledged
- * yet; but where he folds, they will soon be seen. */
-static kvstore_status look_past(struct kvstore *store, int64_t deadline_ns)
+/* There are lines after those of a trusted index. If the lock is free, a writer
+ * has died, or they were appended by hand. If a process has it, they are not
+ * acknowledged yet; but where that one folds, all will soon see them. */
+static kvstore_status take_lines_along(struct kvstore *store,
+                                       int64_t deadline_ns)
 {
     bool is_locked = false;
     bool is_whole = false;
@@ -81,7 +82,7 @@ static kvstore_status look_past(struct kvstore *store, int64_t deadline_ns)
                atomic_load(&header->holder_folds) != 0) {
         status = follow_with_lock(store, deadline_ns);
         if (status == KVSTORE_BUSY) {
-            /* Nobody else sees them either. */
+            /* No other handle sees them either. */
             status = KVSTORE_OK;
         }
     }
@@ -108,16 +109,16 @@ static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
     return status == KVSTORE_BUSY ? KVSTORE_OK : status;
 }
 
-/* Does this handle fold the log by itself by now, where no index is to be
- * trusted? All wait a moment: others may go by an index that has lost its name,
- * and do not see yet what a fold of the log does. Who may write waits for the
- * lock, too. */
+/* True if it is time to fold the log alone, where no index is to be trusted. All
+ * wait a moment: others may go by an index that has lost its name, and do not see
+ * yet what a fold of the log does. A handle that may write waits for the lock,
+ * too. */
 static bool goes_alone(const struct kvstore *store,
                        int64_t begun_ns,
                        int64_t deadline_ns)
 {
     int64_t now_ns = kv_io_clock_ns();
-    return now_ns - begun_ns >= KV_UNTOLD_NS &&
+    return now_ns - begun_ns >= KV_GRACE_NS &&
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
@@ -135,7 +136,7 @@ static kvstore_status bring_up(struct kvstore *store,
         bool has_more = false;
         kvstore_status status = kv_store_open_pair(store, &is_up, &has_more);
         if (status == KVSTORE_OK && has_more) {
-            status = look_past(store, deadline_ns);
+            status = take_lines_along(store, deadline_ns);
         }
         if (status != KVSTORE_OK || is_up) {
             return status;
@@ -265,7 +266,7 @@ static kvstore_status refuse_newer(const struct kvstore *store)
 }
 
 /* Brings the pair up, and sees whether the store may be written. needs_mending:
- * something may stand behind the last line. */
+ * the log may go on after the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
                                         bool takes_poisoned,
                                         bool *needs_mending_out)
@@ -294,8 +295,8 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* The same, and mends the end of the log. Whoever appends by hand at the very
- * moment is read first: what he wrote is not torn. */
+/* The same, and mends the end of the log. What is appended by hand at the very
+ * moment is read first: it is not torn. */
 static kvstore_status follow_to_write(struct kvstore *store,
                                       bool takes_poisoned)
 {
@@ -422,7 +423,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     if (status != KVSTORE_OK) {
         return status;
     }
-    /* Other threads of the handle are behind the gate for a moment only, and a
+    /* Other threads of the handle are past the gate for a moment only, and a
      * read is not to fail for it, however little time there is for the lock. */
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
@@ -435,7 +436,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     store->is_quiet = false;
     status = bring_up(store, deadline_ns, false);
     if (status == KVSTORE_OK) {
-        /* Read by before anybody behind the gate can change it. */
+        /* Before the next thread past the gate can change it. */
         kv_reader_lock_read(&store->reader_lock);
     }
     kv_store_leave_gate(store);

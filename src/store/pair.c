@@ -3,16 +3,19 @@
 /* How a handle's pair is opened, followed and changed.
  *
  * Invariants:
- * 1. With a live index: whoever has the writers' lock, finds the state LIVE and
- *    both files with their names, finds the totals applied up to the end of
- *    the log, knows that nothing is missing in the index.
- * 2. Names are looked at every 10 ms, and for each durable write. Whoever names
- *    an index that the others cannot have been told of waits 50 ms before
- *    anything is acknowledged by it.
+ * 1. With a shared index: a process that has the writers' lock, finds the state
+ *    LIVE and both files with their names, and the totals applied up to the end
+ *    of the log, knows that nothing is missing in the index.
+ * 2. Names are checked every KV_NAME_CHECK_NS, and for each durable write. A
+ *    process that names an index of which the others cannot have been told waits
+ *    KV_GRACE_NS before anything is acknowledged by it.
  * 3. A line that this handle did not write is on the disk before it is
  *    published, if the handle is durable.
  * 4. A pair in private memory looks the log up by name at each call; a writer
- *    with such a pair has made sure that no index has a name. */
+ *    with such a pair has made sure that no index has a name.
+ * 5. An index that is installed is in use: other threads read it at any time, and
+ *    what they may know of it is what it has published. Its totals in the handle
+ *    are for the thread past the gate. */
 
 #include "store/pair.h"
 
@@ -23,9 +26,6 @@
 #include "os/system.h"
 
 #include <errno.h>
-
-#define NS_PER_MS INT64_C(1000000)
-#define CHECK_INTERVAL_NS (10 * NS_PER_MS)
 
 void kv_pair_close(struct kv_pair *pair)
 {
@@ -100,7 +100,7 @@ kvstore_status kv_store_check_names(struct kvstore *store,
     int64_t now_ns = kv_io_clock_coarse_ns();
     *names_out = (struct kv_store_names){.are_ours = true};
     if (!must_check &&
-        now_ns - atomic_load(&store->checked_ns) < CHECK_INTERVAL_NS) {
+        now_ns - atomic_load(&store->checked_ns) < KV_NAME_CHECK_NS) {
         return KVSTORE_OK;
     }
     struct kv_log_place place = {.is_current = false};
@@ -213,7 +213,7 @@ static kvstore_status check_step(struct kv_pair *pair,
         !kv_table_is_explained(table, totals->slots_used)) {
         return status;
     }
-    /* Whoever wrote the flags wrote this first; but it may be damaged. */
+    /* The writer of the flags wrote this first; but it may be damaged. */
     if (totals->slots_flagged > 0 &&
         atomic_load(&pair->index.table.header->has_flags) == 0) {
         return KVSTORE_OK;

@@ -33,7 +33,7 @@
 #include <assert.h>
 
 /* What is copied under the writers' lock, at most, and how many rounds are made
- * to come down to it. If a writer is faster than all of them, he waits. Tests
+ * to come down to it. If a writer is faster than all of them, it waits. Tests
  * have rounds for less. */
 #ifndef KV_LAST_ROUND_SIZE
 #define KV_LAST_ROUND_SIZE ((uint64_t)1 << 20)
@@ -50,7 +50,7 @@
  * told otherwise: the asker may die. */
 #define SLOW_NS_MIN INT64_C(500000000)
 
-/* Who may open the log may have been changed since the new one was made. */
+/* Its owner and mode may have been changed since the new one was made. */
 static kvstore_status adopt_log(const struct kvstore *store,
                                 const struct kv_log *log,
                                 const struct kv_index *index)
@@ -164,7 +164,7 @@ static void leave_store(struct kvstore *store)
     atomic_store(&store->compactor.is_behind_gate, false);
 }
 
-/* Within a write. What stands in private memory stays as it is only for so
+/* Within a write. An index in private memory stays as it is only for so
  * long. */
 static kvstore_status begin(struct rewrite *rewrite)
 {
@@ -243,7 +243,7 @@ static void slow_writers(struct rewrite *rewrite)
     rewrite->has_slowed = true;
 }
 
-/* How much a round has to copy. Writers who gained half as much as the one
+/* How much a round has to copy. Writers that gained half as much as the one
  * before, or the copy, had to copy, are asked to slow down. */
 static uint64_t begin_round(struct rewrite *rewrite, uint64_t size_before)
 {
@@ -278,8 +278,8 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
                                 : status;
 }
 
-/* Takes the writers' lock again. Nobody wants a long copy to be lost because
- * others are writing just now. */
+/* Takes the writers' lock again. A long copy is not to be lost because others are
+ * writing just now. */
 static kvstore_status enter_store_again(const struct rewrite *rewrite)
 {
     int32_t timeout_ms = rewrite->store->lock_timeout_ms;

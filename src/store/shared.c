@@ -78,7 +78,8 @@ kvstore_status kv_store_grow(struct kvstore *store)
     return KVSTORE_OK;
 }
 
-/* Folds what stands behind a live index (Invariant 3). */
+/* Folds what the log has after the lines of a shared index (Invariant 3 of
+ * pair.c). */
 static kvstore_status catch_up_shared(struct kvstore *store)
 {
     uint64_t size = 0;
@@ -121,14 +122,14 @@ static kvstore_status await_unshared(struct kvstore *store)
     struct kv_io_stat stat;
     kvstore_status status = kv_io_stat(&store->directory, &stat);
     if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
-        kv_io_sleep_ns(KV_UNTOLD_NS);
+        kv_io_sleep_ns(KV_GRACE_NS);
         store->unshared_ns = stat.changed_ns;
     }
     return status;
 }
 
 /* An index that cannot be shared must not be there at all: others would go by
- * one that nobody keeps up. */
+ * one that is not kept up. */
 static kvstore_status unname_unshared_index(struct kvstore *store)
 {
     kvstore_error before = *kvstore_last_error();
@@ -137,7 +138,7 @@ static kvstore_status unname_unshared_index(struct kvstore *store)
     return await_unshared(store);
 }
 
-/* What this handle has put behind the last line, nobody else knows of. */
+/* No other handle knows what this one has put after the last line. */
 static void take_padding_away(struct kvstore *store)
 {
     kv_log_padding_trim(store->log.tail, &store->log.file);
@@ -178,8 +179,8 @@ static kvstore_status build_shared(struct kvstore *store,
     return status;
 }
 
-/* Has the last call failed in a way that another try will not cure? Then this
- * process goes on alone. */
+/* True if the last call has failed in a way that another try will not cure: then
+ * this process goes on alone. */
 static bool cannot_share(void)
 {
     switch (kvstore_last_error()->system_errno) {
@@ -394,8 +395,8 @@ static kvstore_status note_line(void *context, const struct kv_fold_item *item)
     return KVSTORE_OK;
 }
 
-/* Does anything but a torn tail or padding come between the pair and a size of
- * the log? */
+/* has_lines_out: something but a torn tail or padding comes between the pair and
+ * a size of the log. */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
                                       bool *has_lines_out,
@@ -415,8 +416,8 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
                      &store->log, range, note_line, has_lines_out, result_out);
 }
 
-/* Has a program that takes no lock appended to the log since the pair was
- * brought up? Be it to its last line, if that lacked its newline. */
+/* has_gained_out: a program that takes no lock has appended to the log since the
+ * pair was brought up, be it to its last line, if that lacked its newline. */
 static kvstore_status has_gained(const struct kvstore *store,
                                  uint64_t size,
                                  bool *has_gained_out,

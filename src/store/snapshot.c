@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A snapshot of a whole store: descriptors and a mapping of its own, of the
- * files that the pair has. Both files may lose their names meanwhile; what
- * stands in the log up to the end does not change, and slots of the index only
- * go on to newer records. */
+ * files that the pair has. Both files may lose their names meanwhile; what is in
+ * the log up to the end does not change, and slots of the index only go on to
+ * newer records. */
 
 #include "store/snapshot.h"
 
@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 /* Within a read. */
-static kvstore_status share_view(struct kvstore *store,
+static kvstore_status share_pair(struct kvstore *store,
                                  bool wants_index,
                                  struct kv_snapshot *snapshot)
 {
@@ -52,7 +52,7 @@ kvstore_status kv_store_open_snapshot(struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = share_view(store, wants_index, snapshot_out);
+    status = share_pair(store, wants_index, snapshot_out);
     kv_store_end_read(store);
     if (status != KVSTORE_OK) {
         kv_snapshot_close(snapshot_out);
@@ -65,7 +65,7 @@ kvstore_status kv_store_open_snapshot_within(struct kvstore *store,
 {
     *snapshot_out =
         (struct kv_snapshot){.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    kvstore_status status = share_view(store, true, snapshot_out);
+    kvstore_status status = share_pair(store, true, snapshot_out);
     if (status != KVSTORE_OK) {
         kv_snapshot_close(snapshot_out);
         return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The switch from one pair of log and index to the next, under the writers'
- * lock. Whoever has the old index mapped reads its state word at each call.
+ * lock. All that have the old index mapped read its state word at each call.
  *
  *    step                          a crash after it leaves, by name
  * 1  old index: SWITCHING          old log, old index
@@ -12,12 +12,11 @@
  * 6  old index: SUPERSEDED         the same
  *
  * Invariants:
- * 1. Both logs hold the same live data, so whoever reads by the old pair is
- *    right until the next write is acknowledged, which needs the lock.
- * 2. From step 1 on, everybody looks the index up by name: as long as that is
- *    the old one, they go on with the old pair; from step 3 on, they open the
- *    new one.
- * 3. An index that is not LIVE tells the next holder of the lock that a switch
+ * 1. Both logs hold the same live data, so a reader by the old pair is right
+ *    until the next write is acknowledged, which needs the lock.
+ * 2. From step 1 on, all look the index up by name: as long as that is the old
+ *    one, they go on with the old pair; from step 3 on, they open the new one.
+ * 3. By an index that is not LIVE, the next holder of the lock knows that a switch
  *    was not completed. If it is of the log by name, syncing log and directory
  *    completes it; else (after step 2) it is built anew. */
 
@@ -28,13 +27,9 @@
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
+#include "store/store.h"
 
 #include <assert.h>
-
-/* Those who have mapped an index that is not trusted, or that has lost its
- * name, look for the name every 10 ms; before they have, nothing may be
- * acknowledged by the new one. */
-#define UNTOLD_PAUSE_NS INT64_C(50000000)
 
 static void set_state(const struct kv_table *table, enum kv_table_state state)
 {
@@ -44,9 +39,9 @@ static void set_state(const struct kv_table *table, enum kv_table_state state)
     }
 }
 
-/* Tells all who have the old index mapped, or the one that has lost its name:
- * whoever finds it LIVE, and has looked at the names a moment ago, appends to its
- * log. */
+/* Tells all that have the old index mapped, or the one that has lost its name: a
+ * process that finds it LIVE, and has checked the names a moment ago, appends to
+ * its log. */
 static void tell_others(const struct kv_switch *change,
                         enum kv_table_state state)
 {
@@ -124,7 +119,7 @@ static kvstore_status sync_directory(const struct kv_switch *change)
         status = kv_io_sync(change->directory);
     }
     if (change->old_table == NULL && !change->is_store_new) {
-        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+        kv_io_sleep_ns(KV_GRACE_NS);
     }
     if (status != KVSTORE_OK) {
         /* The rename may yet be undone by a power cut. */
@@ -184,8 +179,8 @@ kvstore_status kv_switch_complete(const struct kv_io_file *directory,
         status = kv_io_sync(directory);
     }
     if (status == KVSTORE_OK) {
-        /* Whether the dead process had others to wait for, nobody knows. */
-        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+        /* Whether the dead process had others to wait for is not known. */
+        kv_io_sleep_ns(KV_GRACE_NS);
         set_state(table, KV_TABLE_LIVE);
     }
     return status;

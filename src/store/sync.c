@@ -26,7 +26,7 @@ kvstore_status kv_store_check_poison(struct kvstore *store)
     return kv_store_is_poisoned(store) ? kv_store_fail_poisoned() : KVSTORE_OK;
 }
 
-/* Whoever made an index live has synced the directory. With a pair in private
+/* The builder of a shared index has synced the directory. With a pair in private
  * memory, this handle does, once for each log. */
 static bool owes_directory(const struct kvstore *store)
 {
@@ -47,7 +47,7 @@ static kvstore_status sync_log_and_name(struct kvstore *store)
 }
 
 /* One sync at a time: of two that run at once on one descriptor, the kernel
- * tells only one that pages are lost. */
+ * reports to only one that pages are lost. */
 kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
 {
     (void)pthread_mutex_lock(&store->sync_mutex);
