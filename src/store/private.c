@@ -11,9 +11,9 @@
  *    writer that was mending the log's end. What is applied to the index that
  *    readers are at is published line by line, and cannot be taken back: so
  *    there a fold ends before the first damage, and all of the log is folded
- *    into another index until two folds agree. Readers see the lines before the
- *    damage meanwhile: all that the log held a moment ago. A sound line has its
- *    sum, and needs no second look.
+ *    into another index until two folds agree. Reads that are under way see no
+ *    more than the lines before the damage meanwhile, and others wait. A sound
+ *    line has its sum, and needs no second look.
  * 3. Without that lock, a fold ends where padding begins. Its bytes are read one
  *    after the other while an exclusive writer may put lines in the place of
  *    padding: tabs that were read before, and a line after them that was read

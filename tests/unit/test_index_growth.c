@@ -207,6 +207,34 @@ static void larger_index_has_the_same_in_it(void **state)
     close_pair(&pair);
 }
 
+/* What was read before the damage is applied, though it waits for memory. */
+static void catching_up_stops_before_damage(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair = make_pair(state, &text);
+    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE;
+    size_t first = log_text_set(&text, "a", "1");
+    size_t damage = log_text_damaged_set(&text, "b", "1");
+    log_text_set(&text, "c", "1");
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+
+    assert_int_equal(
+        kv_build_catch_up(
+            &pair.log, text.size, NULL, true, &pair.index, &outcome),
+        KVSTORE_OK);
+
+    assert_int_equal(outcome, KV_CATCH_UP_MEETS_DAMAGE);
+    assert_int_equal(pair.index.totals.applied, damage);
+    assert_int_equal(pair.index.totals.counts.damaged_records, 0);
+    assert_found(&pair, "a", first, NOWHERE);
+    assert_found(&pair, "b", NOWHERE, NOWHERE);
+    catch_up(&pair, text.size);
+    assert_int_equal(pair.index.totals.counts.damaged_records, 1);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
 /* --- Sharing --- */
 
 static void index_in_use_publishes_what_it_applies(void **state)
@@ -372,6 +400,7 @@ int main(void)
         STORE_TEST(index_in_use_publishes_what_it_applies),
         STORE_TEST(damaged_totals_are_refused),
         STORE_TEST(line_applied_twice_is_in_doubt),
+        STORE_TEST(catching_up_stops_before_damage),
         STORE_TEST(slot_beyond_the_end_is_in_doubt),
         STORE_TEST(committing_equals_folding),
         STORE_TEST(slot_offsets_only_grow),
