@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* One cell, measured in a process of its own, so that no store inherits
+/* Measures one cell in a process of its own, so that no store inherits
  * another's memory or threads, and one that crashes or hangs costs only its own
  * cell. The child leads a process group: the commands that it starts end with
- * it. It writes lines into a pipe: "metric value", or "! reason" if it fails. */
+ * it. It writes lines into a pipe: "metric value", or "! reason" if it
+ * fails. */
 
 #include "cell.h"
 
@@ -25,7 +26,7 @@ static void remember(int number)
 
 void bench_cell_catch_signals(void)
 {
-    /* Without SA_RESTART: what waits for the child must notice. */
+    /* Without SA_RESTART: a wait for the child must be interrupted. */
     struct sigaction action = {.sa_handler = remember};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
@@ -56,7 +57,7 @@ static void run_child(const struct bench_workload *workload,
         (void)dprintf(
             run->result_fd, "! %s\n", reason != NULL ? reason : "it failed");
     }
-    /* Not exit: what the parent had in its buffers is the parent's. */
+    /* Not exit, which would write out a copy of the parent's buffers. */
     _exit(is_done ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -7,14 +7,14 @@
 
 #include "plan.h"
 
-/* Runs a workload in a child process and adds what it reports to the cell. A
- * child that dies, or takes too long, is a note in the cell. Returns false
- * then, and when the run was interrupted. */
+/* Runs a workload in a child process and adds what it reports to the cell. If
+ * the child dies or takes too long, adds a note to the cell. Returns false
+ * then, and if the run was interrupted. */
 bool bench_cell_run(const struct bench_workload *workload,
                     struct bench_run *run,
                     struct bench_cell *cell);
 
-/* From here on SIGINT, SIGTERM and SIGHUP only end the child that runs and are
+/* From now on SIGINT, SIGTERM and SIGHUP only end the running child, and are
  * remembered. */
 void bench_cell_catch_signals(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* One compaction of a store that is open: by itself, on order in this process,
- * or on order in another one, which is forked before there are threads. */
+/* One compaction of an open store: by the store itself, on order in this
+ * process, or on order in another one, which is forked before there are
+ * threads. */
 
 #include "compactor.h"
 
@@ -25,7 +26,8 @@ static void compact_on_order(struct bench_run *run, int order_fd, int answer_fd)
     _exit(0);
 }
 
-/* It ends when nobody can give orders any more, or with the process group. */
+/* The process ends when no other can give it orders any more, or with the
+ * process group. */
 static bool start_process(struct bench_compactor *compactor)
 {
     int orders[2];
@@ -73,7 +75,7 @@ static bool let_it(const struct bench_compactor *compactor,
     opened->store->let_compact(opened->session, true);
     while (now == before) {
         (void)nanosleep(&step, NULL);
-        /* Those who set may have failed, and make nothing due any more. */
+        /* The threads that set may have failed, and then none becomes due. */
         if (bench_failure() != NULL || bench_now() > limit) {
             return bench_fail("the store did not compact itself");
         }

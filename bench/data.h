@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The keys and values that all stores get: 16 bytes of hex digits, and 100
- * bytes of plain English words that begin with the key, so that whoever reads
- * a value can tell that it is the right one. All of it follows from the number
+ * bytes of plain English words that begin with the key, so that a reader of a
+ * value can check that it is the right one. All of it follows from the number
  * of the key, so that nothing is looked up while the clock runs. */
 
 #ifndef BENCH_DATA_H
@@ -25,23 +25,23 @@ static inline uint64_t bench_scramble(uint64_t number)
     return number ^ (number >> 31);
 }
 
-/* The next of a row of random numbers. */
+/* The next of a series of random numbers. */
 static inline uint64_t bench_random(uint64_t *state)
 {
     *state += 0x9e3779b97f4a7c15u;
     return bench_scramble(*state);
 }
 
-/* The next of them, below a bound that fits in 32 bits. */
+/* The next one, below a bound that fits in 32 bits. */
 static inline uint64_t bench_random_below(uint64_t *state, uint64_t bound)
 {
     return ((bench_random(state) >> 32) * bound) >> 32;
 }
 
-/* A place in another order: every number below count comes once. */
+/* The place of a number in another order: a permutation of all below count. */
 static inline uint64_t bench_shuffled(uint64_t number, uint64_t count)
 {
-    /* A prime above any count, so that it has no factor in common. */
+    /* A prime above any count, so that they have no common factor. */
     return number % count * 4294967291u % count;
 }
 
@@ -54,17 +54,17 @@ static inline void bench_key(uint64_t number, char *key_out)
     bench_key_ordered(bench_scramble(number + 1), key_out);
 }
 
-/* The value of a key; a version tells apart what is set one after another. */
+/* The value of a key; its successive values differ by the version. */
 void bench_value(const char *key, uint64_t version, char *value_out);
 
-/* Is this a value of that key? */
+/* True if this is a value of that key. */
 static inline bool bench_value_fits(const char *key, const char *value)
 {
     return memcmp(key, value, BENCH_KEY_SIZE) == 0;
 }
 
 /* Fills an array with numbers below keys, the popular ones far more often
- * (zipf, exponent 0.99, as YCSB has it), and scattered over the store. */
+ * (zipf, exponent 0.99, as in YCSB), and scattered over the store. */
 void bench_zipf(uint64_t keys, uint64_t seed, uint32_t *numbers, size_t count);
 
 #endif

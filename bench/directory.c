@@ -41,7 +41,7 @@ bool bench_directory_make(const char *path)
            bench_fail("cannot make '%s': %s", path, strerror(errno));
 }
 
-/* nftw hands nothing through to what it calls. */
+/* A variable, since nftw passes no context to its callback. */
 static uint64_t allocated_bytes;
 static uint64_t length_bytes;
 

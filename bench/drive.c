@@ -142,7 +142,8 @@ static void drive(struct drive_thread *thread)
     thread->done = i;
 }
 
-/* Every thread but the first, which has the session that is there. */
+/* For every thread but the first, which uses the session that is already
+ * open. */
 static void *drive_with_session(void *argument)
 {
     struct drive_thread *thread = argument;
@@ -168,7 +169,7 @@ static void drive_together(struct drive_thread *threads, unsigned count)
         threads[i].start = &start;
         if (pthread_create(&ids[i], NULL, drive_with_session, &threads[i]) !=
             0) {
-            /* The others wait at the barrier for ever. */
+            /* The others would wait at the barrier forever. */
             (void)fprintf(stderr, "no thread to be had\n");
             abort();
         }

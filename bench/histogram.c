@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Counts of durations: a bucket for each value of the leading bits behind the
+/* Counts of durations: a bucket for each value of the leading bits after the
  * highest one, so that the error is the same share of any duration. */
 
 #include "histogram.h"

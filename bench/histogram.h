@@ -18,7 +18,7 @@ struct bench_histogram {
 void bench_histogram_add(struct bench_histogram *histogram,
                          uint64_t nanoseconds);
 
-/* The duration that this share of all, 0 to 1, does not exceed. */
+/* The duration that this share of them, from 0 to 1, does not exceed. */
 uint64_t bench_histogram_at(const struct bench_histogram *histogram,
                             double share);
 

@@ -130,7 +130,7 @@ static void add_results(cJSON *root, const struct bench_plan *plan)
     }
 }
 
-/* Why some figures are not among the results. */
+/* Adds why some figures are not among the results. */
 static void add_reasons(cJSON *root, const struct bench_plan *plan)
 {
     cJSON *failures = cJSON_AddArrayToObject(root, "failures");

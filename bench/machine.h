@@ -14,7 +14,7 @@ struct bench_machine {
     long memory_mib;
 };
 
-/* The machine, and the file system of a directory. */
+/* Describes the machine, and the file system of a directory. */
 void bench_machine_describe(struct bench_machine *machine_out, const char *dir);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The benchmark: takes the options, has everything measured, shows it. */
+/* The benchmark: reads the options, has everything measured, shows it. */
 
 #include "options.h"
 #include "plan.h"

@@ -2,10 +2,10 @@
 
 /* Threads that do one thing again and again, and how long it took each time.
  *
- * A meter with a schedule sleeps until the next one is due, and never drops
- * one: when it is late it goes on at once, and each of those that are late
+ * A meter with a schedule sleeps until the next repetition is due, and never
+ * drops one: when it is late it goes on at once, and each late repetition
  * counts from when it was due. So a stop of one second at 20,000 a second is
- * 20,000 slow ones, as it is for those who wait, and not a single one. */
+ * 20,000 slow ones, as it would be for waiting callers, and not one. */
 
 #include "meter.h"
 
@@ -37,7 +37,7 @@ static bool has_passed(const struct bench_timeline *timeline,
 static enum bench_stretch stretch_at(const struct bench_timeline *timeline,
                                      uint64_t time)
 {
-    /* What a mark begins, or the end of everything. */
+    /* What each mark begins; BENCH_STRETCH_COUNT: no stretch. */
     static const enum bench_stretch begins[BENCH_MARK_COUNT] = {
         [BENCH_ALONE_BEGINS] = BENCH_ALONE,
         [BENCH_COMPACTING_BEGINS] = BENCH_COMPACTING,
@@ -53,8 +53,9 @@ static enum bench_stretch stretch_at(const struct bench_timeline *timeline,
     return stretch;
 }
 
-/* The same of what took from one time to another: by its beginning, but what
- * began alone and was still going on when the compaction began is beside it. */
+/* The same for what lasted from one time to another: by its beginning, except
+ * that what began alone and was still going on when the compaction began
+ * belongs to the compaction. */
 static enum bench_stretch stretch_of(const struct bench_timeline *timeline,
                                      uint64_t from,
                                      uint64_t to)
@@ -121,7 +122,7 @@ static void record(struct bench_meter *meter,
 static void *run_meter(void *argument)
 {
     struct bench_meter *meter = argument;
-    /* Else the kernel wakes a thread up to 50 us late, to save power. */
+    /* Otherwise the kernel wakes a thread up to 50 us late, to save power. */
     (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
     uint64_t due = bench_nanoseconds() + meter->phase;
     for (uint64_t i = 0; !atomic_load(&meter->timeline->must_end); i++) {

@@ -11,7 +11,7 @@
 #define BENCH_ROUND_COUNT_MAX 15
 
 struct bench_options {
-    const char *stores;    /* Names with commas between; NULL: all. */
+    const char *stores;    /* Names separated by commas; NULL: all. */
     const char *workloads; /* The same. */
     const char *dir;       /* Where the stores are made. */
     const char *json_file; /* NULL: none. */
@@ -21,10 +21,11 @@ struct bench_options {
     bool is_quick;
 };
 
-/* Takes the arguments apart. Returns -1 to go on, else an exit status. */
+/* Parses the arguments. Returns -1 to go on, else an exit status. */
 int bench_options_parse(struct bench_options *options, int argc, char **argv);
 
-/* Is the name in a list with commas between? NULL is the list of all. */
+/* True if the name is in a list separated by commas. NULL is the list of
+ * all. */
 bool bench_is_listed(const char *list, const char *name);
 
 #endif

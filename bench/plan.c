@@ -51,7 +51,7 @@ static void add_stores(struct bench_plan *plan)
     }
 }
 
-/* A case for each size of the workload. */
+/* Adds a case for each size of the workload. */
 static void add_cases(struct bench_plan *plan,
                       const struct bench_workload *workload)
 {
@@ -114,7 +114,7 @@ static bool is_workload(const char *text, size_t size)
     return false;
 }
 
-/* Is every name of a list one of those? */
+/* True if every name of a list is one of these. */
 static bool are_known(const char *list,
                       bool (*is_known)(const char *text, size_t size))
 {

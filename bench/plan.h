@@ -19,7 +19,7 @@ struct bench_case {
 struct bench_cell {
     double values[BENCH_METRIC_COUNT_MAX][BENCH_ROUND_COUNT_MAX];
     unsigned counts[BENCH_METRIC_COUNT_MAX];
-    double seconds;  /* That its last round took; 0: none yet. */
+    double seconds;  /* How long its last round took; 0: none yet. */
     bool has_failed; /* Then the note says why. */
     char note[240];
 };
@@ -31,7 +31,7 @@ struct bench_plan {
     struct bench_case *cases;
     size_t case_count;
     struct bench_cell *cells;
-    double seconds; /* That all of it took. */
+    double seconds; /* How long all of it took. */
 };
 
 /* A metric of a cell over all rounds. */
@@ -51,7 +51,7 @@ struct bench_cell *bench_plan_cell(const struct bench_plan *plan,
                                    size_t case_number,
                                    size_t store_number);
 
-/* Has the store what the workload takes? */
+/* True if the store has what the workload takes. */
 bool bench_plan_is_possible(const struct bench_workload *workload,
                             const struct bench_store *store);
 
@@ -60,16 +60,16 @@ struct bench_figure bench_plan_figure(const struct bench_plan *plan,
                                       size_t store_number,
                                       size_t metric);
 
-/* Who is asked for when the best is looked for. */
+/* The stores among which the best is sought. */
 enum bench_class {
     BENCH_OURS,         /* Any handle of kvstore. */
-    BENCH_OURS_SHARING, /* The one that lets others write. */
+    BENCH_OURS_SHARING, /* The handle that lets others write. */
     BENCH_PEERS,
     BENCH_PEERS_SHARING,
     BENCH_FLOOR
 };
 
-/* The best of a class at a metric; false if it has no figure. */
+/* The best of a class at a metric; false if the class has no figure. */
 bool bench_plan_best(const struct bench_plan *plan,
                      size_t case_number,
                      size_t metric,

@@ -2,7 +2,7 @@
 
 /* The figures as plots. Writes tables of numbers into a directory of their own
  * and has gnuplot run the scripts in plots/ on them. A table's first line names
- * the stores, its first column what is measured; what is missing is a "?". */
+ * the stores, its first column what is measured; a missing figure is a "?". */
 
 #include "directory.h"
 #include "process.h"
@@ -89,7 +89,7 @@ static void write_rows(const struct bench_plan *plan,
     }
 }
 
-/* A new table's file; NULL if there is none to be had. */
+/* A new table's file; NULL if it cannot be created. */
 static FILE *create_table(const char *dir, const char *name)
 {
     char path[PATH_MAX];
@@ -116,7 +116,7 @@ static bool write_table(const struct bench_plan *plan,
 
 static const char *const workloads_with_rows[] = {"stall", "stall-paced"};
 
-/* Does the metric begin a row? */
+/* True if the metric begins a row. */
 static bool begins_row(const struct bench_metric *metrics, size_t number)
 {
     const char *row = metrics[number].row;
@@ -125,7 +125,7 @@ static bool begins_row(const struct bench_metric *metrics, size_t number)
             strcmp(metrics[number - 1].row, row) != 0);
 }
 
-/* The figures of a column, from the first row that has it on. */
+/* Writes the figures of a column, beginning at the first row that has it. */
 static void write_column(const struct bench_plan *plan,
                          size_t case_number,
                          size_t store_number,
@@ -171,7 +171,8 @@ static void write_columns(const struct bench_plan *plan,
     }
 }
 
-/* Of the first handle, which is the default one. An empty file: not measured. */
+/* Uses the first handle, which is the default one. If nothing was measured, the
+ * file is empty. */
 static bool write_table_of_rows(const struct bench_plan *plan,
                                 const char *name,
                                 const char *dir)
@@ -214,7 +215,7 @@ static bool draw(const char *data_dir, const char *plots_dir)
                        scripts[i]);
         command.arguments[2] = command.text[0];
         command.arguments[3] = command.text[1];
-        /* A plot whose workload was not run has nothing to show. */
+        /* If its workload was not run, a plot has nothing to show. */
         are_drawn = bench_command_find(&command) &&
                     bench_command_run(&command, &seconds) && are_drawn;
     }

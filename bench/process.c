@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Commands that the benchmark runs and times: the stores' own tools, each in
- * turn with /bin/true, which is what starting and ending any process costs. */
+ * turn with /bin/true, which shows what starting and ending any process
+ * costs. */
 
 #include "process.h"
 
@@ -150,8 +151,8 @@ static void make_command(struct bench_run *run,
     run->store->tool(&task, command_out);
 }
 
-/* Does the tool print the value that a get asks for? Some print it as a dump,
- * so its first eight bytes must do. */
+/* True if the tool prints the value that a get asks for. Some print it as a
+ * dump, so only its first eight bytes are compared. */
 static bool tool_tells_the_truth(struct bench_run *run)
 {
     struct texts texts;
@@ -182,7 +183,7 @@ bool bench_time_tool(struct bench_run *run,
     unsigned count = run->pairs < PAIR_COUNT_MAX ? run->pairs : PAIR_COUNT_MAX;
     double begin = bench_now();
     unsigned done = 0;
-    /* A tool that takes half a second each time needs no 200 trials. */
+    /* A tool that takes half a second each time does not need 200 trials. */
     while (done < count &&
            (done < TRIAL_COUNT_MIN || bench_now() - begin < 4 * run->seconds)) {
         struct texts texts;

@@ -10,7 +10,7 @@
 /* Finds the program of a command, as a shell would. */
 bool bench_command_find(struct bench_command *command);
 
-/* Runs a command whose output nobody reads; false if it does not end well. */
+/* Runs a command and discards its output; false if it does not end well. */
 bool bench_command_run(const struct bench_command *command,
                        double *seconds_out);
 
@@ -20,7 +20,7 @@ bool bench_command_read(const struct bench_command *command,
                         size_t size);
 
 /* Runs the store's own tool and /bin/true in turn, up to run->pairs times, with
- * keys that change; the median of either, in us. */
+ * changing keys; the median of each, in us. */
 bool bench_time_tool(struct bench_run *run,
                      bool is_set,
                      double *tool_out,

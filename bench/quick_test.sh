@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Does a quick run of the benchmark measure every workload on kvstore, leave
-# nothing behind, and end well when it is interrupted? How fast anything is does
-# not matter here. Takes the program's path; needs jq.
+# Checks that a quick run of the benchmark measures every workload on kvstore,
+# leaves no files, and ends well when it is interrupted. Speed does not matter
+# here. Takes the program's path; needs jq.
 
 set -eu
 bench=$1
@@ -19,13 +19,13 @@ fail() {
 "$bench" --quick --keys 1000 --stores kvstore --json figures.json >tables.md
 test "$(ls)" = "$(printf 'figures.json\ntables.md')" || fail "left: $(ls)"
 
-# On a machine that is too slow for all of it there is nothing to say.
+# On a machine that is too slow for all of it, nothing can be checked.
 slow='no time was left|did not end in time|too slow'
 failed=$(jq -c --arg slow "$slow" '.failures[]
     | select(.reason | test($slow) | not)' figures.json)
 test -z "$failed" || fail "failed: $failed"
 jq -e '.failures == []' figures.json >/dev/null || exit 77
-# Each workload has a figure for kvstore, or the store has not what it takes.
+# Each workload has a figure for kvstore, unless kvstore lacks what it takes.
 missing=$(jq -r '[.results[].workload] as $there
     | [.not_offered[].workload] as $absent
     | .workloads[].name
@@ -47,7 +47,7 @@ status=0
 "$bench" --quick --stores no-such-store 2>/dev/null || status=$?
 test "$status" -eq 2 || fail "an unknown store is status $status"
 
-# Interrupted in the middle of a run of some seconds.
+# An interrupt in the middle of a run of some seconds.
 "$bench" --stores kvstore --workloads get >interrupted.md &
 id=$!
 sleep 0.5

@@ -42,8 +42,8 @@ static bool is_due(const struct rounds *rounds,
            (round == 0 || !workload->is_run_once);
 }
 
-/* What the cells of a round from one on take: as long as in the round before,
- * or as the others did on average. */
+/* How long the cells of a round will take, beginning at one of them: as long as
+ * in the round before, or as long as the others on average. */
 static double time_of_cells(const struct rounds *rounds,
                             size_t first_cell,
                             unsigned round,
@@ -143,8 +143,8 @@ static bool make_directory(const char *dir, struct bench_cell *cell)
     return false;
 }
 
-/* A full store for those that begin with one. What cannot be filled is not
- * tried again. */
+/* Makes a full store for workloads that begin with one. If it cannot be filled,
+ * that is not tried again. */
 static bool fill(struct rounds *rounds,
                  size_t case_number,
                  size_t store_number,
@@ -194,7 +194,7 @@ static void run_cell(struct rounds *rounds,
         bench_directory_remove(dir);
         return;
     }
-    /* Nobody knows what a process that failed left behind. */
+    /* What a failed process has left is not known. */
     *filling = is_done && beginning != BENCH_USES_UP ? FILLED : NOT_FILLED;
     if (*filling == NOT_FILLED) {
         bench_directory_remove(dir);
@@ -227,7 +227,7 @@ int bench_rounds_run(struct bench_plan *plan)
     struct rounds rounds = {.plan = plan, .begin = bench_now()};
     rounds.deadline = rounds.begin + (plan->options.is_quick ? 105 : 39 * 60);
     rounds.fillings = calloc(plan->store_count + 1, sizeof *rounds.fillings);
-    /* Before there is anything to clean up. */
+    /* This comes before there is anything to clean up. */
     bench_cell_catch_signals();
     int length = snprintf(rounds.root,
                           sizeof rounds.root,

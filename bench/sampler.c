@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Looks at how large the directory of a store is, again and again.
+/* Measures how large the directory of a store is, again and again.
  *
- * A compaction is taken to run from the last look that saw no new log until that
- * is gone again. What was set beside it stands in the log that it leaves, and
- * the next one finds it there: so the bound allows for it once more. Files that
- * have no name any more, but are still open, are not seen. */
+ * A compaction is taken to run from the last sample without a new log until the
+ * new log is gone again. What was set meanwhile is in the log that it leaves,
+ * where the next compaction finds it: so the bound allows for it once more.
+ * Files that have lost their name but are still open are not seen. */
 
 #include "sampler.h"
 
@@ -60,7 +60,7 @@ static bool take_sample(const struct bench_sampler *sampler,
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL) {
         struct stat status;
-        /* What is gone meanwhile takes no room. */
+        /* A file that has gone meanwhile takes no room. */
         if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 &&
             S_ISREG(status.st_mode)) {
             add_file(sampler->store, entry->d_name, &status, sample_out);
@@ -104,7 +104,7 @@ static void *run_sampler(void *argument)
     const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
     struct bench_sample before = {0};
     uint64_t set_before = 0;
-    uint64_t begun = 0; /* What was set when the compaction began. */
+    uint64_t begun = 0; /* How much had been set when the compaction began. */
     while (!atomic_load(&sampler->must_end)) {
         struct bench_sample now;
         if (take_sample(sampler, &now)) {

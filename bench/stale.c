@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A store about half of whose log is stale: all keys were set once, and then
- * random ones as many times again, so that live and stale lines are mixed as
- * they are after a while of use. The first workload to ask for it makes it in
- * the scratch directory; all get copies of its log, without the index, which is
- * built when they open it. */
+/* A store with a log of which about half is stale: all keys were set once, and
+ * then random ones as many times again, so that live and stale lines are mixed
+ * as they are after some time of use. The first workload that needs it makes it
+ * in the scratch directory; all get copies of its log, without the index, which
+ * is built when they open it. */
 
 #include "stale.h"
 
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A compaction is due from 1 MiB on; this many lines are more than that. */
+/* A compaction is due at 1 MiB of stale bytes; this many lines are more. */
 #define OVERWRITE_COUNT_MIN 14000u
 
 static bool make_in(const struct bench_run *run, const char *dir)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The linker is told to lead fsync and fdatasync here (--wrap, in
- * CMakeLists.txt), whoever calls them in this program or in libkvstore.a; the
- * library itself is the one that everybody gets. */
+/* The linker redirects all calls of fsync and fdatasync to here (--wrap, in
+ * CMakeLists.txt), from this program and from libkvstore.a, which itself is the
+ * library as shipped. */
 
 #include "sync_clock.h"
 
@@ -14,7 +14,7 @@ static atomic_ullong waited;
 
 #ifdef BENCH_WRAPS_SYNC
 
-/* The linker makes these names. */
+/* Names made by the linker. */
 int __real_fsync(int fd);     /* NOLINT */
 int __real_fdatasync(int fd); /* NOLINT */
 int __wrap_fsync(int fd);     /* NOLINT */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* How long this program, and the library that is linked into it, wait for the
- * disk in fsync and fdatasync. The peers are shared libraries, and not seen. */
+ * disk in fsync and fdatasync. Calls from the peers, which are shared
+ * libraries, are not seen. */
 
 #ifndef BENCH_SYNC_CLOCK_H
 #define BENCH_SYNC_CLOCK_H
@@ -9,10 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Can it be told? Not where the linker does not know --wrap. */
+/* True if this is known, that is, if the linker knows --wrap. */
 bool bench_sync_clock_works(void);
 
-/* Nanoseconds so far, of all threads together. */
+/* Nanoseconds so far, by all threads together. */
 uint64_t bench_sync_clock_nanoseconds(void);
 
 #endif

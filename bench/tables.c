@@ -85,7 +85,7 @@ static bool print_best(const struct bench_plan *plan,
     return true;
 }
 
-/* Ours, theirs, and how many times as good ours is. */
+/* Prints our figure, theirs, and how many times as good ours is. */
 static void print_comparison(const struct bench_plan *plan,
                              size_t case_number,
                              size_t metric,
@@ -166,7 +166,7 @@ static bool has_row(const struct bench_metric *metric)
 
 #define COLUMN_COUNT_MAX ((size_t)64)
 
-/* The metrics of a group's workloads, those in rows of their own apart. */
+/* The metrics of a group's workloads, except those in rows of their own. */
 static size_t find_columns(const struct bench_plan *plan,
                            const char *group,
                            struct column *columns_out)
@@ -247,7 +247,7 @@ static bool is_same(const char *left, const char *right)
     return left != NULL && right != NULL && strcmp(left, right) == 0;
 }
 
-/* The next metric that begins a row; where the metrics end, that place. */
+/* The next metric that begins a row, or the end of the metrics. */
 static size_t find_row(const struct bench_metric *metrics, size_t from)
 {
     while (metrics[from].name != NULL &&
@@ -322,7 +322,7 @@ static void print_rows(const struct bench_plan *plan,
 
 /* --- All groups --- */
 
-/* Does any workload of the group run on the store? */
+/* True if any workload of the group runs on the store. */
 static bool is_in_group(const struct bench_plan *plan,
                         const struct column *columns,
                         size_t count,

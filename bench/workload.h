@@ -18,26 +18,26 @@ struct bench_metric {
     const char *title;
     const char *unit;
     bool is_better_if_less;
-    const char *row; /* Of a table of the workload and store alone, with the
+    const char *row; /* In a table of only this workload and store, with the
                         title as column. NULL: in the table of the group, and
                         in the summary; BENCH_ASIDE: not in the summary. */
 };
 
-/* How many keys a workload has, as a multiple of those that were asked for. */
+/* How many keys a workload has, as a multiple of the number requested. */
 enum bench_sizes {
     BENCH_AS_ASKED,
     BENCH_A_FIFTH,
     BENCH_TEN_TIMES,     /* But not in a quick run. */
-    BENCH_AND_TEN_TIMES, /* First as asked. */
-    BENCH_EACH_SIZE      /* A hundredth, a tenth, as asked, ten times. */
+    BENCH_AND_TEN_TIMES, /* As requested, and ten times. */
+    BENCH_EACH_SIZE      /* A hundredth, a tenth, one and ten times. */
 };
 
 /* What a workload finds in the store's directory. */
 enum bench_beginning {
     BENCH_EMPTY,  /* Nothing, and what it leaves is removed. */
-    BENCH_FILLS,  /* Nothing; what it leaves is what others begin with. */
+    BENCH_FILLS,  /* Nothing; others begin with what it leaves. */
     BENCH_FILLED, /* All keys. */
-    BENCH_USES_UP /* All keys; nobody can use afterwards what is left. */
+    BENCH_USES_UP /* All keys; what it leaves is of no use to others. */
 };
 
 struct bench_run;
@@ -45,15 +45,15 @@ struct bench_run;
 struct bench_workload {
     const char *name;
     const char *group; /* The table that it is in. */
-    const char *what;  /* One line for people. */
+    const char *what;  /* One line for readers. */
     enum bench_beginning beginning;
     enum bench_sizes sizes;
-    bool is_run_once;   /* In the first round alone, for it takes long. */
-    bool is_long;       /* Ends within minutes, not seconds. */
+    bool is_run_once;   /* In the first round only, since it takes long. */
+    bool is_long;       /* Takes minutes, not seconds. */
     bool is_on_request; /* Only if it is named, or in a quick run. */
     bool needs_threads;
     struct bench_metric metrics[BENCH_METRIC_COUNT_MAX + 1]; /* No name: end. */
-    /* Does the store have what it takes? NULL: all do. */
+    /* True if the store has what the workload takes. NULL: all do. */
     bool (*is_possible)(const struct bench_store *store);
     bool (*run)(struct bench_run *run);
 };
@@ -63,11 +63,11 @@ struct bench_run {
     const struct bench_store *store;
     struct bench_settings settings;
     double seconds;         /* How long a rate is measured at most. */
-    double fill_seconds;    /* How long a fill is. */
+    double fill_seconds;    /* The same for a fill. */
     double prepare_seconds; /* How long filling off the clock may take. */
     unsigned pairs;         /* How many commands are run. */
     uint64_t seed;
-    const char *scratch_dir; /* Exists; kept for the workloads that follow. */
+    const char *scratch_dir; /* Exists; kept for the following workloads. */
     int result_fd;
 };
 
@@ -80,7 +80,7 @@ double bench_now(void);
 /* The same clock, in nanoseconds. */
 uint64_t bench_nanoseconds(void);
 
-/* Puts the numbers in order; count is not 0. */
+/* The median of the numbers, which it sorts; count is not 0. */
 double bench_median(double *numbers, size_t count);
 
 /* For is_possible. */
@@ -88,7 +88,7 @@ bool bench_is_store(const struct bench_store *store);
 bool bench_has_compaction(const struct bench_store *store);
 bool bench_has_counters(const struct bench_store *store);
 
-/* A store that is open, with the first thread's session. */
+/* An open store, with the first thread's session. */
 struct bench_opened {
     const struct bench_store *store;
     void *handle;
@@ -98,7 +98,7 @@ struct bench_opened {
 bool bench_open(struct bench_run *run, struct bench_opened *opened_out);
 void bench_close(struct bench_opened *opened);
 
-/* A session for one more thread. */
+/* Opens a session for one more thread. */
 bool bench_connect(const struct bench_store *store,
                    void *handle,
                    void **session_out);
@@ -122,9 +122,9 @@ struct bench_load {
     bench_step step;
     const void *extra;   /* For the step. */
     uint64_t count_max;  /* Steps of each thread. */
-    double seconds;      /* No further step begins after them. */
+    double seconds;      /* No further step begins after this time. */
     unsigned threads;    /* 0 is 1. */
-    unsigned clock_step; /* Look at the clock each so many; 0 is 64. */
+    unsigned clock_step; /* The clock is read every so many; 0 is 64. */
 };
 
 struct bench_done {
@@ -138,7 +138,7 @@ bool bench_drive(struct bench_run *run,
                  const struct bench_load *load,
                  struct bench_done *done_out);
 
-/* The same, and reports millions of steps a second. */
+/* The same, and reports millions of steps per second. */
 bool bench_drive_and_report(struct bench_run *run,
                             const struct bench_opened *opened,
                             const struct bench_load *load,
@@ -148,18 +148,19 @@ bool bench_drive_and_report(struct bench_run *run,
 bool bench_step_get(struct bench_worker *worker, uint64_t i);
 bool bench_step_overwrite(struct bench_worker *worker, uint64_t i);
 
-/* Sets the keys from first on, off the clock, in the store's fastest way. */
+/* Sets the keys from first on, off the clock, in the fastest way the store
+ * has. */
 bool bench_fill(struct bench_run *run,
                 const struct bench_opened *opened,
                 uint64_t first);
 
-/* Reads keys for a while, so that caches and maps are as they will be later. */
+/* Reads keys for a while, until caches and maps are as in steady use. */
 bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened);
 
-/* All of them, by number; NULL behind the last. */
+/* All of them, by number; NULL after the last. */
 const struct bench_workload *bench_workload_at(size_t number);
 
-/* What runs before workloads that want a full store and find none. */
+/* Runs before a workload that needs a full store and finds none. */
 extern const struct bench_workload bench_preparation;
 
 #endif

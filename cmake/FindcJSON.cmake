@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Finds cJSON and defines the target cJSON::cJSON, whatever the installed
-# version brings along: a static library, which is preferred, since a program
-# that needs no shared one starts faster; its own CMake package, whose target is
-# named cjson; or only the header cjson/cJSON.h and the library. Installed with
-# kvstore, whose users link cJSON too.
+# Finds cJSON and defines the target cJSON::cJSON from what is installed: a
+# static library, which is preferred, since a program that needs no shared one
+# starts faster; cJSON's own CMake package, whose target is named cjson; or just
+# the header cjson/cJSON.h and the library. Installed with kvstore, since
+# programs that link kvstore also link cJSON.
 
 if(TARGET cJSON::cJSON)
   set(cJSON_FOUND TRUE)

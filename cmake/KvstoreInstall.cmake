@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What `cmake --install` puts where: the header, the archive, the program, its
-# manual page, and what find_package(kvstore) and pkg-config need. Nothing in
-# it holds an absolute path, so the installed folder can be moved.
+# What `cmake --install` installs, and where: the header, the archive, the
+# program, its manual page, and what find_package(kvstore) and pkg-config need.
+# None of it holds an absolute path, so the installed folder can be moved.
 
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)

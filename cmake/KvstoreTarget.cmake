@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# How every target of this project is compiled. Functions rather than an
-# interface target, so that nothing of it reaches those who link the library.
+# How every target of this project is compiled. These are functions rather than
+# an interface target, so that no option reaches programs that link the library.
 
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
@@ -17,7 +17,7 @@ function(kvstore_warnings target)
     -Wmissing-prototypes -Wvla)
 endfunction()
 
-# Adds a compiler option where the compiler takes it.
+# Adds a compiler option if the compiler accepts it.
 function(kvstore_compile_option_if_taken target option)
   string(MAKE_C_IDENTIFIER "KVSTORE_HAS${option}" has_option)
   check_c_compiler_flag(${option} ${has_option})
@@ -26,7 +26,7 @@ function(kvstore_compile_option_if_taken target option)
   endif()
 endfunction()
 
-# The same for the linker.
+# Does the same for the linker.
 function(kvstore_link_option_if_taken target option)
   string(MAKE_C_IDENTIFIER "KVSTORE_HAS${option}" has_option)
   check_linker_flag(C ${option} ${has_option})
@@ -35,14 +35,14 @@ function(kvstore_link_option_if_taken target option)
   endif()
 endfunction()
 
-# Counts which lines are run, also those that threads run at the same time.
+# Counts how often lines are run, correctly even if threads run them at once.
 function(kvstore_coverage target)
   target_compile_options(${target} PRIVATE
     --coverage -O0 -fprofile-update=atomic)
   target_link_options(${target} PUBLIC --coverage)
 endfunction()
 
-# The C library warns of a level that it, or the compiler, does not know.
+# The C library warns about a level that it, or the compiler, does not know.
 block()
   set(CMAKE_REQUIRED_FLAGS
     "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Werror")
@@ -58,7 +58,7 @@ if(KVSTORE_HAS_FORTIFY_3)
   set(KVSTORE_FORTIFY_LEVEL 3)
 endif()
 
-# Sanitizers, or else what hardens a build for use.
+# Adds sanitizers, or else what hardens a build for use.
 function(kvstore_hardening target)
   if(KVSTORE_SANITIZE)
     target_compile_options(${target} PRIVATE
@@ -70,11 +70,12 @@ function(kvstore_hardening target)
   endif()
   kvstore_compile_option_if_taken(${target} -fstack-protector-strong)
   kvstore_compile_option_if_taken(${target} -fstack-clash-protection)
-  # Indirect branches and returns go only where they may (x86).
+  # Restricts the targets of indirect branches and returns (x86).
   kvstore_compile_option_if_taken(${target} -fcf-protection=full)
   # Fortified calls exist only in optimised code. Some distributions define a
-  # level of their own, which would be a warning. In the library the third level
-  # checks no call that the second does not, and a set takes a twentieth longer.
+  # level of their own; redefining it would be a warning. In the library the
+  # third level checks no more calls than the second, and a set takes a
+  # twentieth longer.
   set(level ${KVSTORE_FORTIFY_LEVEL})
   get_target_property(type ${target} TYPE)
   if(type MATCHES "LIBRARY")
@@ -92,7 +93,7 @@ function(kvstore_compiled_as_usual target)
     C_EXTENSIONS OFF
     C_STANDARD_REQUIRED ON
     POSITION_INDEPENDENT_CODE ON)
-  # With 32 bits, sizes of files and their times beyond 2038 need asking for.
+  # With 32 bits, large file sizes and times after 2038 must be asked for.
   target_compile_definitions(${target} PRIVATE
     _POSIX_C_SOURCE=200809L
     _FILE_OFFSET_BITS=64
@@ -104,7 +105,7 @@ endfunction()
 # A library from the sources in src/.
 function(kvstore_library target)
   kvstore_compiled_as_usual(${target})
-  # The code can be linked into shared objects, and is not slower for it.
+  # The code can be linked into shared objects, and is no slower for that.
   kvstore_compile_option_if_taken(${target} -fno-semantic-interposition)
   target_include_directories(${target}
     PUBLIC
@@ -115,8 +116,8 @@ function(kvstore_library target)
   target_link_libraries(${target} PRIVATE cJSON::cJSON Threads::Threads)
 endfunction()
 
-# A program that people run. Where cJSON is there as a static library, it is
-# linked without any shared one: it then starts as fast as /bin/true.
+# A program that people run. If cJSON is installed as a static library, the
+# program is linked without any shared one: it then starts as fast as /bin/true.
 function(kvstore_program target)
   kvstore_compiled_as_usual(${target})
   if(KVSTORE_SANITIZE)
@@ -126,11 +127,11 @@ function(kvstore_program target)
   if(cjson_type STREQUAL "STATIC_LIBRARY")
     check_linker_flag(C -static-pie KVSTORE_HAS_STATIC_PIE)
     if(KVSTORE_HAS_STATIC_PIE)
-      # Among the libraries it stands behind the -pie of CMake, and counts.
+      # Among the libraries it comes after CMake's -pie, and so takes effect.
       target_link_libraries(${target} PRIVATE -static-pie)
     endif()
   endif()
-  # All of the table of functions is bound at the start and read-only from then
+  # The whole table of functions is bound at the start and read-only from then
   # on; no memory for data is executable.
   kvstore_link_option_if_taken(${target} -Wl,-z,relro,-z,now)
   kvstore_link_option_if_taken(${target} -Wl,-z,noexecstack)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# 32-bit x86, compiled on and run by a 64-bit one. Debian's gcc-i686-linux-gnu
-# brings the compiler and the C library; tests/portability/run fetches the other
-# libraries to build/foreign/i386. What is built runs as it is: it names the
-# loader of that C library, and where its libraries are.
+# 32-bit x86, compiled and run on a 64-bit machine. Debian's gcc-i686-linux-gnu
+# provides the compiler and the C library; tests/portability/run fetches the
+# other libraries to build/foreign/i386. What is built can be run directly: it
+# names the loader of that C library, and where its libraries are.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR i686)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# A big-endian machine, compiled on another one and run by qemu-s390x. Debian's
-# gcc-s390x-linux-gnu brings the compiler and the C library;
-# tests/portability/run fetches the other libraries to build/foreign/s390x.
+# A big-endian machine; programs for it are compiled on another and run by
+# qemu-s390x. Debian's gcc-s390x-linux-gnu provides the compiler and the C
+# library; tests/portability/run fetches the other libraries to
+# build/foreign/s390x.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR s390x)

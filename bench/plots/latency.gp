@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# How long sets take, by percentile: undisturbed, and beside a compaction; and
-# what kvstore's sets and gets, and the machine alone, take with a compaction of
-# a large store and without.
+# How long sets take, by percentile, undisturbed and during a compaction; and
+# how long kvstore's sets and gets, and the machine alone, take with and without
+# a compaction of a large store.
 
 dir = ARG0[1:strstrt(ARG0, "latency.gp") - 1]
 load dir . "style.gp"

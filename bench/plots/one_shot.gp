@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What one get costs as a command, by the size of the store.
+# What one get by the command costs, by the size of the store.
 
 dir = ARG0[1:strstrt(ARG0, "one_shot.gp") - 1]
 load dir . "style.gp"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What all plots have in common: kvstore, whose columns come first, in thick
-# blue lines, its peers in thin ones, the floor in grey. Needs image and data.
+# What all plots have in common: kvstore, whose columns come first, has thick
+# blue lines, its peers thin ones, and the floor grey ones. Needs image and
+# data.
 
 set terminal svg size 860,560 font "sans-serif,13" background "#ffffff"
 set output image
@@ -25,8 +26,8 @@ thickness(name) = is_ours(name) ? 3.5 : 1.4
 mark(name, i) = is_ours(name) ? 7 : is_floor(name) ? 2 : 4 + i % 10
 size(name) = is_ours(name) ? 1.1 : 0.7
 
-# The name of a column, from the first line of a table; the columns of a table
-# that hold a number somewhere.
+# The name of a column, from the first line of a table; then the columns of a
+# table that have any number in them.
 head(table, i) = system(sprintf( \
     "head -n 1 '%s' | cut -f %d | tr -d '\"'", table, i))
 filled(table) = system(sprintf("awk -F '\\t' 'NR > 1 { for (i = 2; i <= NF;" \

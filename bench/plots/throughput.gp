@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Operations a second by workload: one mark for each store.
+# Operations per second by workload, with one mark for each store.
 
 dir = ARG0[1:strstrt(ARG0, "throughput.gp") - 1]
 load dir . "style.gp"

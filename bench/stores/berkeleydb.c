@@ -2,7 +2,7 @@
 
 /* Berkeley DB: a B-tree in an environment with transactions, which several
  * processes may share. Each set is a transaction, whose log is written
- * (DB_TXN_WRITE_NOSYNC), and synced where sets must be durable. */
+ * (DB_TXN_WRITE_NOSYNC), and synced if sets must be durable. */
 
 #include "store.h"
 
@@ -91,7 +91,7 @@ static int put(struct store *store,
 static bool set(void *argument, const char *key, const char *value)
 {
     int error = DB_LOCK_DEADLOCK;
-    /* One of the threads that wait for each other is told to try again. */
+    /* In a deadlock, one of the threads has to try again. */
     while (error == DB_LOCK_DEADLOCK) {
         error = put(argument, NULL, key, value);
     }

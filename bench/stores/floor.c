@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* No store: what the hardware and the kernel alone cost, to be seen beside the
- * stores. A set is one write of a record's bytes at the end of a file, durable
- * with an fdatasync. A get is two cache misses of which the second depends on
- * the first, in a table and in the records, both in anonymous memory. The
- * command is /bin/true. */
+/* Not a store: what the hardware and the kernel alone cost, to compare the
+ * stores with. A set is one write of a record's bytes at the end of a file; a
+ * durable one adds an fdatasync. A get is two cache misses, the second
+ * depending on the first, in a table and in the records, both in anonymous
+ * memory. The command is /bin/true. */
 
 #include "store.h"
 
@@ -21,7 +21,7 @@ struct store {
     int fd;
     bool is_durable;
     uint64_t end;
-    uint64_t *table; /* Places of records, from 1 on; 0 is none. */
+    uint64_t *table; /* Places of records, counted from 1; 0: none. */
     uint64_t mask;
     char *records;
     uint64_t keys;

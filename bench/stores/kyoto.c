@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Kyoto Cabinet's hash database, with as many buckets as it will hold keys and
- * a map as large as the file, which it is not unless told. Its batches are
- * transactions. */
+/* Kyoto Cabinet's hash database, with one bucket for each key that it will
+ * hold, and a map as large as the file, which is not the default. Its batches
+ * are transactions. */
 
 #include "store.h"
 
@@ -76,8 +76,8 @@ static enum bench_answer get(void *session, const char *key, char *value_out)
     return BENCH_FAILED;
 }
 
-/* It hands the records out in an order of its own, and a key that is asked for
- * twice once. */
+/* It returns the records in an order of its own, and one record for a key that
+ * is asked for twice. */
 static bool take_record(const KCREC *records,
                         int64_t count,
                         const char *key,

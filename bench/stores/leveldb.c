@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* LevelDB: a cache for all blocks, Bloom filters of ten bits, no compression,
- * as no other store here compresses, and a write buffer of 64 MiB. */
+ * since no other store here compresses, and a write buffer of 64 MiB. */
 
 #include "store.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* LMDB in the two modes that do without a sync for each set: MDB_NOSYNC, which
- * writes pages with pwrite, and MDB_WRITEMAP with it, which changes them in the
- * map. Where sets must be durable, MDB_NOSYNC is left out. Each get has a read
- * transaction of its own, as the other stores' gets see the newest value. */
+/* LMDB in the two modes that do not sync for each set: MDB_NOSYNC, which writes
+ * pages with pwrite, and MDB_NOSYNC with MDB_WRITEMAP, which changes them in
+ * the map. If sets must be durable, MDB_NOSYNC is left out. Each get has a read
+ * transaction of its own, since the other stores' gets see the newest value. */
 
 #include "store.h"
 
@@ -43,7 +43,7 @@ static bool open_store(const struct bench_settings *settings, void **store_out)
         free(made);
         return false;
     }
-    /* Pages are half empty after random sets, and more while they split. */
+    /* Pages are half empty after random sets, and emptier while they split. */
     size_t map_size = ((size_t)1 << 28) + (size_t)settings->keys * 1024;
     unsigned flags = MDB_NOTLS;
     flags |= settings->variant == WRITEMAP ? MDB_WRITEMAP : 0;
@@ -203,7 +203,8 @@ static bool scan(void *argument, bench_visit visit, void *context)
     return is_open && (error == MDB_NOTFOUND || check(error));
 }
 
-/* LMDB brings no command that reads or sets one key: a program of our own. */
+/* LMDB has no command that reads or sets one key: this is a program of our
+ * own. */
 static void tool(const struct bench_task *task, struct bench_command *command)
 {
     const struct bench_command made = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* RocksDB: a cache for all blocks, Bloom filters of ten bits, no compression,
- * as no other store here compresses, and a background thread more. */
+ * since no other store here compresses, and one more background thread. */
 
 #include "store.h"
 
@@ -42,7 +42,7 @@ static void close_store(void *argument)
     free(store);
 }
 
-/* The options take over what is given to them, except the cache. */
+/* The options take ownership of what they are given, except the cache. */
 static rocksdb_options_t *make_options(rocksdb_cache_t *cache)
 {
     rocksdb_block_based_table_options_t *table =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* SQLite: one table without row ids, a write-ahead log, statements prepared
- * once. synchronous is OFF where sets need not be durable, and FULL where they
- * must; NORMAL, with a write-ahead log, does not sync each of them. */
+ * once. synchronous is FULL if sets must be durable, else OFF; NORMAL, with a
+ * write-ahead log, does not sync each of them. */
 
 #include "store.h"
 

@@ -2,7 +2,7 @@
 
 /* tdb, Samba's store: with its fcntl locks, so that several processes may
  * write, and without any (TDB_NOLOCK). Durable sets are transactions, the only
- * thing that tdb syncs. It opens a file once in a process, for one thread. */
+ * thing that tdb syncs. A process can open a file only once, for one thread. */
 
 #include "store.h"
 
@@ -35,7 +35,7 @@ static bool open_store(const struct bench_settings *settings, void **store_out)
         free(made);
         return false;
     }
-    /* Chains of one record, for the number of chains never changes. */
+    /* One record for each chain, since the number of chains never changes. */
     int chains = (int)(settings->keys + 131);
     int flags = TDB_INCOMPATIBLE_HASH;
     flags |= settings->variant == UNLOCKED ? TDB_NOLOCK : 0;

@@ -2,7 +2,7 @@
 
 /* Tkrzw's hash database, with two buckets for each key that it will hold.
  * Durable sets are followed by a hard synchronisation. Its calls for several
- * keys are no transactions, so it has no batches here. */
+ * keys are not transactions, so it has no batches here. */
 
 #include "store.h"
 
@@ -103,7 +103,7 @@ static const char *visit_one(void *argument,
     (void)value_size;
     (void)size_out;
     struct scan *scan = argument;
-    /* It also calls before the first record and behind the last. */
+    /* It also calls before the first record and after the last. */
     if (key_size == BENCH_KEY_SIZE && value != NULL) {
         scan->visit(scan->context, key, value);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The smallest command that reads or sets one key of an LMDB store, which
- * brings none: lmdb_once DIR KEY [VALUE]. A set is not synced. */
+/* The smallest command that reads or sets one key of an LMDB store, since LMDB
+ * has none: lmdb_once DIR KEY [VALUE]. A set is not synced. */
 
 #include <lmdb.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
     if (argc < 3 || mdb_env_create(&env) != 0) {
         return 2;
     }
-    /* Without a size of ours the map has that of the store. */
+    /* If we set no map size, the store's is used. */
     unsigned flags = argc > 3 ? MDB_NOSYNC : MDB_RDONLY;
     if (mdb_env_open(env, argv[1], flags, 0600) != 0) {
         return 3;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What a long run of new values for old keys costs the disk: how many bytes are
- * written for each byte that is set, and how large the directory gets. Ten times
- * as many sets as there are keys, and on until the store has compacted itself
- * eight times. Keys at random, and by zipf's law.
+ * written for each byte that is set, and how large the directory gets. Ten
+ * times as many sets as there are keys, and more until the store has compacted
+ * itself eight times. Keys are chosen at random, and by Zipf's law.
  *
- * Bytes written are counted twice over. `wchar` in /proc/self/io is what this
- * process has handed to write calls, which is the sets and what compactions
- * copy; what goes into a map of a file is not in it. And the logs: what was set,
- * and how long each new log was when it was first seen. The index stands in a
- * map; its new files are counted apart, by their size. */
+ * Bytes written are counted in two ways. One is `wchar` in /proc/self/io: what
+ * this process has passed to write calls, for sets and for what compactions
+ * copy, but not what goes into a mapped file. The other adds up logs: what was
+ * set, and how long each new log was when first seen. The index is in a mapped
+ * file; its new files are counted separately, by their size. */
 
 #include "sampler.h"
 #include "workload.h"
@@ -32,7 +32,7 @@ struct amplification {
     uint64_t line;           /* Bytes of a set. */
     uint64_t sets;
     uint64_t compactions;
-    uint64_t written; /* By write calls. */
+    uint64_t written; /* With write calls. */
 };
 
 static uint64_t written_so_far(void)
@@ -75,7 +75,7 @@ static bool count(struct amplification *it, struct bench_counters *counters)
     return it->run->store->counters(it->opened.session, counters);
 }
 
-/* A compaction that has begun is to end, and be counted. */
+/* Lets a compaction that has begun end, so that it is counted. */
 static void wait_for_rest(struct amplification *it)
 {
     const struct timespec step = {.tv_nsec = 10000000};

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /* How fast a store reads its log when it compacts: bytes of a log of which half
- * is stale, by the time, once all of it and once without what it waited for the
- * disk in fdatasync and fsync. What the machine itself does, just before: the
- * live bytes are written to a file, which is synced and removed. Where memory
- * must first be had from a hypervisor, that takes as long as a compaction. */
+ * is stale, divided by the time, once all of it and once without the waits for
+ * the disk in fdatasync and fsync. And, just before, how fast the machine
+ * itself is: the live bytes are written to a file, which is synced and removed.
+ * If memory must first be obtained from a hypervisor, that takes as long as a
+ * compaction. */
 
 #include "directory.h"
 #include "stale.h"

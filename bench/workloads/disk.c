@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a filled store takes on the disk, once it is closed. */
+/* How much room a filled store takes on the disk once it is closed. */
 
 #include "directory.h"
 #include "workload.h"

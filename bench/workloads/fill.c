@@ -2,8 +2,8 @@
 
 /* Fills: all keys into an empty store, in ascending order, in no order, and in
  * batches of a thousand. A fill that takes too long is measured as far as it
- * came; the one in no order is completed off the clock, for the workloads that
- * begin with a full store. */
+ * has got; the one in no order is then completed off the clock, for the
+ * workloads that begin with a full store. */
 
 #include "workload.h"
 
@@ -57,7 +57,8 @@ static bool fill(struct bench_run *run,
     bench_report(run, "rate", keys / done.seconds / 1e6);
     bool is_full = step != set_scattered || bench_fill(run, opened, done.count);
     bench_close(opened);
-    /* What the kernel still has to write would slow down the next store. */
+    /* Else what the kernel still has to write would slow down the next
+     * store. */
     sync();
     return is_full;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Gets of random keys, on one thread, on two, and on two beside a writer; of
+/* Gets of random keys, on one thread, on two, and on two alongside a writer; of
  * sixteen keys with one call; and of keys that are not there. */
 
 #include "workload.h"
@@ -50,7 +50,7 @@ static bool run_missing(struct bench_run *run)
     return run_gets(run, get_missing, 1);
 }
 
-/* --- Beside a writer --- */
+/* --- Alongside a writer --- */
 
 struct writer {
     struct bench_worker worker;
@@ -58,7 +58,8 @@ struct writer {
     bool has_failed;
 };
 
-/* Ten sets each millisecond: enough to disturb, too few to take a core. */
+/* Makes ten sets each millisecond: enough to disturb, too few to fill a
+ * core. */
 static void *write_steadily(void *argument)
 {
     struct writer *writer = argument;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The longest set while an empty store is filled: where a store stops to make
- * its index larger, somebody waits. */
+/* The longest set while an empty store is filled: if a store stops to make its
+ * index larger, a set waits for that. */
 
 #include "workload.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is it true that a set that returned survives the death of the process? A
- * child sets keys and kills itself with the store open; then the store is
- * opened again, which may repair it, and asked for all of them. */
+/* Checks that a set that returned survives the death of the process. A child
+ * sets keys and kills itself with the store open; then the store is opened
+ * again, which may repair it, and all those keys are read. */
 
 #include "workload.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* How long single sets take: the usual one, and the worst of ten thousand.
- * Once with nothing else going on, and once while a second thread compacts the
- * store again and again, 10 ms after each compaction. */
+/* How long single sets take: the usual one, and the worst of ten thousand. Once
+ * with nothing else going on, and once while a second thread compacts the store
+ * again and again, with a pause of 10 ms after each compaction. */
 
 #include "histogram.h"
 #include "workload.h"
@@ -59,7 +59,7 @@ static bool run_quiet(struct bench_run *run)
     return is_done;
 }
 
-/* --- Beside a compaction --- */
+/* --- During a compaction --- */
 
 struct compactor {
     const struct bench_store *store;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What an open store takes of memory that is the process's own, after reading
- * for a while, and the bytes of its index, where the store can tell them. Maps
- * of files are not counted: the kernel may take those pages back. */
+/* How much of the process's own memory an open store takes, after reading for a
+ * while, and the bytes of its index, if the store can report them. Maps of
+ * files are not counted: the kernel may take those pages back. */
 
 #include "workload.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The process's own pages; Linux tells them. */
+/* The process's own pages, as reported by Linux. */
 static bool own_bytes(uint64_t *bytes_out)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "r");

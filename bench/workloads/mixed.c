@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Gets and sets of one thread in turn, of keys of which some are far more
- * popular than others. */
+/* Gets and sets in turn on one thread, with some keys far more popular than
+ * others. */
 
 #include "workload.h"
 

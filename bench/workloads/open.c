@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What opening a full store and one first get cost inside a process. */
+/* What opening a full store and a first get cost inside a process. */
 
 #include "workload.h"
 

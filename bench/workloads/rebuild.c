@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Opening a store whose index was deleted, where the index is only a cache. */
+/* Opening a store whose index was deleted, if its index is only a cache. */
 
 #include "directory.h"
 #include "workload.h"

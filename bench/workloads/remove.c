@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Removal of keys that are there, in another order than that of the fill. */
+/* Removing keys that are there, in an order other than that of the fill. */
 
 #include "workload.h"
 

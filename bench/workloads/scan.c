@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A look at every key and its value, in the store's own order. */
+/* Reading every key and its value, in the store's own order. */
 
 #include "workload.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What those who set and get notice of a compaction. A store about half of
- * whose log is stale; one thread sets random keys, another one gets some, both
- * at 20,000 a second or as fast as they can; and one compaction: the store's
- * own, by the library, as soon as it may; one that another thread orders on the
- * same handle; or one by another process. Beside it, for as long, none: half of
- * that before the compaction and the rest after it.
+/* How a compaction affects threads that set and get. The store has a log of
+ * which about half is stale; one thread sets random keys, another gets some,
+ * both at 20,000 a second or as fast as they can; and there is one compaction:
+ * the store's own, by the library, as soon as it may; one that another thread
+ * orders on the same handle; or one by another process. To compare, as much
+ * time without one: half before the compaction and half after it.
  *
- * In the same run, at 20,000 a second, one thread does nothing but look at the
- * clock, and another one writes the bytes of a record to a file beside the
- * store: what they wait is not the store's doing, but the machine's. */
+ * In the same run, at 20,000 a second, one thread does nothing but read the
+ * clock, and another writes the bytes of a record to a file next to the store:
+ * their waits are caused by the machine, not by the store. */
 
 #include "compactor.h"
 #include "meter.h"
@@ -29,7 +29,7 @@
 #define INTERVAL (1000000000u / RATE)
 #define RECORD_SIZE 169
 
-/* How fast a compaction may be, to guess how long it will take. */
+/* The speed of a compaction, to guess how long it will take. */
 #define LOG_BYTES_PER_SECOND 4e8
 
 /* The threads that are measured. */
@@ -43,7 +43,7 @@ struct stall {
     struct bench_meter meters[METER_COUNT];
     struct bench_worker setter;
     struct bench_worker getter;
-    int control_fd; /* What the bare writes go to. */
+    int control_fd; /* Where the bare writes go. */
     uint64_t log_bytes;
     uint64_t compactions; /* In the stretch. */
 };
@@ -172,8 +172,8 @@ static bool has_failed(const struct stall *stall)
 
 /* --- The stretches --- */
 
-/* Waits until each meter has been on time once after a mark: what waited while
- * the store compacted is not to wait afterwards. */
+/* Waits until each meter has been on time once after a mark: what waited during
+ * the compaction must not still wait in the next stretch. */
 static void let_catch_up(struct stall *stall, enum bench_mark mark)
 {
     double limit = bench_now() + stall->run->prepare_seconds / 5;
@@ -232,7 +232,7 @@ static void report_times(struct bench_run *run,
     }
 }
 
-/* How many a second while it compacted, by how many without. */
+/* The rate during the compaction divided by the rate without one. */
 static void report_ratio(struct stall *stall, unsigned meter, const char *name)
 {
     const struct bench_times *times = stall->meters[meter].times;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The command line: from the arguments of the program to its exit status. The
- * table below is all there is to know about a command from outside; a new one
- * is an entry there, and a file for what it does. */
+ * table below holds all that is known here about each command; a new command is
+ * an entry in it, and a file that does the work. */
 
 #include "cli/cli.h"
 
@@ -21,10 +21,10 @@ struct command {
     const char *operands; /* As help shows them. */
     int operands_min;
     int operands_max;
-    unsigned options; /* Its own, besides the global ones. */
+    unsigned options; /* Its own, in addition to the global ones. */
     cli_command_function *run;
     const char *summary; /* One line. */
-    const char *help;    /* What the summary leaves open. */
+    const char *help;    /* What the summary does not say. */
 };
 
 static const struct command commands[] = {
@@ -174,7 +174,7 @@ static int print_command_help(const struct command *command)
     return CLI_DONE;
 }
 
-/* For who calls the program without a command. */
+/* Says how to use the program; it was called without a command. */
 static int tell_usage(void)
 {
     cli_tell("no command");
@@ -187,7 +187,7 @@ static int tell_usage(void)
     return CLI_USAGE;
 }
 
-/* Where to read on, after what was wrong was told. */
+/* Says where to read on; what was wrong has been reported. */
 static int tell_where_help_is(const struct command *command)
 {
     if (command == NULL) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What the commands do, each in a file of its name. They get their operands
- * in a number that the table of cli.c has checked, options that are complete,
- * and return the exit status; what there is to say, they have said. */
+/* What the commands do, each in a file of its name. The table of cli.c has
+ * checked how many operands they get, and their options are complete. They
+ * return the exit status, and have reported all that there is to report. */
 
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
 #include "cli/options.h"
 
-/* A command: operands has count items and a NULL behind them. */
+/* A command: operands has count items and a NULL after them. */
 typedef int cli_command_function(const struct cli_options *options,
                                  int count,
                                  char **operands);
@@ -29,7 +29,7 @@ cli_command_function cli_command_list;
 /* stats: prints the counters of the store. */
 cli_command_function cli_command_stats;
 
-/* compact: writes the log anew without what is stale. */
+/* compact: rewrites the log without what is stale. */
 cli_command_function cli_command_compact;
 
 /* verify: checks the whole log and the index. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* kvstore get: prints the value of a key, the same bytes into a pipe and a
- * file, and on a terminal such that they cannot command it. */
+/* kvstore get: prints the value of a key; to a pipe or a file its very bytes,
+ * to a terminal in a form that cannot control it. */
 
 #include "cli/commands.h"
 #include "cli/output.h"

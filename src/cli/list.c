@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* kvstore list: prints the keys in order, the same bytes into a pipe and a file,
- * and on a terminal such that they cannot command it. */
+/* kvstore list: prints the keys in order; to a pipe or a file their very bytes,
+ * to a terminal in a form that cannot control it. */
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -21,8 +21,8 @@
 struct printer {
     bool is_json;
     bool is_visible; /* For a terminal. */
-    char end;        /* Behind each key. */
-    bool has_failed; /* And that was told. */
+    char end;        /* Printed after each key. */
+    bool has_failed; /* And this was reported. */
 };
 
 static bool print_bytes(const struct printer *printer,
@@ -53,7 +53,7 @@ static void encode_base64(const unsigned char *bytes, size_t size, char *out)
 }
 
 /* A string for a key that is text; else an object with its base64. NULL: there
- * is no memory. */
+ * was no memory. */
 static cJSON *make_json(const void *key, size_t size)
 {
     static char text[BASE64_SIZE_MAX];

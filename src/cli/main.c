@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The program: hands its arguments to the command line and returns what that
- * makes of them. */
+/* The program: passes its arguments to the command line and returns the exit
+ * status. */
 
 #include "cli/cli.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The options of the program and of its commands, from the arguments and from
- * the environment. getopt_long does the parsing; that it would take any
- * beginning of a long name is undone here, since a script that abbreviates
- * breaks with the next option. Knows no commands. */
+ * the environment. getopt_long does the parsing. It would accept any
+ * abbreviation of a long name; this module does not, since a script that
+ * abbreviates breaks when another option is added. Knows no commands. */
 
 #include "cli/options.h"
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The most seconds whose milliseconds fit in lock_timeout_ms. */
+/* The largest number of seconds whose milliseconds fit in lock_timeout_ms. */
 #define TIMEOUT_SECONDS_MAX 2147483
 
 #define TEXT_OF(number) #number
@@ -24,9 +24,9 @@
 
 struct option_spec {
     unsigned bit;
-    char letter; /* NUL: it has only its name. */
+    char letter; /* NUL: it has only a long name. */
     const char *name;
-    const char *value; /* What its value is called, or NULL: it takes none. */
+    const char *value; /* What help calls its value; NULL: it takes none. */
     const char *help;
 };
 
@@ -97,11 +97,11 @@ static const struct option_spec specs[] = {
 
 enum { SPEC_COUNT = sizeof(specs) / sizeof(specs[0]) };
 
-/* getopt_long returns this plus the place in specs for a long name; letters
- * are below. */
+/* For a long name getopt_long returns this plus the place in specs; letters are
+ * below. */
 #define LONG_OPTION_BASE 256
 
-/* What getopt_long wants to be told about the accepted options. */
+/* The accepted options in the form that getopt_long takes. */
 struct getopt_tables {
     char letters[2 + 2 * SPEC_COUNT + 1];
     struct option names[SPEC_COUNT + 1];
@@ -109,8 +109,8 @@ struct getopt_tables {
 
 static void fill_tables(struct getopt_tables *tables, unsigned accepted)
 {
-    /* "+": stop at the first operand. ":": tell a missing value from an
-     * unknown option. */
+    /* "+": stop at the first operand. ":": report a missing value differently
+     * from an unknown option. */
     char *letter = tables->letters;
     struct option *name = tables->names;
 
@@ -153,8 +153,8 @@ static const struct option_spec *find_code(int code, unsigned accepted)
     return NULL;
 }
 
-/* Is this argument, if it is a long option at all, one that is written out in
- * full? Else tells what is wrong with it. */
+/* True if the argument is not a long option, or an accepted one written out in
+ * full. Else reports what is wrong with it. */
 static bool check_long_name(const char *argument, unsigned accepted)
 {
     if (argument == NULL || strncmp(argument, "--", 2) != 0 ||
@@ -197,9 +197,9 @@ static bool read_sync(struct cli_options *options,
     return true;
 }
 
-/* A decimal number of seconds in thousandths, rounded up so that little is not
- * nothing. Not strtod(), whose decimal point depends on the locale. False: no
- * such number, or one over the limit. */
+/* Reads a decimal number of seconds as thousandths, rounded up so that a small
+ * number does not become 0. Not with strtod(), whose decimal point depends on
+ * the locale. False: not such a number, or one over the limit. */
 static bool parse_seconds(const char *text, int64_t *milliseconds_out)
 {
     const char *at = text;
@@ -288,7 +288,7 @@ static bool apply(struct cli_options *options,
     }
 }
 
-/* Tells about the option that getopt_long could not take. */
+/* Reports the option that getopt_long could not accept. */
 static void tell_bad_option(bool value_is_missing, unsigned accepted)
 {
     const struct option_spec *spec = find_code(optopt, accepted);
@@ -312,8 +312,8 @@ int cli_options_parse(struct cli_options *options,
     opterr = 0;
     optind = 0; /* Makes getopt forget the arguments of an earlier call. */
     while (!options->help && !options->version) {
-        /* Within -abc, argv[optind] is still that argument, which has one
-         * hyphen only: no long name is missed and none is made up. */
+        /* Within -abc, argv[optind] is still that argument, which has only one
+         * hyphen: so every long name is checked, and nothing else. */
         int next = optind == 0 ? 1 : optind;
         if (next < argc && !check_long_name(argv[next], accepted)) {
             return -1;
@@ -334,7 +334,7 @@ int cli_options_parse(struct cli_options *options,
     return optind;
 }
 
-/* A variable that is set to nothing counts as not set. */
+/* An empty variable counts as not set. */
 static const char *variable(const char *name)
 {
     const char *value = getenv(name);
@@ -361,7 +361,8 @@ bool cli_options_complete(struct cli_options *options)
            read_timeout(options, "KVSTORE_TIMEOUT", timeout);
 }
 
-/* Prints help, which may have several lines, behind the names at their left. */
+/* Prints an option's names, and to their right its help, which may have several
+ * lines. */
 static void print_spec(const struct option_spec *spec)
 {
     char names[40];

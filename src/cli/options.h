@@ -2,7 +2,7 @@
 
 /* The options of the program and of its commands, from the arguments and from
  * the environment. One table holds all of them; a command names those that it
- * takes. Knows no commands. */
+ * accepts. Knows no commands. */
 
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -24,12 +24,12 @@ enum {
     CLI_OPTION_NULL = 1 << 9
 };
 
-/* Those that stand before the command as well as behind it. */
+/* Those that may come before the command or after it. */
 #define CLI_OPTIONS_GLOBAL \
     ((unsigned)CLI_OPTION_DATA_DIR | CLI_OPTION_SYNC | CLI_OPTION_TIMEOUT | \
      CLI_OPTION_QUIET | CLI_OPTION_HELP | CLI_OPTION_VERSION)
 
-/* What was asked for. Zero is the start: nothing given. */
+/* What was given. Zero is the start: nothing. */
 struct cli_options {
     const char *data_dir;    /* NULL: not given. Borrows its argument. */
     int sync;                /* KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
@@ -45,17 +45,17 @@ struct cli_options {
     bool null;
 };
 
-/* Takes the accepted options that stand behind argv[0], up to the first
- * operand, "--", --help or --version. Returns the index of what follows them
- * in argv, or -1 for a usage error, which was told. The last of two equal
- * options counts. argc is at least 1. */
+/* Reads the accepted options that follow argv[0], up to the first operand,
+ * "--", --help or --version. Returns the index in argv of what follows them, or
+ * -1 for a usage error, which was reported. If an option is given twice, the
+ * last one counts. argc is at least 1. */
 int cli_options_parse(struct cli_options *options,
                       unsigned accepted,
                       int argc,
                       char **argv);
 
 /* Fills in what was not given: from the environment, else the defaults. False:
- * a variable has a bad value, which was told. */
+ * a variable has a bad value, which was reported. */
 bool cli_options_complete(struct cli_options *options);
 
 /* Prints one line of help for each of these options. */

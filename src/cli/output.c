@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What the program tells the world: data on standard output, messages on
- * standard error, and its exit status. Both streams go through stdio; whoever
- * first meets a failed write to standard output tells it, and the stream's
- * error flag keeps the others from telling it again. */
+/* What the program puts out: data on standard output, messages on standard
+ * error, and its exit status. Both streams go through stdio. The first function
+ * that meets a failed write to standard output reports it, and the stream's
+ * error flag keeps the others from reporting it again. */
 
 #include "cli/output.h"
 
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What escape() lets through besides harmless text. */
+/* What escape() lets through in addition to harmless text. */
 enum escape_mode {
     ESCAPE_LINE, /* For a message: not even a newline; backslashes doubled. */
     ESCAPE_TEXT  /* For a value on a terminal: tab and newline pass. */
@@ -28,17 +28,17 @@ bool cli_output_init(void)
         if (fcntl(fd, F_GETFD) != -1 || errno != EBADF) {
             continue;
         }
-        /* The wrong direction on purpose: who closed standard input did not
-         * ask for an empty value to be stored. */
+        /* The wrong direction on purpose: a caller that closed standard input
+         * did not ask for an empty value to be stored. */
         int opened =
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         if (opened != fd) {
             return false;
         }
     }
-    /* A limit on file sizes is a failed write like another. */
+    /* A write past a limit on file sizes just fails, like any other. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    /* So that messages of jobs that run side by side do not mix. */
+    /* So that messages of jobs that run at the same time do not mix. */
     (void)setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     return true;
 }
@@ -71,7 +71,7 @@ static bool is_continuation(unsigned char byte)
 }
 
 /* Reads the UTF-8 character (RFC 3629) at the start of bytes. Returns its size,
- * or 0 where there is none. */
+ * or 0 if there is none. */
 static size_t read_character(const unsigned char *bytes,
                              size_t size,
                              uint32_t *character_out)
@@ -120,7 +120,7 @@ static bool is_harmless(uint32_t character, enum escape_mode mode)
     }
     bool is_control =
         character < 0x20u || (character >= 0x7fu && character <= 0x9fu);
-    /* These turn the direction of writing, and so what a reader sees. */
+    /* These change the direction of writing, and so what a reader sees. */
     bool is_bidi = character == 0x61cu || character == 0x200eu ||
                    character == 0x200fu ||
                    (character >= 0x202au && character <= 0x202eu) ||
@@ -128,7 +128,7 @@ static bool is_harmless(uint32_t character, enum escape_mode mode)
     return !is_control && !is_bidi;
 }
 
-/* How many bytes at the start may be written as they are. */
+/* How many bytes at the start may be written unchanged. */
 static size_t harmless_size(const unsigned char *bytes,
                             size_t size,
                             enum escape_mode mode)
@@ -157,8 +157,8 @@ static bool write_escaped_byte(FILE *file, unsigned char byte)
     return fwrite(escaped, 1, sizeof(escaped), file) == sizeof(escaped);
 }
 
-/* After the first byte of a character, the others are no UTF-8 any more: so
- * escaping byte by byte takes all of it. */
+/* Escapes byte by byte: without the first byte of a character, the rest of it
+ * is not UTF-8, and so is escaped, too. */
 static bool escape(FILE *file,
                    const unsigned char *bytes,
                    size_t size,
@@ -300,7 +300,7 @@ int cli_exit_status(kvstore_status status)
     case KVSTORE_UNSUPPORTED:
         return CLI_FAILED;
     }
-    return CLI_FAILED; /* A status of a newer library. */
+    return CLI_FAILED; /* A status from a newer library. */
 }
 
 const char *cli_reason(kvstore_status status)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What the program tells the world: data on standard output, messages on
- * standard error, and its exit status. Text of others (keys, values, file
- * names) reaches a terminal only through here, so that it cannot command it.
- * Knows no options and no commands. */
+/* What the program puts out: data on standard output, messages on standard
+ * error, and its exit status. Foreign text (keys, values, file names) reaches a
+ * terminal only through here, so that it cannot control it. Knows no options
+ * and no commands. */
 
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
@@ -27,52 +27,53 @@ enum cli_exit {
     CLI_FAILED = 3,   /* Input, output, permission, space, no store. */
     CLI_CONFLICT = 4, /* A condition was not met. */
     CLI_BUSY = 5,
-    CLI_DAMAGED = 6, /* What was asked for does not verify. */
+    CLI_DAMAGED = 6, /* What was requested does not verify. */
     CLI_PARTIAL = 7  /* An import left something out. */
 };
 
-/* Makes descriptors 0 to 2 safe: one that is closed is opened such that
- * reading or writing it fails, and can no longer become a file of the store.
- * Makes a failed write of the limit on file sizes. Comes before everything
- * else. False: that was not possible. */
+/* Makes descriptors 0 to 2 safe: one that is closed is opened in such a way
+ * that reading or writing it fails, and can no longer become a file of the
+ * store. Turns the signal at a limit on file sizes into a failed write. Must be
+ * called first. False: that was not possible. */
 bool cli_output_init(void);
 
-/* Brings what was printed out and closes standard output. Returns the exit
- * status: the one given, or CLI_FAILED where something could not be printed. */
+/* Flushes and closes standard output. Returns the exit status: the one given,
+ * or CLI_FAILED if something could not be printed. */
 int cli_output_finish(int exit_status);
 
-/* Says one line on standard error, "kvstore: " in front. Knows only %s, whose
- * text is escaped (control characters, invalid UTF-8, a doubled backslash),
- * and %ju. */
+/* Prints one line on standard error, with "kvstore: " in front. Knows only %s,
+ * whose text is escaped (control characters, invalid UTF-8, a doubled
+ * backslash), and %ju. */
 void cli_tell(const char *format, ...) CLI_PRINTF_LIKE;
 
-/* Prints trusted text on standard output, as printf does. A failure is told
+/* Prints trusted text on standard output, as printf does. A failure is reported
  * once; cli_output_finish() makes it the exit status. */
 void cli_print(const char *format, ...) CLI_PRINTF_LIKE;
 
-/* Brings out what was printed, so that a message comes behind it. */
+/* Flushes standard output, so that a message comes after what was printed. */
 void cli_flush(void);
 
-/* Prints a value on standard output: its bytes as they are. False: that failed
- * and was told. */
+/* Prints a value on standard output, byte for byte. False: that failed and was
+ * reported. */
 bool cli_print_bytes(const void *bytes, size_t size);
 
-/* The same for a terminal: control characters but tab and newline, those that
- * change the direction of writing, and invalid UTF-8 appear as \xNN, byte by
- * byte. */
+/* The same for a terminal: control characters except tab and newline,
+ * characters that change the direction of writing, and invalid UTF-8 appear as
+ * \xNN, byte by byte. */
 bool cli_print_visible(const void *bytes, size_t size);
 
-/* The same for a place within a line, as messages have it: no newline either, and
- * backslashes are doubled. */
+/* The same for use within a line, as in messages: newlines are escaped, too,
+ * and backslashes are doubled. */
 bool cli_print_escaped(const void *bytes, size_t size);
 
-/* Are the bytes UTF-8 without NUL, so that they can be a JSON string? */
+/* True if the bytes are UTF-8 without NUL, so that they can be a JSON
+ * string. */
 bool cli_is_text(const void *bytes, size_t size);
 
-/* The exit status that stands for a status of the library. */
+/* The exit status for a status of the library. */
 int cli_exit_status(kvstore_status status);
 
-/* Why the library's last call returned this status, in words. */
+/* Says in words why the library's last call returned this status. */
 const char *cli_reason(kvstore_status status);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Lines that say how far a long pass over the log is, how fast it goes, and how
- * long it will take. */
+/* Lines that say how far a long pass over the log has got, how fast it is, and
+ * how long it will take. */
 
 #include "cli/progress.h"
 
@@ -50,7 +50,7 @@ static void describe(const struct cli_progress *progress,
                      size_t size)
 {
     int64_t elapsed_ms = now - progress->begun_ms;
-    uint64_t rate = /* kB a second. */
+    uint64_t rate = /* kB per second. */
         progress->done / (uint64_t)(elapsed_ms > 0 ? elapsed_ms : 1);
     uint64_t left_ms = rate == 0 ? 0 : (total - progress->done) / rate;
 
@@ -82,7 +82,7 @@ static void show_on_terminal(struct cli_progress *progress,
     progress->shown_ms = now;
 }
 
-/* The last tenth is not told: the command ends then. */
+/* Prints a line for each tenth but the last: by then the command is done. */
 static void show_tenth(struct cli_progress *progress,
                        uint64_t total,
                        int64_t now)

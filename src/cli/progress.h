@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Lines that say how far a long pass over the log is. Knows no commands and no
- * store. */
+/* Lines that say how far a long pass over the log has got. Knows no commands
+ * and no store. */
 
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
@@ -17,22 +17,22 @@ struct cli_progress {
     bool is_shown;
     int64_t begun_ms; /* When the pass began; */
     int64_t shown_ms; /* when the line was last written. */
-    uint64_t done;    /* What was told last: less is another pass. */
-    unsigned tenths;  /* How many of the pass were told. */
+    uint64_t done;    /* As last reported; if less, a new pass has begun. */
+    unsigned tenths;  /* How many of the pass have been printed. */
 };
 
-/* Before the store is opened: only a terminal is shown that the log is read.
- * Nothing is shown where the program is to be quiet. */
+/* Called before the store is opened: that the log is being read is shown only
+ * on a terminal. If quiet, nothing is shown. */
 void cli_progress_init(struct cli_progress *progress, bool quiet);
 
-/* From here on a pass is what the user has asked for. */
+/* Called before the passes that the user has asked for. */
 void cli_progress_begin(struct cli_progress *progress, const char *doing);
 
 /* A kvstore_progress whose context is a struct cli_progress. On a terminal,
- * shows a pass that takes longer than a second, some times a second. */
+ * shows a pass that takes longer than a second, several times a second. */
 void cli_progress_tell(void *context, uint64_t done, uint64_t total);
 
-/* Takes the line away. */
+/* Removes the line. */
 void cli_progress_clear(struct cli_progress *progress);
 
 #endif

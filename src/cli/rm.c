@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* kvstore rm: removes keys. One that is missing is named and does not stop the
- * others; any other failure stops. */
+/* kvstore rm: removes keys. A missing key is named, and the others are still
+ * removed; any other failure ends the command. */
 
 #include "cli/commands.h"
 #include "cli/output.h"

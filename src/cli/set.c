@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* kvstore set: stores a value, from the command line or, every byte of it,
- * from standard input. The value is whole before the store is opened: a pipe
- * that fails or never ends leaves the store alone. */
+/* kvstore set: stores a value, from the command line, or all bytes of standard
+ * input. The value is complete before the store is opened: a pipe that fails or
+ * never ends leaves the store alone. */
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A value that was read. */
+/* A value as read. */
 struct value {
     char *bytes;
     size_t size;
@@ -30,7 +30,8 @@ static void tell_too_large(void)
              (uintmax_t)KVSTORE_VALUE_SIZE_MAX);
 }
 
-/* Is standard input a file with more left in it than a value may have? */
+/* True if standard input is a file with more bytes left than a value may
+ * have. */
 static bool is_file_too_large(void)
 {
     struct stat status;
@@ -43,8 +44,8 @@ static bool is_file_too_large(void)
                               (int64_t)KVSTORE_VALUE_SIZE_MAX;
 }
 
-/* Makes room for more: twice as much, but at most one byte more than a value
- * may have, which is enough to see that there is too much. */
+/* Doubles the room, up to one byte more than a value may have, which is enough
+ * to notice that there is too much. */
 static bool grow(struct value *value)
 {
     const size_t smallest = 65536;
@@ -67,8 +68,8 @@ static bool grow(struct value *value)
     return true;
 }
 
-/* Reads all of standard input. False: that failed, or it is too large; it was
- * told. */
+/* Reads all of standard input. False: that failed, or it is too large; this was
+ * reported. */
 static bool read_value(struct value *value)
 {
     while (value->size <= KVSTORE_VALUE_SIZE_MAX) {

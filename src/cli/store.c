@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The store that the options name: opening it as a command needs it, and
- * telling what went wrong with it in the same words everywhere. Every message
- * about a failure names the directory, since mail from cron has no other
- * trace of it. Knows no commands. */
+/* The store that the options name: opens it as a command needs it, and reports
+ * what went wrong with it in the same words everywhere. Every message about a
+ * failure names the directory, since nothing else in a mail from cron does.
+ * Knows no commands. */
 
 #include "cli/store.h"
 
@@ -16,16 +16,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the store that the program has open, which is one at a time. */
+/* For the store that the program has open; there is one at a time. */
 static struct cli_progress progress;
-static bool was_busy; /* It has been waited for as long as the options say. */
+static bool was_busy; /* The lock was waited for until the timeout. */
 
 static void warn_of_damage(const kvstore *store)
 {
     kvstore_stats stats;
 
-    /* Whatever keeps the counters from being read has stopped the command
-     * itself, and was told then. */
+    /* Whatever keeps the counters from being read has made the command itself
+     * fail, and was reported then. */
     if (kvstore_get_stats(store, &stats) != KVSTORE_OK ||
         stats.damaged_records == 0) {
         return;
@@ -37,7 +37,7 @@ static void warn_of_damage(const kvstore *store)
              (uintmax_t)stats.damaged_offset);
 }
 
-/* Has the last call failed because the store may not be written? */
+/* True if the last call failed because the store may not be written. */
 static bool is_forbidden(void)
 {
     int reason = kvstore_last_error()->system_errno;
@@ -56,7 +56,7 @@ int cli_store_open(const struct cli_options *options,
     wanted.progress_context = &progress;
     wanted.sync = options->sync;
     wanted.lock_timeout_ms = options->lock_timeout_ms;
-    /* Not before what was asked for has been done, and told. */
+    /* A compaction must wait until the command is done, and has reported it. */
     wanted.compaction = KVSTORE_COMPACT_MANUAL;
     wanted.no_create = access != CLI_CREATE;
 

@@ -14,7 +14,7 @@
 
 struct tally {
     uint64_t places;
-    uint64_t newer; /* Records of a newer version among them. */
+    uint64_t newer; /* Those of them that are records of a newer version. */
     bool has_index_damage;
 };
 
@@ -42,7 +42,7 @@ static bool print_place(void *context, const kvstore_damage *damage)
     bool is_of_index = damage->kind == KVSTORE_DAMAGE_INDEX ||
                        damage->kind == KVSTORE_DAMAGE_COUNTS;
 
-    cli_store_end(); /* The line of the progress. */
+    cli_store_end(); /* Removes the line of the progress. */
     tally->places++;
     tally->newer += damage->kind == KVSTORE_DAMAGE_NEWER ? 1 : 0;
     tally->has_index_damage = tally->has_index_damage || is_of_index;

@@ -211,6 +211,16 @@ static kvstore_status doubt_other_key(const struct kv_table *table,
     return status;
 }
 
+/* True if a slot of this kind leads to such a line. A sound record has a flag only if
+ * it is of a batch that is not whole. */
+static bool may_lead_to(const struct kv_table_entry *entry,
+                        const struct kv_record *record)
+{
+    return entry->is_flagged
+               ? !kv_record_is_record(record) || record->batch != 0
+               : kv_record_is_record(record);
+}
+
 /* Reads the line that a slot leads to, and judges whether it is about the key. */
 static kvstore_status visit_entry(const struct kv_table *table,
                                   const struct kv_log *log,
@@ -234,8 +244,7 @@ static kvstore_status visit_entry(const struct kv_table *table,
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (!find->record.has_key ||
-        (!entry.is_flagged && !kv_record_is_record(&find->record))) {
+    if (!find->record.has_key || !may_lead_to(&entry, &find->record)) {
         find->doubt_offset = entry.offset;
         return KVSTORE_OK;
     }
@@ -285,10 +294,20 @@ void kv_index_find_init(struct kv_index_find *find)
 {
     find->is_found = false;
     find->flagged_offset = KV_NO_OFFSET;
+    find->doubts_flag = false;
     find->is_unknown = false;
     find->doubt_offset = KV_NO_OFFSET;
     find->record.owned = NULL;
     find->line.allocated = NULL;
+}
+
+/* True if the log has records of a newer version: one of a batch that is not whole is
+ * damage. */
+static bool has_newer(const struct kv_table *table)
+{
+    struct kv_table_totals totals;
+    return kv_table_load_totals(table, &totals) &&
+           totals.counts.unknown_records > 0;
 }
 
 /* Finds the newest line that tells the key and cannot be served. Nearly always
@@ -303,10 +322,12 @@ static kvstore_status find_flagged(const struct kv_table *table,
         return KVSTORE_OK;
     }
     kvstore_status status = kv_index_walk(table, log, key, true, find);
+    find->doubts_flag = find->doubt_offset != KV_NO_OFFSET;
     if (status == KVSTORE_OK && find->is_found) {
         find->is_found = false;
         find->flagged_offset = find->pointer.offset;
-        find->is_unknown = find->record.type == KV_RECORD_UNKNOWN;
+        find->is_unknown = find->record.type == KV_RECORD_UNKNOWN &&
+                           (find->record.batch == 0 || has_newer(table));
     }
     return status;
 }
@@ -358,13 +379,39 @@ void kv_index_find_release(struct kv_index_find *find)
 
 /* --- Checking --- */
 
-/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
- * a sound one of another key. */
-static kvstore_status judge_later_line(const struct kv_log *log,
-                                       const struct kv_index_key *key,
-                                       uint64_t offset,
-                                       uint64_t end,
-                                       enum kv_index_lead *lead_out)
+/* As much of a line as holds the key of nearly every one. */
+#define SHORT_HEAD_SIZE 1024u
+
+/* Says whether a line before leads->known_end is of the key: by its head, if it
+ * begins as the canonical form does. The line is checked when its turn comes. */
+static kvstore_status judge_head(const struct kv_log *log,
+                                 const struct kv_index_key *key,
+                                 uint64_t offset,
+                                 uint64_t end,
+                                 enum kv_index_lead *lead_out)
+{
+    struct kv_log_line line;
+    struct kv_record record;
+    uint64_t head_end = offset + SHORT_HEAD_SIZE;
+    kvstore_status status =
+        kv_log_read_line(log, offset, head_end < end ? head_end : end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    kv_record_tell_key(line.bytes, line.size, &record);
+    *lead_out = !record.has_key ? KV_INDEX_LEADS_TO_ROT
+                : kv_text_equals(&record.key, key->bytes, key->size)
+                    ? KV_INDEX_LEADS_ON
+                    : KV_INDEX_LEADS_ASTRAY;
+    kv_log_line_release(&line);
+    return KVSTORE_OK;
+}
+
+static kvstore_status judge_whole(const struct kv_log *log,
+                                  const struct kv_index_key *key,
+                                  uint64_t offset,
+                                  uint64_t end,
+                                  enum kv_index_lead *lead_out)
 {
     struct kv_log_line line;
     struct kv_record record;
@@ -386,35 +433,65 @@ static kvstore_status judge_later_line(const struct kv_log *log,
     return status;
 }
 
+/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
+ * a sound one of another key. A line may be large, and the newest of many records:
+ * the last verdict on a whole one is kept. */
+static kvstore_status judge_later_line(const struct kv_log *log,
+                                       const struct kv_index_key *key,
+                                       struct kv_index_leads *leads,
+                                       uint64_t offset,
+                                       uint64_t end)
+{
+    kvstore_status status = KVSTORE_OK;
+    leads->lead = KV_INDEX_LEADS_TO_ROT;
+    if (offset < leads->known_end) {
+        status = judge_head(log, key, offset, end, &leads->lead);
+    }
+    if (status != KVSTORE_OK || leads->lead != KV_INDEX_LEADS_TO_ROT) {
+        return status;
+    }
+    if (leads->whole_offset == offset && leads->whole_hash == key->hash) {
+        leads->lead = leads->whole_lead;
+        return KVSTORE_OK;
+    }
+    status = judge_whole(log, key, offset, end, &leads->lead);
+    if (status == KVSTORE_OK) {
+        leads->whole_offset = offset;
+        leads->whole_hash = key->hash;
+        leads->whole_lead = leads->lead;
+    }
+    return status;
+}
+
 kvstore_status kv_index_lead(const struct kv_index *index,
                              const struct kv_log *log,
                              const struct kv_index_key *key,
                              uint64_t offset,
-                             enum kv_index_lead *lead_out)
+                             struct kv_index_leads *leads)
 {
     const struct kv_table *table = &index->table;
     struct kv_table_probe probe = kv_table_probe_start(table, key->hash);
     struct kv_table_entry entry;
     bool meets_rot = false;
     kvstore_status status = KVSTORE_OK;
-    *lead_out = KV_INDEX_LEADS_ASTRAY;
-    while (status == KVSTORE_OK && *lead_out == KV_INDEX_LEADS_ASTRAY &&
+    leads->lead = KV_INDEX_LEADS_ASTRAY;
+    while (status == KVSTORE_OK && leads->lead == KV_INDEX_LEADS_ASTRAY &&
            kv_table_probe_next(table, &probe, &entry)) {
         uint64_t end =
             atomic_load_explicit(&table->header->end, memory_order_acquire);
         if (!entry.is_flagged && entry.offset == offset) {
-            *lead_out = KV_INDEX_LEADS_HERE;
+            leads->lead = KV_INDEX_LEADS_HERE;
         } else if (!entry.is_flagged && entry.offset > offset &&
                    entry.offset < end) {
-            status = judge_later_line(log, key, entry.offset, end, lead_out);
+            status = judge_later_line(log, key, leads, entry.offset, end);
         }
-        if (*lead_out == KV_INDEX_LEADS_TO_ROT) {
+        if (leads->lead == KV_INDEX_LEADS_TO_ROT) {
             meets_rot = true;
-            *lead_out = KV_INDEX_LEADS_ASTRAY;
+            leads->lead = KV_INDEX_LEADS_ASTRAY;
         }
     }
-    if (meets_rot && *lead_out == KV_INDEX_LEADS_ASTRAY) {
-        *lead_out = KV_INDEX_LEADS_TO_ROT;
+    if (meets_rot && leads->lead == KV_INDEX_LEADS_ASTRAY) {
+        leads->lead = KV_INDEX_LEADS_TO_ROT;
     }
     return status;
 }

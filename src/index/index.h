@@ -72,6 +72,8 @@ struct kv_index_find {
     struct kv_record record; /* A Set or a Remove; borrows the line. */
     struct kv_log_line line;
     struct kv_table_probe place; /* Its slot, or the empty one it would get. */
+    bool doubts_flag;        /* So does a slot with the flag: what is found does
+                                not count. */
     uint64_t flagged_offset; /* The newest line that tells the key and cannot
                                 be served, or UINT64_MAX; */
     bool is_unknown;         /* because a newer version wrote it. */
@@ -126,13 +128,25 @@ enum kv_index_lead {
     KV_INDEX_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
 };
 
+/* What a pass over a log finds out so, one record after the other. */
+struct kv_index_leads {
+    uint64_t
+        known_end; /* Lines before this are checked by the pass itself: here
+                           only their keys count. */
+    enum kv_index_lead lead; /* Out. */
+    uint64_t whole_offset; /* The last line that had to be read as a whole, for
+                                a key of this hash. None: 0. */
+    uint64_t whole_hash;
+    enum kv_index_lead whole_lead;
+};
+
 /* Finds that out for a sound record of a key at an offset. Takes no lock, and
  * holds beside writers. */
 kvstore_status kv_index_lead(const struct kv_index *index,
                              const struct kv_log *log,
                              const struct kv_index_key *key,
                              uint64_t offset,
-                             enum kv_index_lead *lead_out);
+                             struct kv_index_leads *leads);
 
 /* Can the item's key be had through the library? Records of other programs may
  * have an empty or a longer one: kept, counted as live, in no slot. */

@@ -9,7 +9,14 @@
  * 2. A log that exists is durable with its directory entry before anything is
  *    acknowledged in it.
  * 3. What a read returns is bounded by KV_LINE_SIZE_MAX, whatever the file
- *    holds. */
+ *    holds.
+ * 4. Lines are appended in their order, from the end of the last one on, by one
+ *    of three ways: copied to mapped padding, which cannot fail; written over
+ *    padding; or written at the end of the file. What is written goes to the
+ *    system with one call where the lines are several and fit a buffer, and is
+ *    cut off again, with all padding, where that call or one of them fails.
+ * 5. Appending is not syncing: the caller syncs before it acknowledges lines,
+ *    and has them cut off where that fails. */
 
 #include "log/log.h"
 
@@ -30,23 +37,55 @@
 
 /* How often a log is looked for that was there a moment ago. */
 #define CREATE_TRIES 16
+#define OPEN_TRIES 16
 
 /* --- The file --- */
 
-/* Takes the file over, or closes it. */
-static kvstore_status take_file(struct kv_io_file *file, struct kv_log *log_out)
+/* Takes the file over if the name leads to it. One call tells which file that is,
+ * and how many names it has: between two, names can be exchanged. */
+static kvstore_status take_file(const struct kv_io_file *directory,
+                                const struct kv_io_file *file,
+                                bool *is_named_out,
+                                struct kv_log *log_out)
 {
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat(file, &stat);
-    if (status != KVSTORE_OK) {
-        kv_io_close(file);
-        return status;
+    struct kv_io_stat own;
+    struct kv_io_stat named = {.device = 0};
+    *is_named_out = false;
+    kvstore_status status = kv_io_stat(file, &own);
+    if (status == KVSTORE_OK) {
+        status = kv_io_stat_name(directory, KV_LOG_NAME, &named);
     }
-    *log_out = (struct kv_log){.file = *file,
-                               .device = stat.device,
-                               .inode = stat.inode,
-                               .names = stat.names};
-    return KVSTORE_OK;
+    *is_named_out = status == KVSTORE_OK && own.device == named.device &&
+                    own.inode == named.inode;
+    if (*is_named_out) {
+        *log_out = (struct kv_log){.file = *file,
+                                   .device = named.device,
+                                   .inode = named.inode,
+                                   .names = named.names};
+    }
+    return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+}
+
+static kvstore_status open_by_name(const struct kv_io_file *directory,
+                                   bool is_writable,
+                                   struct kv_log *log_out)
+{
+    struct kv_io_file file = KV_IO_FILE_NONE;
+    kvstore_error before = *kvstore_last_error();
+    kvstore_status status = kv_io_open(
+        directory, KV_LOG_NAME, is_writable ? KV_IO_WRITE : KV_IO_READ, &file);
+    if (status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOENT) {
+        kv_fail_again(&before);
+        return KVSTORE_NOT_FOUND;
+    }
+    bool is_named = false;
+    if (status == KVSTORE_OK) {
+        status = take_file(directory, &file, &is_named, log_out);
+    }
+    if (status != KVSTORE_OK || !is_named) {
+        kv_io_close(&file);
+    }
+    return status;
 }
 
 kvstore_status kv_log_open(const struct kv_io_file *directory,
@@ -54,18 +93,14 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
                            struct kv_log *log_out)
 {
     *log_out = KV_LOG_NONE;
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat_name(directory, KV_LOG_NAME, &stat);
-    if (status != KVSTORE_OK) {
-        return status;
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        kvstore_status status = open_by_name(directory, is_writable, log_out);
+        if (status != KVSTORE_OK || log_out->file.fd >= 0) {
+            return status;
+        }
     }
-    struct kv_io_file file = KV_IO_FILE_NONE;
-    status = kv_io_open(
-        directory, KV_LOG_NAME, is_writable ? KV_IO_WRITE : KV_IO_READ, &file);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    return take_file(&file, log_out);
+    return kv_fail(
+        KVSTORE_BUSY, "busy: %s is replaced all the time", KV_LOG_NAME);
 }
 
 /* Makes the log. Only then it is given the directory's owner and mode: one that
@@ -82,12 +117,15 @@ static kvstore_status create_or_open(const struct kv_io_file *directory,
                    ? kv_log_open(directory, true, log_out)
                    : status;
     }
+    bool is_named = false;
     status = kv_io_adopt_directory(&file, directory);
-    if (status != KVSTORE_OK) {
-        kv_io_close(&file);
-        return status;
+    if (status == KVSTORE_OK) {
+        status = take_file(directory, &file, &is_named, log_out);
     }
-    return take_file(&file, log_out);
+    if (!is_named) {
+        kv_io_close(&file);
+    }
+    return status == KVSTORE_OK && !is_named ? KVSTORE_NOT_FOUND : status;
 }
 
 kvstore_status kv_log_create(const struct kv_io_file *directory,
@@ -162,6 +200,139 @@ kvstore_status kv_log_look(const struct kv_log *log,
     return status;
 }
 
+/* --- The end --- */
+
+static size_t sum_sizes(const struct kv_log_bytes *lines, size_t count)
+{
+    size_t sum = lines[0].size; /* Most often, that is all. */
+    for (size_t i = 1; i < count; i++) {
+        sum += lines[i].size;
+    }
+    return sum;
+}
+
+/* Several lines in one buffer, if they fit one and there is memory for it. */
+static char *join_lines(const struct kv_log_bytes *lines,
+                        size_t count,
+                        size_t size)
+{
+    if (count == 1 || size > KV_LOG_JOINED_SIZE_MAX) {
+        return NULL;
+    }
+    kvstore_error before = *kvstore_last_error();
+    char *buffer = kv_io_allocate(size);
+    if (buffer == NULL) {
+        kv_fail_again(&before);
+        return NULL;
+    }
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(buffer + done, lines[i].bytes, lines[i].size);
+        done += lines[i].size;
+    }
+    return buffer;
+}
+
+/* One call where the lines fit a buffer; else one for each. */
+static kvstore_status write_lines(const struct kv_log *log,
+                                  uint64_t offset,
+                                  const struct kv_log_bytes *lines,
+                                  size_t count,
+                                  size_t size)
+{
+    kvstore_status status = KVSTORE_OK;
+    char *buffer = join_lines(lines, count, size);
+    if (buffer != NULL) {
+        status = kv_io_write(&log->file, offset, buffer, size);
+        kv_io_free(buffer);
+        return status;
+    }
+    for (size_t i = 0; i < count && status == KVSTORE_OK; i++) {
+        status = kv_io_write(&log->file, offset, lines[i].bytes, lines[i].size);
+        offset += lines[i].size;
+    }
+    return status;
+}
+
+kvstore_status kv_log_append(struct kv_log *log,
+                             uint64_t end,
+                             const struct kv_log_bytes *lines,
+                             size_t count)
+{
+    assert(log->file.fd >= 0 && lines != NULL && count > 0);
+    size_t size = sum_sizes(lines, count);
+    if (end > KV_OFFSET_MAX - size) {
+        return kv_fail(
+            KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
+    }
+    bool has_room = false;
+    kvstore_status status =
+        kv_log_padding_make_room(log->tail, &log->file, end, size, &has_room);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    if (has_room && kv_log_padding_is_mapped(log->tail)) {
+        for (size_t i = 0; i < count; i++) {
+            kv_log_padding_put(log->tail, lines[i].bytes, lines[i].size);
+        }
+        return KVSTORE_OK;
+    }
+    status = write_lines(log, end, lines, count, size);
+    if (status != KVSTORE_OK) {
+        kv_log_cut(log, end);
+    } else if (has_room) {
+        kv_log_padding_take(log->tail, size);
+    }
+    return status;
+}
+
+void kv_log_cut(struct kv_log *log, uint64_t end)
+{
+    assert(log->file.fd >= 0);
+    kv_log_padding_cut(log->tail, &log->file, end);
+}
+
+void kv_log_trim(struct kv_log *log)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    kv_log_padding_trim(log->tail, &log->file);
+}
+
+bool kv_log_is_padded(const struct kv_log *log)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    return kv_log_padding_is_padded(log->tail);
+}
+
+uint64_t kv_log_size_at(const struct kv_log *log, uint64_t end)
+{
+    assert(log->tail == NULL || log->file.fd >= 0);
+    return kv_log_padding_file_size(log->tail, end);
+}
+
+kvstore_status kv_log_has_more(const struct kv_log *log,
+                               uint64_t offset,
+                               uint64_t size,
+                               bool *has_more_out)
+{
+    assert(log->file.fd >= 0);
+    bool is_padding = false;
+    kvstore_status status = KVSTORE_OK;
+    if (offset < size) {
+        status = kv_log_padding_find(&log->file, offset, size, &is_padding);
+    }
+    *has_more_out = offset != size && !is_padding;
+    return status;
+}
+
+kvstore_status kv_log_find_end(const struct kv_log *log,
+                               uint64_t size,
+                               uint64_t *end_out)
+{
+    assert(log->file.fd >= 0);
+    return kv_log_padding_find_end(&log->file, size, end_out);
+}
+
 /* --- One line --- */
 
 /* Makes room for more than the bytes that were read so far, which are kept. */
@@ -185,6 +356,10 @@ static kvstore_status grow_line(struct kv_log_line *line,
     return KVSTORE_OK;
 }
 
+/* No line that is asked for has a NUL in it, but for damage, of which only what is
+ * before that counts: so a hole of the file is no line, however large it is. */
+#define SEARCH_SIZE ((size_t)4096)
+
 /* Sets the line's size if its end is among the bytes read so far; or if these
  * are all that it can have. */
 static bool find_line_end(struct kv_log_line *line,
@@ -192,11 +367,20 @@ static bool find_line_end(struct kv_log_line *line,
                           size_t used,
                           bool is_all)
 {
-    const char *newline = memchr(line->bytes + from, '\n', used - from);
-    if (newline == NULL && !is_all) {
+    const char *end = NULL;
+    size_t at = from;
+    while (end == NULL && at < used) {
+        size_t part = used - at < SEARCH_SIZE ? used - at : SEARCH_SIZE;
+        end = memchr(line->bytes + at, '\n', part);
+        if (end == NULL) {
+            end = memchr(line->bytes + at, '\0', part);
+        }
+        at += part;
+    }
+    if (end == NULL && !is_all) {
         return false;
     }
-    line->size = newline == NULL ? used : (size_t)(newline - line->bytes);
+    line->size = end == NULL ? used : (size_t)(end - line->bytes);
     line->length = line->size + 1;
     return true;
 }

@@ -29,6 +29,9 @@
 #define PIECE_COUNT 19
 #define READS_BEFORE_MAPPING 64u
 
+/* Where less of the file is left than nearly all lines have, it may have grown. */
+#define MOST_LINES_SIZE 512u
+
 static_assert(KV_OFFSET_MAX < UINT64_C(1)
                                   << (FIRST_PIECE_BITS + PIECE_COUNT - 1),
               "the pieces hold a log of any size");
@@ -36,6 +39,7 @@ static_assert(KV_OFFSET_MAX < UINT64_C(1)
 struct kv_log_map {
     atomic_uint reads;
     atomic_bool is_refused; /* The system has no room for a piece. */
+    _Atomic uint64_t size;  /* Of the file, as it was last asked for. */
     _Atomic(char *) pieces[PIECE_COUNT];
 };
 
@@ -119,12 +123,30 @@ static bool reads_enough(struct kv_log_map *map)
                READS_BEFORE_MAPPING;
 }
 
+/* True if the file has some bytes from an offset on. An index may say so that is not
+ * of the log; beyond the file's end a page of the mapping is a SIGBUS. */
+static bool has_bytes(struct kv_log_map *map,
+                      const struct kv_io_file *file,
+                      uint64_t offset)
+{
+    uint64_t size = atomic_load_explicit(&map->size, memory_order_relaxed);
+    if (offset >= size || size - offset < MOST_LINES_SIZE) {
+        kvstore_error before = *kvstore_last_error();
+        if (kv_io_end(file, &size) != KVSTORE_OK) {
+            kv_fail_again(&before);
+        }
+        atomic_store_explicit(&map->size, size, memory_order_relaxed);
+    }
+    return offset < size;
+}
+
 const char *kv_log_map_find(struct kv_log_map *map,
                             const struct kv_io_file *file,
                             uint64_t offset,
                             uint64_t *count_out)
 {
-    if (offset > KV_OFFSET_MAX || !reads_enough(map)) {
+    if (offset > KV_OFFSET_MAX || !reads_enough(map) ||
+        !has_bytes(map, file, offset)) {
         return NULL;
     }
     unsigned number = piece_of(offset);
@@ -136,13 +158,19 @@ const char *kv_log_map_find(struct kv_log_map *map,
     if (piece == NULL) {
         return NULL;
     }
-    *count_out = piece_end(number) - offset;
+    uint64_t size = atomic_load_explicit(&map->size, memory_order_relaxed);
+    uint64_t end = piece_end(number) < size ? piece_end(number) : size;
+    if (offset >= end) {
+        return NULL;
+    }
+    *count_out = end - offset;
     return piece + (offset - piece_start(number));
 }
 
 const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset)
 {
-    if (offset > KV_OFFSET_MAX) {
+    if (offset > KV_OFFSET_MAX ||
+        offset >= atomic_load_explicit(&map->size, memory_order_relaxed)) {
         return NULL;
     }
     unsigned number = piece_of(offset);

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Padding, and what takes its place.
+/* Padding, and what takes its place. log/log.c makes room with it and lets it
+ * go; log/fold.c and log/mend.c know it by its bytes.
  *
  * Invariants:
- * 1. Where there is padding, the file is the lines up to tail->end and behind
+ * 1. Where there is padding, the file is the lines up to tail->end and after
  *    them tabs up to its last byte, a newline, at tail->padded_end. There are
- *    KV_LOG_PADDING_MIN bytes at least.
- * 2. All of the padding is in the window, if the tail is mapped, and was written
- *    before it is touched there.
+ *    KV_LOG_PADDING_MIN bytes at least. Only between a write over padding and
+ *    kv_log_padding_take() does tail->end lag.
+ * 2. All of the padding is in the window, if the tail is mapped, and was
+ *    written before it is touched there.
  * 3. In the window a line appears back to front in one respect: its second byte
- *    is stored first, and its first one last. So what a killed writer leaves begins with a
- *    tab and that second byte: no record, and no other line that kvstore
- *    would spare.
+ *    is stored first, and its first one last. So what a killed writer leaves
+ *    begins with a tab and that second byte: no record, and no other line that
+ *    kvstore would spare.
  * 4. Only the holder of the writers' lock has padding. It is cut off before the
- *    lock is given up; behind one that was killed, by the next. */
+ *    lock is given up; after a killed writer, by the next one. */
 
 #include "log/padding.h"
 
@@ -322,6 +324,12 @@ kvstore_status kv_log_padding_make_room(struct kv_log_padding *tail,
     return KVSTORE_OK;
 }
 
+bool kv_log_padding_is_mapped(const struct kv_log_padding *tail)
+{
+    assert(tail != NULL);
+    return tail->is_mapped;
+}
+
 void kv_log_padding_put(struct kv_log_padding *tail,
                         const char *line,
                         size_t size)
@@ -349,12 +357,14 @@ void kv_log_padding_take(struct kv_log_padding *tail, size_t size)
     tail->end += size;
 }
 
-kvstore_status kv_log_padding_cut(struct kv_log_padding *tail,
-                                  const struct kv_io_file *file,
-                                  uint64_t end)
+void kv_log_padding_cut(struct kv_log_padding *tail,
+                        const struct kv_io_file *file,
+                        uint64_t end)
 {
+    kvstore_error before = *kvstore_last_error();
     if (tail != NULL) {
         tail->padded_end = 0;
     }
-    return kv_io_truncate(file, end);
+    (void)kv_io_truncate(file, end);
+    kv_fail_again(&before);
 }

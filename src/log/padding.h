@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The end of a log that a writer who keeps all others out has written before he
- * needs it: padding, one line of tabs. Knows bytes and the file, nothing of
- * records.
+/* The end of a log that a writer which keeps all others out has written before
+ * it needs it: padding, one line of tabs. Knows bytes and the file, nothing of
+ * records. Private to log/: other folders have lines appended by
+ * kv_log_append(), and ask log/log.h how far they go.
  *
- * Who does not sync copies lines to a mapping of it. As it was written before, a
- * full disk is an error of that write, and no SIGBUS. Who does writes his lines
- * there, where a sync has nothing to note but their bytes: the file has its size
- * and its blocks already. Unless a write is under way, the file is whole lines and
- * at most white space behind them. */
+ * A writer that does not sync has its lines copied to a mapping of the padding.
+ * As that was written before, a full disk is an error of that write, and no
+ * SIGBUS. A writer that does sync writes its lines there, where a sync has
+ * nothing to note but their bytes: the file has its size and its blocks
+ * already. Unless a write is under way, the file is whole lines and at most
+ * white space after them. */
 
 #ifndef KV_LOG_PADDING_H
 #define KV_LOG_PADDING_H
@@ -30,24 +32,28 @@ struct kv_log_padding *kv_log_padding_create(bool is_mapped);
 /* NULL is fine. Leaves the file as it is. */
 void kv_log_padding_free(struct kv_log_padding *tail);
 
-/* In all calls from here on, the tail may be NULL, and is as if it never had
- * padding. */
+/* In all calls from here on that do not say otherwise, the tail may be NULL,
+ * and is as if it never had padding. */
 
-/* Makes room for size bytes behind the last line, which ends at an offset.
+/* Makes room for size bytes past the last line, which ends at an offset.
  * has_room_out: there is padding for them. They are to be handed to
  * kv_log_padding_put(), which cannot fail; or, if the tail is not mapped, to be
- * written and then told to kv_log_padding_take(). Else the caller appends them: the
- * tail does not pay yet, or cannot be had, or not for so many; and there is no
- * padding any more, unless it could not be cut off. KVSTORE_BUSY: somebody else
- * has appended behind the padding. */
+ * written and then told to kv_log_padding_take(). Else the caller appends them:
+ * the tail does not pay yet, or cannot be had, or not for so many; and there is
+ * no padding any more, unless it could not be cut off. KVSTORE_BUSY: another
+ * program has appended past the padding. */
 kvstore_status kv_log_padding_make_room(struct kv_log_padding *tail,
                                         const struct kv_io_file *file,
                                         uint64_t end,
                                         size_t size,
                                         bool *has_room_out);
 
-/* Puts a line of at least two bytes there. Whoever dies on the way leaves it
- * without its first byte, with a tab there. */
+/* True if lines are put where there is room for them, and not written. The tail
+ * is not NULL, nor is it in the next two calls. */
+bool kv_log_padding_is_mapped(const struct kv_log_padding *tail);
+
+/* Puts a line of at least two bytes there. A process that dies on the way
+ * leaves it without its first byte, with a tab there. */
 void kv_log_padding_put(struct kv_log_padding *tail,
                         const char *line,
                         size_t size);
@@ -55,13 +61,14 @@ void kv_log_padding_put(struct kv_log_padding *tail,
 /* So many bytes have been written over padding that there was room for. */
 void kv_log_padding_take(struct kv_log_padding *tail, size_t size);
 
-/* Cuts the file where its last line ends, and with it what could not be written
- * behind that, and all padding. */
-kvstore_status kv_log_padding_cut(struct kv_log_padding *tail,
-                                  const struct kv_io_file *file,
-                                  uint64_t end);
+/* Cuts off all that is past the last line, which ends at an offset, padding or
+ * what could not be written whole, if that can be done. The last error
+ * stays. */
+void kv_log_padding_cut(struct kv_log_padding *tail,
+                        const struct kv_io_file *file,
+                        uint64_t end);
 
-/* Is there padding behind the last line? */
+/* True if there is padding past the last line. */
 bool kv_log_padding_is_padded(const struct kv_log_padding *tail);
 
 /* The size of the file whose last line ends at an offset, if nobody else has
@@ -69,7 +76,8 @@ bool kv_log_padding_is_padded(const struct kv_log_padding *tail);
 uint64_t kv_log_padding_file_size(const struct kv_log_padding *tail,
                                   uint64_t end);
 
-/* Cuts the padding off, if nobody else has appended and that can be done. */
+/* Cuts the padding off, if nobody else has appended and that can be done. The
+ * last error stays. */
 void kv_log_padding_trim(struct kv_log_padding *tail,
                          const struct kv_io_file *file);
 

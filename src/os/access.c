@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Who may open a file, and in which order that is changed.
+/* Which users may open a file, and in which order that is changed.
  *
  * Invariants:
  * 1. Only a file that this process has made under a name that was free
  *    (O_EXCL) is given an owner, a group, a mode or a list. It is made with
- *    mode 0600: whatever list the directory gives it has an empty mask, so that
- *    it is its maker's alone.
- * 2. While owner, group or list change, group and others have nothing, and the
- *    owner no more than in the end: bits that were meant for one group are never
- *    those of another. What others get comes last, by one call: with a list it
- *    is the list, which holds the mode, else the mode.
- * 3. So at no moment may anybody open the file who may not in the end. */
+ *    mode 0600: any list that the directory gives it has an empty mask, so only
+ *    its maker can open it.
+ * 2. While owner, group or list change, group and others may do nothing, and
+ *    the owner no more than in the end: bits that are meant for one group never
+ *    apply to another. What others may do comes last, by one call: the list, if
+ *    there is one, since it holds the mode, else the mode.
+ * 3. So at no moment may a user open the file that may not open it in the
+ *    end. */
 
 #include "os/access.h"
 
@@ -55,7 +56,7 @@ static kvstore_status set_mode(const struct kv_io_file *file,
     return KVSTORE_OK;
 }
 
-/* The mode that fits the owner and the group that the file has got. */
+/* Sets the mode that suits the owner and the group that the file now has. */
 static kvstore_status set_mode_like(const struct kv_io_file *file,
                                     struct kv_io_stat *own,
                                     const struct kv_io_stat *model)
@@ -72,7 +73,7 @@ static bool is_of_others(const struct kv_io_stat *own,
     return own->owner != model->owner || own->group != model->group;
 }
 
-/* Before owner, group or list change (Invariant 2). */
+/* Takes permissions away before owner, group or list change (Invariant 2). */
 static kvstore_status hold_back(const struct kv_io_file *file,
                                 struct kv_io_stat *own,
                                 const struct kv_io_stat *model)
@@ -115,7 +116,7 @@ kvstore_status kv_io_adopt(const struct kv_io_file *file,
 
 /* --- Access control lists --- */
 
-/* As the kernel hands them out: four bytes, and eight for each entry. */
+/* As the kernel returns them: four bytes, and eight for each entry. */
 struct access_list {
     size_t size; /* 0: none. */
     char bytes[4096];
@@ -141,7 +142,7 @@ static bool is_same_list(const struct access_list *one,
            memcmp(one->bytes, other->bytes, one->size) == 0;
 }
 
-/* Size 0: takes it away. */
+/* Size 0: removes the list. */
 static kvstore_status set_list(const struct kv_io_file *file,
                                const void *bytes,
                                size_t size)
@@ -214,8 +215,10 @@ kvstore_status kv_io_adopt_file(const struct kv_io_file *file,
     return adopt_all(file, model, &own, &stat, &has_list);
 }
 
-/* Who owned the model is one of its group, or one of the others; who is of that
- * group, one of the others. With a list, nobody knows what the bits mean. */
+/* True if a user that may open the model could do less with the file. If the
+ * owner is not kept, the model's owner is one of the group, or else one of the
+ * others; if the group is not kept, its members are others. With a list, what
+ * the bits mean is not known. */
 static bool locks_somebody_out(const struct kv_io_stat *own,
                                const struct kv_io_stat *model,
                                bool has_list)
@@ -252,9 +255,9 @@ kvstore_status kv_io_adopt_place(const struct kv_io_file *file,
 
 #define UMASK_LINE "\nUmask:\t"
 
-/* What umask() would say, which cannot be asked without setting it for all
- * threads. Everything, where the system does not tell: then nobody gets what
- * the user may have wanted to keep. */
+/* What umask() would return, which cannot be asked without setting it for all
+ * threads. All bits if the system does not say: then no other user gets what
+ * this one may have wanted to keep. */
 static mode_t read_umask(const struct kv_io_file *directory)
 {
     kvstore_error before = *kvstore_last_error();
@@ -277,16 +280,15 @@ static mode_t read_umask(const struct kv_io_file *directory)
 
 /* The kernel could take the umask from the mode that a file is made with. But
  * then the file would be open before it is given away: to the group of the
- * process instead of the directory's, and to those of the directory's group as
- * to others. So it is made with 0600, and the umask is asked for.
+ * process instead of the directory's, and to the directory's group only as to
+ * others. So it is made with 0600, and the umask is read.
  *
  * - A directory that its group may write, or whose files get its group, is
- *   shared on purpose: the log is the group's, too. With a umask of 022, which
- *   nearly everybody has, its members could else not write each other's logs.
- * - Nor does the umask count where the directory has a list for new files, as
- *   it does not for any file in it.
- * - In a directory such as /tmp, whose files belong to whoever made them, the
- *   log is its maker's alone. */
+ *   shared on purpose: the log is the group's, too. Otherwise, with the usual
+ *   umask of 022, its members could not write each other's logs.
+ * - Nor does the umask count if the directory has a list for new files, just as
+ *   for any other file in it.
+ * - In a sticky directory, such as /tmp, only the log's maker may open it. */
 kvstore_status kv_io_adopt_directory(const struct kv_io_file *file,
                                      const struct kv_io_file *directory)
 {
@@ -315,45 +317,55 @@ kvstore_status kv_io_adopt_directory(const struct kv_io_file *file,
     return kv_io_adopt(file, &model);
 }
 
-/* --- Who may write --- */
+/* --- Which users may write --- */
 
 #define OTHERS_WRITE 02
 #define GROUP_WRITES 020
+#define ALL_WRITE (GROUP_WRITES | OTHERS_WRITE)
 
-/* May the owner of the file, who is not that of the model, write the model? */
+/* True if the file's owner, which is not the model's, may write the model as
+ * one of its group. With a list, the group's bits do not say that. */
 static kvstore_status may_owner_write(const struct kv_io_stat *own,
                                       const struct kv_io_stat *model,
                                       const struct kv_io_file *directory,
+                                      bool has_list,
                                       bool *may_out)
 {
     struct kv_io_stat place;
     *may_out = false;
-    if (own->group != model->group || (model->mode & GROUP_WRITES) == 0) {
+    if (has_list || own->group != model->group ||
+        (model->mode & GROUP_WRITES) == 0) {
         return KVSTORE_OK;
     }
-    /* A file gets a group that its maker is not in only in a directory that gives
-     * its own to all. */
+    /* A file has a group that its maker is not in only if it is in a directory
+     * that gives its own group to all files. */
     kvstore_status status = kv_io_stat(directory, &place);
     *may_out = status == KVSTORE_OK && !place.is_sticky &&
                (place.mode & OTHERS_WRITE) == 0;
     return status;
 }
 
-/* May the group of the file, and whoever its list names, write the model? The
- * group's bits of a file with a list are the most that anybody named has. */
-static kvstore_status may_group_write(const struct kv_io_file *file,
-                                      const struct kv_io_file *model,
-                                      bool is_of_group,
-                                      bool *may_out)
+static bool are_same(const struct access_list *a, const struct access_list *b)
 {
-    struct access_list own;
-    struct access_list theirs;
-    kvstore_status status = read_list(file, &own);
-    if (status == KVSTORE_OK) {
-        status = read_list(model, &theirs);
+    return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+/* The group's bits of a file with a list are the most that any user or group in
+ * the list has. */
+static kvstore_status judge_writers(const struct kv_io_file *file,
+                                    const struct kv_io_stat *own,
+                                    const struct kv_io_stat *model,
+                                    const struct access_list *list,
+                                    bool *is_fine)
+{
+    struct access_list own_list = {.size = 0};
+    *is_fine = (own->mode & OTHERS_WRITE) == 0;
+    if (!*is_fine || (own->mode & GROUP_WRITES) == 0) {
+        return KVSTORE_OK;
     }
-    *may_out = status == KVSTORE_OK && is_of_group && own.size == theirs.size &&
-               memcmp(own.bytes, theirs.bytes, own.size) == 0;
+    kvstore_status status = read_list(file, &own_list);
+    *is_fine = status == KVSTORE_OK && own->group == model->group &&
+               (model->mode & GROUP_WRITES) != 0 && are_same(&own_list, list);
     return status;
 }
 
@@ -365,25 +377,34 @@ kvstore_status kv_io_is_as_guarded(const struct kv_io_file *file,
 {
     struct kv_io_stat own;
     struct kv_io_stat stat;
+    struct access_list list = {.size = 0};
+    bool is_fine = false;
     *is_as_guarded_out = false;
     kvstore_status status = kv_io_stat(file, &own);
     if (status == KVSTORE_OK) {
         status = kv_io_stat(model, &stat);
     }
-    if (status != KVSTORE_OK || (stat.mode & OTHERS_WRITE) != 0) {
-        *is_as_guarded_out = status == KVSTORE_OK;
+    if (status != KVSTORE_OK) {
         return status;
     }
-    bool is_fine = (own.mode & OTHERS_WRITE) == 0;
     bool is_owner_known = own.owner == stat.owner || own.owner == 0 ||
                           (may_write && own.owner == kv_io_user_id());
-    if (is_fine && !is_owner_known) {
-        status = may_owner_write(&own, &stat, directory, &is_fine);
+    if (is_owner_known && (own.mode & (GROUP_WRITES | OTHERS_WRITE)) == 0) {
+        *is_as_guarded_out = true;
+        return KVSTORE_OK;
     }
-    if (status == KVSTORE_OK && is_fine && (own.mode & GROUP_WRITES) != 0) {
-        bool is_of_group =
-            own.group == stat.group && (stat.mode & GROUP_WRITES) != 0;
-        status = may_group_write(file, model, is_of_group, &is_fine);
+    status = read_list(model, &list);
+    if (status == KVSTORE_OK && list.size == 0 &&
+        (stat.mode & ALL_WRITE) == ALL_WRITE) {
+        *is_as_guarded_out = true;
+        return KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK) {
+        status = judge_writers(file, &own, &stat, &list, &is_fine);
+    }
+    if (status == KVSTORE_OK && is_fine && !is_owner_known) {
+        status =
+            may_owner_write(&own, &stat, directory, list.size != 0, &is_fine);
     }
     *is_as_guarded_out = status == KVSTORE_OK && is_fine;
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Every bound that more than one module obeys. docs/format.md explains those
+/* The bounds that more than one module obeys. docs/format.md explains those
  * that concern the files. */
 
 #ifndef KV_OS_BOUNDS_H
@@ -13,28 +13,29 @@
 #define KV_KEY_SIZE_MAX ((size_t)KVSTORE_KEY_SIZE_MAX)
 #define KV_VALUE_SIZE_MAX ((size_t)KVSTORE_VALUE_SIZE_MAX)
 
-/* Longest line that can be a record, its newline counted; a longer one is
+/* Longest line that can be a record, including its newline; a longer one is
  * damage. */
 #define KV_LINE_SIZE_MAX ((size_t)INT32_MAX)
 
-/* Longest line that we write with a value as text, its newline counted. A value
- * whose escapes would make it longer is written as base64, which is 4/3 of it:
- * so only lines of other programs can reach the bound above. */
+/* Longest line that we write with a value as text, including its newline. A
+ * value whose escapes would make the line longer is written as base64, which is
+ * 4/3 of its size: so only lines of other programs can reach the bound
+ * above. */
 #define KV_TEXT_LINE_SIZE_MAX (((size_t)1 << 31) - ((size_t)1 << 20))
 
 /* Latest time of expiry, in milliseconds since the epoch: the largest whole
  * number that every program reads out of JSON as it was written. */
 #define KV_EXPIRES_MS_MAX ((INT64_C(1) << 53) - 1)
 
-/* Offsets fit the 44 bits that a slot of the index has for them: 16 TiB. */
+/* Offsets fit in the 44 bits that a slot of the index has for them: 16 TiB. */
 #define KV_OFFSET_MAX ((UINT64_C(1) << 44) - 1)
 
-/* Nesting that the JSON parser follows; deeper is damage. */
+/* Deepest nesting that the JSON parser follows; deeper is damage. */
 #define KV_JSON_DEPTH_MAX 1000u
 
-/* Members of a line of foreign layout, those of the outermost object and of the
- * objects in it together: each costs the parser much more memory than it takes
- * up in the line. A line with more is damage. */
+/* Most members of a line of foreign layout, those of the outermost object and
+ * of the objects in it together: each costs the parser much more memory than it
+ * takes up in the line. A line with more is damage. */
 #define KV_JSON_MEMBERS_MAX ((size_t)65536)
 
 /* Stale bytes and share of the log that make a compaction due. */

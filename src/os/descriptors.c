@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* Higher ones are not told of. Processes with so many are rare, and a handle's
+/* Higher ones are not noted. Processes with so many are rare, and a handle's
  * own are closed in any case. */
 #define DESCRIPTORS_MAX 65536
 
@@ -84,8 +84,8 @@ static int retry_openat(int dir_fd, const char *name, int flags, mode_t mode)
     return fd;
 }
 
-/* Keeps 0 to 2 out of our hands: a host program that closed its standard
- * error must not find our log there. */
+/* Makes sure that we never use 0 to 2: a host program that closed its standard
+ * error must not write into our log. */
 static int above_standard(int fd)
 {
     if (fd < 0 || fd > STDERR_FILENO) {

@@ -32,9 +32,9 @@ kvstore_status kv_io_open_directory(const char *path,
     return KVSTORE_OK;
 }
 
-/* Makes one directory where there is none, and syncs the one above, also where
- * another process made it: that one may have been killed before its sync. A
- * directory above that may not be read cannot be synced. */
+/* Makes one directory if there is none, and syncs the one above, even if
+ * another process made it: that process may have been killed before its sync.
+ * If the one above may not be read, it cannot be synced. */
 static kvstore_status make_directory(const char *path, const char *above)
 {
     if (kv_io_table()->mkdir(path, 0700) != 0 && errno != EEXIST) {

@@ -8,14 +8,14 @@
 #include "kvstore.h"
 #include "os/file.h"
 
-/* Opens a directory. Descriptors are never 0 to 2, and close on exec. The name
- * for messages is "the data directory". A missing one is KVSTORE_IO with
+/* Opens a directory. Descriptors are never 0 to 2, and close on exec. Its name
+ * in messages is "the data directory". A missing one is KVSTORE_IO with
  * ENOENT. */
 kvstore_status kv_io_open_directory(const char *path,
                                     struct kv_io_file *directory_out);
 
-/* Creates a directory, mode 0700, where there is none, and those above it,
- * and syncs the directory above each that it made. */
+/* Creates a directory, with mode 0700, if there is none, and those above it,
+ * and syncs the directory above each. */
 kvstore_status kv_io_make_directories(const char *path);
 
 kvstore_status kv_io_rename(const struct kv_io_file *directory,
@@ -24,7 +24,7 @@ kvstore_status kv_io_rename(const struct kv_io_file *directory,
 kvstore_status kv_io_unlink(const struct kv_io_file *directory,
                             const char *name);
 
-/* Calls back for each name in a directory that begins and ends so. */
+/* Calls back for each name in a directory with this prefix and suffix. */
 typedef void (*kv_io_visit_name)(void *context, const char *name);
 kvstore_status kv_io_list(const struct kv_io_file *directory,
                           const char *prefix,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* System calls made whole: retried, checked, and described where they fail. */
+/* System calls that are retried until done, checked, and described where they
+ * fail. */
 
 #include "os/file.h"
 
@@ -55,8 +56,8 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
     assert(directory->fd >= 0);
     *file_out = KV_IO_FILE_NONE;
 
-    /* O_NONBLOCK: opening a FIFO that stands in the file's place must not
-     * wait. It means nothing for a regular file. */
+    /* O_NONBLOCK: opening must not wait if there is a FIFO in the file's place.
+     * It means nothing for a regular file. */
     int flags = open_flags(mode) | O_NOFOLLOW | O_NONBLOCK;
     int fd = kv_io_descriptors_open(directory->fd, name, flags, 0600);
     if (fd < 0) {
@@ -84,7 +85,7 @@ void kv_io_close(struct kv_io_file *file)
     file->fd = -1;
 }
 
-/* --- Who and what a file is --- */
+/* --- What a file is --- */
 
 static struct kv_io_stat own_stat(const struct stat *stat)
 {
@@ -218,8 +219,8 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size)
     return KVSTORE_OK;
 }
 
-/* A failed sync is not tried again, whatever its errno: the kernel tells of
- * lost pages once, and the next call would succeed without them. */
+/* A failed sync is not tried again, whatever its errno: the kernel reports lost
+ * pages once, and the next call would succeed without them. */
 kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 {
     if (kv_io_table()->fdatasync(file->fd) != 0) {
@@ -279,7 +280,7 @@ kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out)
 
 uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset)
 {
-    /* Asked for first: what is appended meanwhile is no hole. */
+    /* This comes first: what is appended meanwhile is not a hole. */
     off_t end = kv_io_table()->file_end(file->fd);
     off_t data = kv_io_table()->next_data(file->fd, (off_t)offset);
     if (data < 0 && errno == ENXIO) {

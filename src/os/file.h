@@ -22,7 +22,7 @@ struct kv_io_file {
 };
 #define KV_IO_FILE_NONE ((struct kv_io_file){.fd = -1, .name = ""})
 
-/* Who and what a file is. */
+/* What a file is, and whose. */
 struct kv_io_stat {
     uint64_t device;
     uint64_t inode;
@@ -35,15 +35,14 @@ struct kv_io_stat {
     mode_t mode;    /* Permissions only. */
     uid_t owner;
     gid_t group;
-    int64_t changed_ns; /* When, by the file system; 0 where only a name was
-                           looked at. */
+    int64_t changed_ns; /* When, by the file system; 0 if looked up by name. */
 };
 
 enum kv_io_open_mode {
     KV_IO_READ,         /* An existing file, to read. */
     KV_IO_WRITE,        /* An existing file, to read and write. */
-    KV_IO_WRITE_CREATE, /* The same, created with mode 0600 where absent. */
-    KV_IO_CREATE_NEW    /* Must not exist yet. */
+    KV_IO_WRITE_CREATE, /* The same, created with mode 0600 if absent. */
+    KV_IO_CREATE_NEW    /* A new file; it must not exist yet. */
 };
 
 /* Opens a regular file in a directory; follows no symbolic link. */
@@ -52,40 +51,42 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
                           enum kv_io_open_mode mode,
                           struct kv_io_file *file_out);
 
-/* A second descriptor of an open file, which shares its locks. */
+/* Opens a second descriptor of an open file, which shares its locks. */
 kvstore_status kv_io_duplicate(const struct kv_io_file *file,
                                struct kv_io_file *file_out);
 
-/* Takes -1 as nothing to close, and leaves -1. */
+/* Closes a file and sets its descriptor to -1; does nothing if it is -1. */
 void kv_io_close(struct kv_io_file *file);
 
 kvstore_status kv_io_stat(const struct kv_io_file *file,
                           struct kv_io_stat *stat_out);
 
-/* Never fails: what cannot be found out is not known. */
+/* Never fails: what cannot be found out is 0. */
 struct kv_io_birth kv_io_birth(const struct kv_io_file *file);
 
-/* By name. KVSTORE_NOT_FOUND, without an error set, where there is none. */
+/* By name. KVSTORE_NOT_FOUND, without an error set, if there is no such
+ * file. */
 kvstore_status kv_io_stat_name(const struct kv_io_file *directory,
                                const char *name,
                                struct kv_io_stat *stat_out);
 
-/* Reads until size bytes or the end of the file; read_out says how many. */
+/* Reads size bytes, or fewer up to the end of the file. */
 kvstore_status kv_io_read(const struct kv_io_file *file,
                           uint64_t offset,
                           void *buffer,
                           size_t size,
                           size_t *read_out);
 
-/* Reads what one call gives: some bytes, or none at the end of the file. */
+/* Reads what one system call returns: some bytes, or none at the end of the
+ * file. */
 kvstore_status kv_io_read_some(const struct kv_io_file *file,
                                uint64_t offset,
                                void *buffer,
                                size_t size,
                                size_t *read_out);
 
-/* Writes all bytes, or fails; a failure may leave a part of them. A limit on
- * file sizes is KVSTORE_IO with EFBIG, and raises no SIGXFSZ. */
+/* Writes all bytes, or fails; after a failure some may have been written. A
+ * limit on file sizes is KVSTORE_IO with EFBIG, and raises no SIGXFSZ. */
 kvstore_status kv_io_write(const struct kv_io_file *file,
                            uint64_t offset,
                            const void *bytes,
@@ -93,25 +94,26 @@ kvstore_status kv_io_write(const struct kv_io_file *file,
 
 kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size);
 
-/* Data and size to the disk (fdatasync); all of it, or a directory (fsync). */
+/* The first brings data and size to the disk (fdatasync), the second all that
+ * there is, and also a directory (fsync). */
 kvstore_status kv_io_sync_data(const struct kv_io_file *file);
 kvstore_status kv_io_sync(const struct kv_io_file *file);
 
-/* The size of a file, cheaper than by kv_io_stat(). */
+/* The size of a file; cheaper than kv_io_stat(). */
 kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
 
-/* Where data may follow, at an offset of the file or past it: all bytes between
- * are a hole, and read as zeros. It is the offset itself where the system does not
- * tell; the end of the file where only a hole follows. */
+/* The next place, at an offset or past it, where there may be data: all bytes
+ * in between are a hole, and read as zeros. It is the offset itself if the
+ * system does not say, and the end of the file if only a hole follows. */
 uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset);
 
-/* The boot and the mount that a file is seen through: what a mapping holds is
- * known to be in this kernel's memory only while both are the same. Zeros where
- * the system does not tell. */
+/* The boot, and the mount that a file is reached through: what a mapping holds
+ * is known to be in this kernel's memory only while both are the same. Zeros if
+ * the system does not say. */
 kvstore_status kv_io_boot_id(uint64_t id_out[2]);
 kvstore_status kv_io_mount_id(const struct kv_io_file *file, uint64_t *id_out);
 
-/* Is the file on a network file system? */
+/* True if the file is on a network file system. */
 kvstore_status kv_io_is_remote(const struct kv_io_file *file,
                                bool *is_remote_out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The list of open handles for pthread_atfork. Besides it, the library's only
- * state that is not a handle's or a thread's is the note of its open descriptors,
+/* The list of open handles for pthread_atfork. Apart from it, the library's
+ * only state outside handles and threads is the note of its open descriptors,
  * and the mutex around cJSON's parser. */
 
 #include "os/fork.h"
@@ -28,7 +28,7 @@ static void in_parent(void)
     (void)pthread_mutex_unlock(&list_mutex);
 }
 
-/* What a handle holds is closed by then, but it does not know. */
+/* The descriptors of each handle are closed by now; this tells the handle. */
 static void in_child(void)
 {
     kv_io_after_fork_in_child();

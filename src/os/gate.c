@@ -3,14 +3,14 @@
 /* The gate of a handle.
  *
  * Invariants:
- * 1. Whoever is in the queue has neither been let in nor served, and its work
- *    was not taken.
- * 2. The gate is handed from who leaves to the first in the queue: nobody who
+ * 1. A thread in the queue has neither been let in nor served, and its work has
+ *    not been taken.
+ * 2. A thread that leaves hands the gate to the first in the queue: none that
  *    comes later gets in between.
  * 3. A waiter is touched under the mutex only, and not after it was served.
- * 4. Where anybody is in the queue, the state is AWAITED. It becomes that, and
- *    anything else from there, under the mutex only; so who finds the gate free,
- *    or leaves it with nobody waiting, does without the mutex. */
+ * 4. While a thread is in the queue, the state is AWAITED. The state becomes
+ *    AWAITED, and changes from it, under the mutex only; so a thread that finds
+ *    the gate free, or leaves it with none waiting, does without the mutex. */
 
 #include "os/gate.h"
 
@@ -93,8 +93,8 @@ static void give_up(struct kv_gate *gate, struct kv_gate_waiter *waiter)
     take_out(gate, previous, waiter);
 }
 
-/* Waits for the turn. False: the deadline has passed before anything came of
- * it. */
+/* Waits to be let in or served. False: the deadline passed before either, and
+ * before its work was taken. */
 static bool await_turn(struct kv_gate *gate,
                        struct kv_gate_waiter *waiter,
                        int64_t deadline_ns)
@@ -213,6 +213,6 @@ void kv_gate_leave(struct kv_gate *gate)
 
 bool kv_gate_was_taken(const struct kv_gate *gate)
 {
-    /* Whoever held the mutex is no more, so it is not to be had. */
+    /* The thread that held the mutex may be gone, so it must not be locked. */
     return atomic_load(&gate->state) != GATE_FREE;
 }

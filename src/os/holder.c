@@ -4,9 +4,9 @@
  *
  *     3: FLOCK  ADVISORY  WRITE 11453 fe:00:10952844 0 EOF
  *
- * with process, device and inode of the file; one that is waited for has an
- * arrow before FLOCK. Some file systems have another device there than in
- * stat(), so it is not compared. */
+ * with the process, and the device and inode of the file. A lock that is still
+ * waited for has an arrow before FLOCK. Some file systems show another device
+ * there than in stat(), so it is not compared. */
 
 #include "os/holder.h"
 
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Some twenty thousand locks. */
+/* Enough for some twenty thousand locks. */
 #define LOCKS_SIZE_MAX ((uint64_t)1 << 20)
 
 struct search {

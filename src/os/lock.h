@@ -14,15 +14,15 @@
 
 /* Takes the lock on a file or directory (flock): tries, spins a little, backs
  * off up to a millisecond. KVSTORE_BUSY after timeout_ms (0: try once,
- * INT32_MAX: for ever). waiting: where not NULL, told the coarse time at each
- * try that fails. */
+ * INT32_MAX: never). waiting: if not NULL, set to the coarse time at each try
+ * that fails. */
 kvstore_status kv_io_lock(const struct kv_io_file *file,
                           int32_t timeout_ms,
                           _Atomic uint64_t *waiting);
 void kv_io_unlock(const struct kv_io_file *file);
 
-/* Takes the lock at once, alone or with others, or says that it is not to be
- * had. A lock of this file that is held is given up first. */
+/* Takes the lock at once, alone or with others, or says that it is not free. If
+ * this file already holds a lock, it gives that up first. */
 kvstore_status kv_io_try_lock(const struct kv_io_file *file,
                               bool is_shared,
                               bool *is_locked_out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Mappings, made so that what they hold can be written. */
+/* Mappings, and files with room on the disk for all that is written to them. */
 
 #include "os/map.h"
 
@@ -81,7 +81,7 @@ kvstore_status kv_io_populate(const struct kv_io_file *file,
     if (result == 0 || errno == EINVAL) {
         return KVSTORE_OK; /* EINVAL: before Linux 5.14. */
     }
-    /* EFAULT stands for what would have been a SIGBUS. */
+    /* EFAULT: it would have been a SIGBUS. */
     int reason = errno == EFAULT ? ENOSPC : errno;
     return kv_fail_errno(
         KVSTORE_IO, reason, "cannot make room for %s", file->name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Files in memory: mappings, and the room on the disk that they need. */
+/* Mappings of files, and the room on the disk that they need. */
 
 #ifndef KV_OS_MAP_H
 #define KV_OS_MAP_H
@@ -17,8 +17,8 @@
 kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
                                      uint64_t size);
 
-/* Maps size bytes of a file from an offset on, shared with all who do. They may
- * reach beyond its end, where nobody touches them. */
+/* Maps size bytes of a file from an offset on, shared with all other mappings.
+ * They may extend past its end; those bytes must not be touched. */
 kvstore_status kv_io_map(const struct kv_io_file *file,
                          uint64_t offset,
                          size_t size,
@@ -26,15 +26,15 @@ kvstore_status kv_io_map(const struct kv_io_file *file,
                          void **memory_out);
 void kv_io_unmap(void *memory, size_t size);
 
-/* Has all pages of a writable mapping in memory, ready to be written: faster
- * than touching each, and what cannot be written is an error here rather than a
- * SIGBUS later. Does nothing where the system has no such call. */
+/* Brings all pages of a writable mapping into memory, ready to be written:
+ * faster than touching each, and what cannot be written is an error here rather
+ * than a SIGBUS later. Does nothing if the system has no such call. */
 kvstore_status kv_io_populate(const struct kv_io_file *file,
                               void *memory,
                               size_t size);
 
-/* Is the file on a file system that is known to keep what is stored in a
- * mapping as well as what is written? */
+/* True if the file is on a file system that is known to keep what is stored in
+ * a mapping as safely as what is written. */
 bool kv_io_takes_mapped_writes(const struct kv_io_file *file);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A lock for readers on many processors: each thread counts itself in one of
- * several stripes, and only a writer looks at all of them. Known as a big-reader
+ * several stripes, and only a writer reads all of them. Known as a big-reader
  * lock, after Linux's brlock of 2000.
  *
- * Invariant: a reader counts itself and then looks for a writer; a writer says
- * that it is there and then looks at the counts. All of these are sequentially
+ * Invariant: a reader counts itself and then checks for a writer; a writer
+ * announces itself and then checks the counts. All of these are sequentially
  * consistent, so at least one of the two sees the other. */
 
 #include "os/reader_lock.h"
@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-/* A writer looks this often whether the readers are gone, who are done in
+/* How often a writer checks whether the readers are gone, which takes them
  * microseconds. */
 #define WRITER_PAUSE_NS 20000
 
@@ -33,7 +33,7 @@ void kv_reader_lock_destroy(struct kv_reader_lock *lock)
     (void)pthread_mutex_destroy(&lock->mutex);
 }
 
-/* The stripe of this thread, told by where its own memory lies. */
+/* The stripe of this thread, chosen by the address of its own memory. */
 static atomic_uint *own_readers(struct kv_reader_lock *lock)
 {
     uint64_t place = (uint64_t)(uintptr_t)kvstore_last_error();

@@ -18,19 +18,19 @@ struct kv_reader_lock {
     atomic_bool has_writer;
     struct {
         atomic_uint readers;
-        char apart[60]; /* No two counts stand in one cache line. */
+        char apart[60]; /* No two counts are in one cache line. */
     } stripes[KV_READER_LOCK_STRIPES];
 };
 
 void kv_reader_lock_init(struct kv_reader_lock *lock);
 
-/* Nobody holds it any more. */
+/* No thread may hold it any more. */
 void kv_reader_lock_destroy(struct kv_reader_lock *lock);
 
-/* Not recursive: a writer that waits keeps new readers out. */
+/* Not recursive: a waiting writer keeps new readers out. */
 void kv_reader_lock_read(struct kv_reader_lock *lock);
 
-/* By the thread that locked it. */
+/* Called by the thread that locked it. */
 void kv_reader_lock_end_read(struct kv_reader_lock *lock);
 
 /* Waits until all readers are gone. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The system's own calls behind the table. The only file that may use what lies
- * beyond POSIX.1-2008. */
+/* The table of the system's own calls. The only file that may use what is not
+ * in POSIX.1-2008. */
 
 #define _GNU_SOURCE
 
@@ -38,8 +38,8 @@ static int system_dup_high(int fd)
 }
 
 /* At its limit on file sizes a process gets SIGXFSZ, which would kill a host
- * program. The signal is aimed at the thread that writes, so it can be held
- * back and taken here. */
+ * program. The signal is sent to the thread that writes, so it can be blocked
+ * and consumed here. */
 struct held_signal {
     sigset_t size_signal;
     sigset_t old_mask;
@@ -94,7 +94,7 @@ static ssize_t system_pwrite(int fd,
     return pwrite(fd, bytes, size, offset);
 }
 
-/* Signals are the host program's, and its threads' to handle. */
+/* Signals are left to the host program's own threads. */
 static int system_start_thread(pthread_t *thread,
                                void *(*run)(void *),
                                void *context)
@@ -108,9 +108,9 @@ static int system_start_thread(pthread_t *thread,
     return result;
 }
 
-/* Without the times. Who has been told them makes recent kernels note a new one
- * at the next write, and so writes the inode at a sync that has nothing else to
- * note. */
+/* Does not ask for the times. Once they have been read, recent kernels record a
+ * new one at the next write, and so a sync that has nothing else to record
+ * writes the inode. */
 static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 {
     struct statx found;
@@ -138,7 +138,7 @@ static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 
 #define ACCESS_LIST "system.posix_acl_access"
 
-/* Where there is no such thing, nobody has one. */
+/* If there are no lists on this system or file system, the size is 0. */
 static ssize_t system_get_access_list(int fd, void *buffer, size_t size)
 {
     ssize_t result = fgetxattr(fd, ACCESS_LIST, buffer, size);
@@ -231,7 +231,7 @@ static off_t system_next_data(int fd, off_t offset)
 }
 
 /* Since Linux 6.8 mounts have numbers that are never used again. An older
- * kernel answers without them, and one before 5.8 without any. */
+ * kernel gives numbers that are reused, and one before 5.8 gives none. */
 #define MOUNT_ID_UNIQUE 0x4000u
 
 static int system_mount_id(int fd, uint64_t *id_out)

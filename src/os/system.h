@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Every system call and every allocation of the library, behind one table
- * that tests can swap; memory, clocks, threads, chance. */
+/* Every system call and every allocation of the library, through one table that
+ * tests can swap; memory, clocks, threads, random numbers. */
 
 #ifndef KV_OS_SYSTEM_H
 #define KV_OS_SYSTEM_H
@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* What tells a file from an earlier one with the same number, each as far as the
- * system knows it; 0: it does not. */
+/* What distinguishes a file from an earlier one with the same number; each is 0
+ * if the system does not know it. */
 struct kv_io_birth {
     uint64_t time_ns;    /* When it was made (statx). */
     uint64_t generation; /* How often the file system has given its number away
@@ -40,7 +40,7 @@ struct kv_io_table {
     int (*fstatat)(int dir_fd, const char *name, struct stat *stat_out);
     int (*fchown)(int fd, uid_t owner, gid_t group);
     int (*fchmod)(int fd, mode_t mode);
-    /* acl(5), as the kernel hands it out; size 0: none. */
+    /* acl(5), as the kernel returns it; size 0: none. */
     ssize_t (*get_access_list)(int fd, void *buffer, size_t size);
     int (*set_access_list)(int fd, const void *bytes, size_t size);
     int (*mkdir)(const char *path, mode_t mode);
@@ -75,8 +75,8 @@ struct kv_io_table {
 
 const struct kv_io_table *kv_io_table(void);
 
-/* Test builds only: the system's own table, the one to use from now on, and
- * calls at the steps between which no system call stands, named for what has
+/* Test builds only: the system's own table; the table to use from now on; and a
+ * call at each step that is not marked by a system call, named for what has
  * just been stored in memory that other processes share. */
 #ifdef KV_IO_SWAPPABLE
 const struct kv_io_table *kv_io_system_table(void);
@@ -86,11 +86,11 @@ void kv_io_step(const char *name);
 #define kv_io_step(name) ((void)0)
 #endif
 
-/* Memory. NULL, with the last error set, where there is none. */
+/* Memory. NULL, with the last error set, if there is none. */
 void *kv_io_allocate(size_t size);
 void kv_io_free(void *memory);
 
-/* A clock that costs next to nothing and moves every few milliseconds. */
+/* A clock that costs almost nothing and advances every few milliseconds. */
 int64_t kv_io_clock_coarse_ns(void);
 
 uint64_t kv_io_process_id(void);
@@ -100,7 +100,7 @@ int64_t kv_io_clock_real_ms(void); /* Since the epoch. May jump. */
 void kv_io_sleep_ns(int64_t ns);
 
 /* Starts a thread that takes no signals; the caller joins it. KVSTORE_NO_MEMORY
- * where the system has no room for another one. */
+ * if the system has no room for another one. */
 kvstore_status kv_io_start_thread(pthread_t *thread,
                                   void *(*run)(void *context),
                                   void *context);

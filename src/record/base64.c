@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Base64, checked, read and written. */
+/* Checks, reads and writes base64. */
 
 #include "record/base64.h"
 
@@ -68,8 +68,8 @@ bool kv_base64_measure(const char *digits, size_t count, size_t *size_out)
     return true;
 }
 
-/* Writes what the last four digits mean, one or two bytes. False where they
- * are not that any more. */
+/* Writes what the last four digits encode, one or two bytes. False if they no
+ * longer encode that many. */
 static bool decode_tail(const char *digits, size_t size, char *out)
 {
     assert(size == 1 || size == 2);

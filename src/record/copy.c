@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Makes a line into what cJSON takes:
+/* Makes a line into what cJSON can parse:
  *
- * - Nothing reaches it that is not strictly JSON.
- * - It would cut a string at an escaped NUL; a character that the line does not
- *   have stands in for that.
+ * - Only strict JSON reaches it.
+ * - It would cut a string at an escaped NUL; a character that is not in the
+ *   line stands in for that.
  * - It rounds numbers, and some releases fail at one longer than their buffer;
  *   long numbers are replaced.
- * - It takes some forty times the memory of an array of small numbers. Nobody
- *   asks for what is in the arrays, or in the objects that are deeper than the
- *   variant: their insides become blanks. The members that are left are counted
- *   and bounded. */
+ * - For an array of small numbers it takes some forty times the memory of the
+ *   text. What is in arrays, or in objects deeper than the variant, is never
+ *   used: it becomes blanks. The members that are left are counted and
+ *   bounded. */
 
 #include "record/copy.h"
 
@@ -21,12 +21,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The longest number that can mean anything here: 2^53 - 1 takes as much. A
- * longer one with a fraction may be a whole number as the parser rounds it; and
- * for more than 63 characters cJSON 1.7.15 has no room. */
+/* The longest number that can mean anything here is 2^53 - 1, with 16 digits. A
+ * longer one with a fraction may become a whole number as the parser rounds it,
+ * and cJSON 1.7.15 has no room for more than 63 characters. */
 #define NUMBER_SIZE_MAX ((size_t)16)
 
-/* The place past a string whose opening quote stands just before at. */
+/* The place past a string whose opening quote is just before at. */
 static char *skip_string(char *at, const char *end)
 {
     while (at < end && *at != '"') {
@@ -35,8 +35,8 @@ static char *skip_string(char *at, const char *end)
     return at + 1;
 }
 
-/* The inside of a container, of which its opening bracket is just before at,
- * becomes blanks. Returns the place of its closing bracket. */
+/* Blanks out the inside of a container whose opening bracket is just before at.
+ * Returns the place of its closing bracket. */
 static char *blank_inside(char *at, const char *end)
 {
     char *start = at;
@@ -82,8 +82,8 @@ static bool is_in_number(char character)
     return memchr("0123456789+-.eE", character, 15) != NULL;
 }
 
-/* Replaces the numbers that are too long by a zero and blanks. That is no
- * batch, and of no account anywhere else. */
+/* Replaces each number that is too long by a zero and blanks. A zero is not a
+ * valid batch, and does not matter anywhere else. */
 static void replace_long_numbers(char *line, size_t size)
 {
     char *at = line;
@@ -105,16 +105,16 @@ static void replace_long_numbers(char *line, size_t size)
     }
 }
 
-/* The characters that may stand in for a NUL, U+FDD0 to U+FDDF: they are assigned
- * to nothing, and are there for programs to use among themselves (Unicode, section
- * 23.7). As UTF-8, they differ in the last byte. */
+/* The characters that may stand in for a NUL, U+FDD0 to U+FDDF: noncharacters,
+ * reserved for programs' internal use (Unicode, section 23.7). In UTF-8, they
+ * differ in the last byte. */
 #define STAND_IN_COUNT 16u
 #define STAND_IN_FIRST 0x90u
 static const char stand_in_start[] = {(char)0xef, (char)0xb7};
 static const char stand_in_escape[] = "\\ufdd";
 static const char stand_in_digits[] = "0123456789abcdef";
 
-/* Which of them begins here, as itself or escaped; or STAND_IN_COUNT. */
+/* Which of them begins here, as itself or escaped; STAND_IN_COUNT if none. */
 static unsigned stand_in_at(const char *at, const char *end)
 {
     const size_t escape_size = sizeof stand_in_escape - 1;
@@ -126,7 +126,7 @@ static unsigned stand_in_at(const char *at, const char *end)
     }
     char lower[sizeof stand_in_escape];
     for (size_t i = 0; i <= escape_size; i++) {
-        lower[i] = (char)(at[i] | 0x20); /* The backslash is no letter: */
+        lower[i] = (char)(at[i] | 0x20); /* The backslash is not a letter: */
     }
     lower[0] = *at;
     const char *digit =
@@ -136,7 +136,7 @@ static unsigned stand_in_at(const char *at, const char *end)
                : STAND_IN_COUNT;
 }
 
-/* One that the line does not have; or STAND_IN_COUNT. */
+/* One that is not in the line; STAND_IN_COUNT if all are. */
 static unsigned find_stand_in(const char *line, size_t size)
 {
     bool is_taken[STAND_IN_COUNT] = {false};
@@ -153,7 +153,7 @@ static unsigned find_stand_in(const char *line, size_t size)
     return free_one;
 }
 
-/* Escapes stand in strings alone. */
+/* Every backslash begins an escape, since only strings have any. */
 static void replace_nuls(char *line, size_t size, unsigned stand_in)
 {
     char *at = line;

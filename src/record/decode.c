@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Decoding: first as we write lines, then as others may. */
+/* Decoding: lines as we write them first, then as others may. */
 
 #include "record/decode.h"
 
@@ -14,7 +14,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* Passes over a literal. False, and at unmoved, where it does not stand. */
+/* Moves at past a literal. False, with at unmoved, if the literal is not
+ * there. */
 static inline bool take_literal(const char **at,
                                 const char *end,
                                 const char *literal,
@@ -28,7 +29,7 @@ static inline bool take_literal(const char **at,
 }
 
 /* Reads the type and the key, with which every canonical line begins. Returns
- * the place behind them, or NULL. */
+ * the place after them, or NULL. */
 static const char *scan_head(const char *line,
                              const char *end,
                              struct kv_record *record)
@@ -67,8 +68,8 @@ static const char *scan_value(const char *at,
     return NULL;
 }
 
-/* Reads a whole number from 1 to some most. NULL where there is none in its
- * canonical form. */
+/* Reads a whole number from 1 to a maximum. NULL if there is none in canonical
+ * form. */
 static const char *scan_number(const char *at,
                                const char *end,
                                uint64_t most,
@@ -86,8 +87,9 @@ static const char *scan_number(const char *at,
     return number == 0 ? NULL : at;
 }
 
-/* Reads the members of numbers, if there are any. NULL where one is not
- * canonical. A Remove does not expire: there that member is one like others. */
+/* Reads the members that are numbers, if there are any. NULL if one is not
+ * canonical. A Remove does not expire: in it, "expires" is an unknown
+ * member. */
 static const char *scan_numbers(const char *at,
                                 const char *end,
                                 struct kv_record *record)
@@ -108,7 +110,7 @@ static const char *scan_numbers(const char *at,
     return at;
 }
 
-/* Sets every member by itself: this runs for each line that is read, and
+/* Sets the members one by one: this runs for each line that is read, and
  * compilers clear a whole struct slowly. */
 static void reset(struct kv_record *record, enum kv_record_type type)
 {
@@ -124,7 +126,7 @@ static void reset(struct kv_record *record, enum kv_record_type type)
 }
 
 /* Reads the members of a canonical line that come before its sum. Returns the
- * place behind them, or NULL. */
+ * place after them, or NULL. */
 static const char *scan_members(const char *line,
                                 const char *end,
                                 struct kv_record *record)
@@ -136,8 +138,8 @@ static const char *scan_members(const char *line,
     return at == NULL ? NULL : scan_numbers(at, end, record);
 }
 
-/* Decodes a canonical line, also one whose sum does not fit. False for every
- * other line; what command_out holds is then without meaning. */
+/* Decodes a canonical line, even one whose sum does not match. False for every
+ * other line; what record_out holds then has no meaning. */
 static bool decode_canonical(const char *line,
                              const char *end,
                              struct kv_record *record_out)
@@ -190,7 +192,7 @@ size_t kv_record_decode_ahead(const char *bytes,
     return (size_t)(at + 1 - bytes);
 }
 
-/* A damaged line that begins like a canonical one still tells its key. */
+/* Reads the key of a damaged line that begins like a canonical one. */
 static void tell_key(const char *line,
                      const char *end,
                      struct kv_record *record)
@@ -203,7 +205,7 @@ static void tell_key(const char *line,
     }
 }
 
-/* A line holds no other white space of JSON's. */
+/* JSON's white space, without the newline, which is never in a line. */
 static bool is_space(char character)
 {
     return character == ' ' || character == '\t' || character == '\r';
@@ -217,7 +219,7 @@ static bool is_blank(const char *at, const char *end)
     return at == end;
 }
 
-/* False of most lines that are no JSON object; they cost no copy. */
+/* False for most lines that are not a JSON object: these are not copied. */
 static bool looks_like_object(const char *at, const char *end)
 {
     while (at < end && is_space(*at)) {
@@ -229,8 +231,8 @@ static bool looks_like_object(const char *at, const char *end)
     return end - at >= 2 && *at == '{' && end[-1] == '}';
 }
 
-/* Decodes a line of foreign layout. All looks at it are at one private copy: it
- * may stand in a mapping that a hostile process changes between two of them. */
+/* Decodes a line of foreign layout. Only a private copy is read: the line may
+ * be in a mapping that a hostile process changes between two reads. */
 static kvstore_status decode_copy(const char *line,
                                   size_t size,
                                   struct kv_record *record)

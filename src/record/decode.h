@@ -12,21 +12,21 @@
 
 /* Decodes the line [line, line + size), without its newline. Returns
  * KVSTORE_OK whatever the line holds, or KVSTORE_NO_MEMORY. On KVSTORE_OK the
- * caller releases command_out. Threads: any; foreign layouts take turns. */
+ * caller releases record_out. Threads: any; foreign layouts take turns. */
 kvstore_status kv_record_decode(const char *line,
                                 size_t size,
                                 struct kv_record *record_out);
 
-/* Decodes the line that begins with these bytes, of which more may follow, if it
- * is a sound canonical record: then kv_record_decode() would say the
- * same of it. Returns the line's length, its newline counted; or 0 for every
- * other line, and command_out is without meaning. Nothing is to be released. */
+/* Decodes the line that begins with these bytes, which may extend past it, if
+ * it is a sound canonical record: the result is that of kv_record_decode().
+ * Returns the line's length, including the newline; or 0 for every other line,
+ * and then record_out has no meaning. There is nothing to release. */
 size_t kv_record_decode_ahead(const char *bytes,
                               size_t size,
                               struct kv_record *record_out);
 
-/* All that is to be had of a damaged line of which only the head is at hand: its
- * key, if it begins like a canonical one. Nothing is to be released. */
+/* Decodes a damaged line of which only the head is at hand: reads just its key,
+ * if it begins like a canonical line. There is nothing to release. */
 void kv_record_tell_key(const char *head,
                         size_t size,
                         struct kv_record *record_out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What has expired. */
+/* Decides what has expired. */
 
 #include "record/expiry.h"
 

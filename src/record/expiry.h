@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The time that one answer goes by: the system's clock, asked once a call, and
- * only where a record that may expire is met. The fold never asks it. */
+/* The time that one answer is based on: the system's clock, read once per call,
+ * and only when a record that may expire is met. The fold never reads it. */
 
 #ifndef KV_RECORD_EXPIRY_H
 #define KV_RECORD_EXPIRY_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A call's own, and empty ({0}) where the call begins. */
+/* Each call has its own, which is empty ({0}) when the call begins. */
 struct kv_expiry {
     bool has_asked;
     int64_t now_ms; /* Since the epoch. */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Lines that others wrote or people edited: members in any order, any white
- * space, any escapes, unknown members. cJSON takes them apart, behind fences:
+/* Lines that other programs wrote or people edited: members in any order, any
+ * white space, any escapes, unknown members. cJSON parses them, with these
+ * precautions:
  *
- * - It gets a private copy, which record/copy.c has judged and prepared: that is
- *   strictly JSON, and holds nothing that some cJSON cannot take. So it fails
- *   for one reason only, a lack of memory.
+ * - It gets a private copy, which record/copy.c has checked and prepared: that
+ *   is strict JSON, and holds nothing that some release of cJSON cannot parse.
+ *   So it fails for one reason only, a lack of memory.
  * - It keeps the first of two members with one name; here they are damage.
- * - Its parser writes a record of its last error that all threads share; so
- *   parses take turns, and that record is never read. A fork takes its turn,
- *   too: else the child of a process whose other thread was parsing would wait
- *   for it for ever. */
+ * - Its parser notes its last error in memory that all threads share; so parses
+ *   take turns, and that note is never read. A fork takes its turn, too: else
+ *   the child of a process whose other thread was parsing would wait for it
+ *   forever. */
 
 #include "record/foreign.h"
 
@@ -48,7 +49,7 @@ static void watch_for_fork(void)
     fork_result = pthread_atfork(take_turn, end_turn, end_turn);
 }
 
-/* Parses a copy that has been prepared. */
+/* Parses a prepared copy. */
 static kvstore_status parse_fenced(const char *line,
                                    size_t size,
                                    cJSON **root_out)
@@ -76,7 +77,7 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*left_name, *right_name);
 }
 
-/* Do all members of the object have names of their own? */
+/* Finds out whether no two members of the object have the same name. */
 static kvstore_status check_member_names(const cJSON *object,
                                          bool *are_unique_out)
 {
@@ -114,7 +115,7 @@ static const cJSON *get_member(const cJSON *object, const char *name)
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-/* Reads a text that stands in one of two members; not both, not none. */
+/* Reads a text that is in exactly one of two members. */
 static bool read_text(const cJSON *plain,
                       const cJSON *base64,
                       struct kv_text *text_out)
@@ -149,8 +150,8 @@ static bool read_value(const cJSON *variant, struct kv_text *value_out)
         val != NULL ? val : value, get_member(variant, "val64"), value_out);
 }
 
-/* Reads a member that is a whole number from 1 to some most; 0 where there is no
- * such member. False where it is anything else. */
+/* Reads a member that is a whole number from 1 to a maximum; 0 if there is no
+ * such member. False if it is anything else. */
 static bool read_count(const cJSON *variant,
                        const char *name,
                        int64_t most,
@@ -177,10 +178,10 @@ static bool read_batch(const cJSON *variant, uint32_t *batch_out)
     return is_sound;
 }
 
-/* A sum in a variant's object must be the last thing in the line, in the one
- * place and form in which it can be verified, and fit. Where the variant comes
- * last and the sum comes last in it, the line's end, which has_fitting_sum
- * speaks of, is that sum. */
+/* True unless the variant's object has a sum that is unsound. A sum must be the
+ * last thing in the line, in the one place and form in which it can be
+ * verified, and match. If the variant is the last member of the line and the
+ * sum is the last member of the variant, has_fitting_sum is about that sum. */
 static bool is_sum_sound(const cJSON *variant, bool has_fitting_sum)
 {
     const cJSON *sum = get_member(variant, "sum");
@@ -188,8 +189,8 @@ static bool is_sum_sound(const cJSON *variant, bool has_fitting_sum)
            (has_fitting_sum && sum->next == NULL && variant->next == NULL);
 }
 
-/* Reads what Set and Remove hold. The record stays damaged unless all of it
- * is sound, but may tell its key. */
+/* Reads what Set and Remove hold. The record stays damaged unless all of it is
+ * sound, but may get a key. */
 static kvstore_status read_known(const cJSON *variant,
                                  enum kv_record_type type,
                                  bool has_fitting_sum,
@@ -225,10 +226,10 @@ static kvstore_status read_known(const cJSON *variant,
     return KVSTORE_OK;
 }
 
-/* A newer version writes a sum: it is the last member of the last member, which is
- * its variant, and fits. Without that, this is somebody's error. Any object may
- * tell the key, and the first that does counts; so all of them have to be
- * sound. */
+/* Reads a variant that is not known here. A newer version writes a sum: it is
+ * the last member of the last member, which is its variant, and matches.
+ * Without that, the line is an error. Any object may hold the key, and the
+ * first that does counts; so all of them have to be sound. */
 static kvstore_status read_unknown(const cJSON *root,
                                    bool has_fitting_sum,
                                    struct kv_record *record)
@@ -292,7 +293,7 @@ static kvstore_status read_record(const cJSON *root,
     return read_unknown(root, has_fitting_sum, record);
 }
 
-/* Writes a text to memory of the record's own. */
+/* Writes a text to the record's own memory. */
 static struct kv_text own_text(const struct kv_text *text,
                                size_t size,
                                const struct kv_record_copy *copy,

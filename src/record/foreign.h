@@ -11,11 +11,11 @@
 
 #include <stddef.h>
 
-/* Decodes a line with cJSON into a record that comes as DAMAGED and empty. The
- * line is a private copy, which is changed on the way. Returns KVSTORE_OK
- * whatever it holds, the texts pointing into owned; or KVSTORE_NO_MEMORY, with
- * nothing owned and the record without meaning. Threads: any; they take
- * turns. */
+/* Decodes a line with cJSON into a record that the caller has set to DAMAGED
+ * and empty. The line is a private copy, which is changed in the process.
+ * Returns KVSTORE_OK whatever it holds, with the texts pointing into owned; or
+ * KVSTORE_NO_MEMORY, with nothing owned and a record that has no meaning.
+ * Threads: any; they take turns. */
 kvstore_status kv_record_decode_foreign(char *line,
                                         size_t size,
                                         struct kv_record *record);

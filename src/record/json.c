@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A strict acceptor for JSON. It builds nothing and keeps its place in nested
- * arrays and objects as one bit each. Strings are text.c's to judge. */
+ * arrays and objects as one bit each. Strings are checked by text.c. */
 
 #include "record/json.h"
 
@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Invariant: the lowest depth bits of is_object say, from the outside in, what
- * the open containers are. */
+/* Invariant: the lowest bits of is_object, as many as depth, say what the open
+ * containers are, from the outside in. */
 struct reader {
     const char *at;
     const char *end;
@@ -63,7 +63,7 @@ static bool is_in_object(const struct reader *reader)
     return (reader->is_object[top / 8] >> top % 8 & 1) != 0;
 }
 
-/* Does an escaped NUL occur in a string whose escapes are sound? */
+/* True if a string, whose escapes are sound, has an escaped NUL. */
 static bool has_nul_escape(const struct kv_text *text)
 {
     const char *at = text->raw;
@@ -94,7 +94,7 @@ static bool read_string(struct reader *reader)
     return true;
 }
 
-/* One digit or more. */
+/* Reads one digit or more. */
 static bool read_digits(struct reader *reader)
 {
     const char *start = reader->at;
@@ -159,7 +159,7 @@ static bool read_scalar(struct reader *reader)
     }
 }
 
-/* A member's name, and what stands between it and the value. */
+/* Reads a member's name, and what is between it and the value. */
 static bool read_name(struct reader *reader)
 {
     if (reader->depth <= 2) {
@@ -197,8 +197,8 @@ static bool read_inward(struct reader *reader)
     }
 }
 
-/* Behind a value: closes the containers that end here, and reads up to the
- * place of the next value, if depth says that there must be one. */
+/* Called after a value: closes the containers that end here, and reads up to
+ * the place of the next value, if depth says that there must be one. */
 static bool read_outward(struct reader *reader)
 {
     for (;;) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is this text JSON, strictly by RFC 8259? cJSON, which takes lines apart,
+/* Checks that a text is JSON, strictly by RFC 8259. cJSON, which parses lines,
  * accepts more than that (control characters in strings, numbers such as 01,
- * any byte up to 32 as white space, trailing bytes) and cannot tell a wrong line
- * from a lack of memory. So nothing reaches it that has not passed here. */
+ * any byte up to 32 as white space, trailing bytes) and cannot distinguish a
+ * wrong line from a lack of memory. So only what has passed here reaches it. */
 
 #ifndef KV_RECORD_JSON_H
 #define KV_RECORD_JSON_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a valid text holds that cJSON does not take as it stands. */
+/* What a valid text holds that cJSON cannot parse as it is. */
 struct kv_json_facts {
     bool has_nul;               /* An escaped NUL, \u0000, in some string. */
     size_t longest_number_size; /* Bytes; 0: there is no number. */

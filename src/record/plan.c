@@ -29,7 +29,7 @@ static size_t text_size(struct kv_text_plan plan,
            plan.raw_size + 1; /* The closing quote. */
 }
 
-/* The size of a number's member; there is none of 0. */
+/* The size of a number's member; 0 has no member. */
 static size_t number_size(size_t name_size, uint64_t number)
 {
     size_t size = number == 0 ? 0 : name_size;
@@ -65,8 +65,8 @@ static void measure_plan(struct kv_record_plan *plan)
     }
 }
 
-/* A key of ours is text whatever its escapes cost, which is little. One that is
- * longer is another program's, and must not grow beyond what its line had. */
+/* A key of ours is text whatever its escapes cost, which is little. A longer
+ * key is another program's, and must not take more room than in its line. */
 static struct kv_text_plan plan_key(const void *key, size_t key_size)
 {
     size_t raw_size_max = key_size <= KV_KEY_SIZE_MAX

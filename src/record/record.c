@@ -5,9 +5,9 @@
  *   {"Set":{KEY,VALUE[,"expires":N][,"batch":N][,"sum":"xxxxxxxx"]}}
  *   {"Remove":{KEY[,"batch":N][,"sum":"xxxxxxxx"]}}
  *
- * where KEY is "key":"..." or "key64":"...", VALUE is "val", "value" or
+ * where KEY is "key":"..." or "key64":"...", and VALUE is "val", "value" or
  * "val64" likewise. There is no white space anywhere, but a CR may follow the
- * last brace. Whatever else a line holds is for record/foreign.c. */
+ * last brace. All other lines are left to record/foreign.c. */
 
 #include "record/record.h"
 

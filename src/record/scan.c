@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Runs over text.
+/* Scans text.
  *
  * Invariants:
- * 1. Between steps every scan stands on the first byte of a character, and all
+ * 1. Between steps every scan is at the first byte of a character, and all
  *    characters before it are sound.
  * 2. A load of a word or block lies within the bytes that the scan was given.
  *
- * Vectors are those that each machine of a kind has, SSE2 and NEON, so nothing
- * has to be found out at run time. KV_NO_SIMD leaves them out. */
+ * The vectors are those that every machine of an architecture has, SSE2 and
+ * NEON, so nothing has to be detected at run time. KV_NO_SIMD leaves them
+ * out. */
 
 #include "record/scan.h"
 
@@ -30,8 +31,8 @@
 
 /* --- One character --- */
 
-/* Must a byte be looked at: does it end the text, or begin a character of more
- * than one byte? */
+/* True if a byte needs a closer check: it ends the text, or begins a character
+ * of more than one byte. */
 static bool is_special(unsigned char byte)
 {
     return (byte < 0x20) | (byte >= 0x80) | (byte == '"') | (byte == '\\');
@@ -50,8 +51,8 @@ static bool is_continuation(unsigned char byte)
 }
 
 /* The size of the character of two to four bytes that begins at a place, or 0
- * where RFC 3629 knows none: not the overlong ones, no surrogates, nothing
- * above U+10FFFF. */
+ * if by RFC 3629 there is none: nothing overlong, no surrogates, nothing above
+ * U+10FFFF. */
 static size_t measure_character(const char *at, const char *end)
 {
     const unsigned char *bytes = (const unsigned char *)at;
@@ -77,7 +78,7 @@ static size_t measure_character(const char *at, const char *end)
     return 0;
 }
 
-/* Goes past sound characters of more than one byte. */
+/* Skips sound characters of more than one byte. */
 static const char *skip_characters(const char *at, const char *end)
 {
     while (at < end && (unsigned char)*at >= 0x80) {
@@ -96,8 +97,8 @@ static const char *skip_characters(const char *at, const char *end)
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 #define HIGH_BITS (EACH_BYTE * 0x80)
 
-/* Eight bytes, the first one lowest on every machine; compilers make this one
- * load. */
+/* Loads eight bytes, the first one lowest on every machine; compilers make this
+ * a single load. */
 static inline uint64_t load_word(const char *at)
 {
     const unsigned char *bytes = (const unsigned char *)at;
@@ -108,17 +109,17 @@ static inline uint64_t load_word(const char *at)
 }
 
 /* The high bit of each special byte of the word. A borrow can mark bytes above
- * the first special one too, so only zero and the lowest mark mean anything. */
+ * the first special one, too, so only zero and the lowest mark are reliable. */
 static inline uint64_t mark_special(uint64_t word)
 {
-    /* Flipping this bit puts the quote, 0x22, right behind the control
-     * characters, and changes places only among those. */
+    /* Flipping this bit moves the quote, 0x22, to just after the control
+     * characters, which it permutes among themselves. */
     uint64_t control_or_quote = (word ^ EACH_BYTE * 0x02) - EACH_BYTE * 0x21;
     uint64_t backslash = (word ^ EACH_BYTE * '\\') - EACH_BYTE;
     return (control_or_quote | backslash | word) & HIGH_BITS;
 }
 
-/* The first special byte at or behind a place in [start, end); or end. */
+/* The first special byte at or after a place in [start, end); or end. */
 static const char *skip_plain(const char *start,
                               const char *at,
                               const char *end)
@@ -130,7 +131,7 @@ static const char *skip_plain(const char *start,
         }
     }
     if (at < end && end - start >= WORD_SIZE) {
-        /* The last word begins before at. What is shifted in is special. */
+        /* The last word begins before at. The bytes shifted in are special. */
         ptrdiff_t known = WORD_SIZE - (end - at);
         uint64_t word = load_word(end - WORD_SIZE) >> (8 * known);
         return at + __builtin_ctzll(mark_special(word)) / 8;
@@ -141,7 +142,7 @@ static const char *skip_plain(const char *start,
     return at;
 }
 
-/* Scans on from a place in [start, end). */
+/* Continues a scan from a place in [start, end). */
 static const char *scan_words(const char *start,
                               const char *at,
                               const char *end)
@@ -184,7 +185,8 @@ static inline uint64_t mark_block(block bytes)
     return (uint64_t)_mm_movemask_epi8((__m128i)bytes);
 }
 
-/* The block whose bytes stand further back in this one; none: 0. */
+/* A block whose bytes are those that many places before in this one; 0 if there
+ * are none. */
 #define BLOCK_BEFORE(bytes, count) \
     ((block)_mm_slli_si128((__m128i)(bytes), (count)))
 
@@ -207,7 +209,7 @@ static inline uint64_t mark_block(block bytes)
 
 #endif
 
-/* Which byte is the first with a mark? */
+/* The place of the first byte with a mark; BLOCK_SIZE if there is none. */
 static inline ptrdiff_t first_mark(uint64_t marks)
 {
     return marks == 0 ? BLOCK_SIZE : __builtin_ctzll(marks) / MARK_BITS;
@@ -225,8 +227,8 @@ static inline block ending_bytes(block bytes)
     return (block)((bytes < 0x20) | (bytes == '"') | (bytes == '\\'));
 }
 
-/* The bytes that cannot stand where they do, in a block that begins with a
- * character. One that the block cuts off is sound as far as it goes. */
+/* The bytes that are invalid where they are, in a block that begins with a
+ * character. A character that the block cuts off is sound as far as it goes. */
 static inline block wrong_bytes(block bytes)
 {
     block before = BLOCK_BEFORE(bytes, 1);
@@ -243,8 +245,8 @@ static inline block wrong_bytes(block bytes)
     return (is_due ^ is_there) | no_lead | too_low | too_high;
 }
 
-/* How many bytes at the end of a sound block begin a character that goes on
- * behind it? */
+/* How many bytes at the end of a sound block belong to a character that
+ * continues after it. */
 static inline ptrdiff_t cut_off(const char *at)
 {
     const unsigned char *last = (const unsigned char *)at + BLOCK_SIZE - 1;
@@ -254,8 +256,9 @@ static inline ptrdiff_t cut_off(const char *at)
                               : 0;
 }
 
-/* Goes on to the end of the text or to the first block without characters of
- * more than one byte; to the block with a wrong one, or with too few bytes. */
+/* Returns the end of the text, or the end of the first block without characters
+ * of more than one byte, or the beginning of a block with a wrong character or
+ * with too few bytes, whichever comes first. */
 static const char *skip_character_blocks(const char *at, const char *end)
 {
     while (end - at >= BLOCK_SIZE) {

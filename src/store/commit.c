@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Group commit: the threads of a handle that want to write queue up at its gate,
- * and the one that is let in writes what the others have brought, too, with one
- * lock, one append and one sync (DeWitt et al., "Implementation Techniques for
- * Main Memory Database Systems", SIGMOD 1984).
+/* Group commit: the threads of a handle that want to write queue up at its
+ * gate, and the one that is let in writes what the others have brought, too,
+ * with one lock, one append and one sync (DeWitt et al., "Implementation
+ * Techniques for Main Memory Database Systems", SIGMOD 1984). Prepares, has the
+ * log append, syncs, publishes; how lines come into the log is log/log.c's
+ * business.
  *
  * Invariants:
- * 1. Whatever can fail comes before the append: the place of each record in the
- *    index is known by then, and no two of them have the same, but where their
- *    keys are the same.
- * 2. The lines are in the log in the order in which the threads queued up,
- *    and are published in that order.
- * 3. A record is acknowledged when the whole group is on the disk, or, if the
- *    group as a whole found no room, by itself. */
+ * 1. Whatever can fail in the index comes before the append: the place of each
+ *    record there is known by then, and no two of them have the same, but where
+ *    their keys are the same.
+ * 2. The lines are in the log in the order in which the threads queued up, and
+ *    are published in that order.
+ * 3. A durable handle syncs after the append and before it publishes.
+ * 4. A record is acknowledged when the whole group is in the log, and on the
+ *    disk if the handle is durable; or, if the group as a whole found no room,
+ *    by itself. */
 
 #include "store/commit.h"
 
 #include "index/apply.h"
 #include "log/fold.h"
 #include "log/log.h"
-#include "log/padding.h"
-#include "os/bounds.h"
 #include "os/error.h"
-#include "os/file.h"
-#include "os/system.h"
 #include "record/expiry.h"
 #include "record/text.h"
 #include "store/compact.h"
@@ -35,9 +35,8 @@
 
 #define GROUP_MAX KV_INDEX_RESERVE_MAX
 
-/* Lines are put together in one buffer up to this size; and no more are taken
- * into a group that has so many bytes. */
-#define GROUP_BYTES_MAX ((size_t)256 << 10)
+/* No more are taken into a group that has so many bytes. */
+#define GROUP_BYTES_MAX KV_LOG_JOINED_SIZE_MAX
 
 struct group {
     kvstore *store;
@@ -208,93 +207,33 @@ static kvstore_status prepare_group(const struct group *group)
 
 /* --- Appending --- */
 
-static size_t prepared_bytes(const struct group *group)
-{
-    size_t sum = 0;
-    for (unsigned i = 0; i < group->count; i++) {
-        const struct kv_store_write *write = group->writes[i];
-        sum += write->is_prepared ? write->plan->line_size : 0;
-    }
-    return sum;
-}
-
-/* Puts the lines where there is room for all of them. */
-static void put_lines(const struct group *group)
-{
-    for (unsigned i = 0; i < group->count; i++) {
-        const struct kv_store_write *write = group->writes[i];
-        if (write->is_prepared) {
-            kv_log_padding_put(
-                group->store->log.tail, write->line, write->plan->line_size);
-        }
-    }
-}
-
-/* One call where the lines fit a buffer; else one for each. */
-static kvstore_status write_lines(const struct group *group,
-                                  uint64_t offset,
-                                  size_t size)
-{
-    const struct kv_io_file *file = &group->store->log.file;
-    bool is_buffered = group->count > 1 && size <= GROUP_BYTES_MAX;
-    char *buffer = is_buffered ? kv_io_allocate(size) : NULL;
-    kvstore_status status = KVSTORE_OK;
-    size_t done = 0;
-    for (unsigned i = 0; i < group->count && status == KVSTORE_OK; i++) {
-        const struct kv_store_write *write = group->writes[i];
-        if (!write->is_prepared) {
-            continue;
-        }
-        size_t line_size = write->plan->line_size;
-        if (buffer != NULL) {
-            memcpy(buffer + done, write->line, line_size);
-        } else {
-            status = kv_io_write(file, offset + done, write->line, line_size);
-        }
-        done += line_size;
-    }
-    if (buffer != NULL) {
-        status = kv_io_write(file, offset, buffer, size);
-        kv_io_free(buffer);
-    }
-    return status;
-}
-
 /* Appends the lines at the end of the log; durably, if the handle is. What
  * cannot be acknowledged is cut off again. If that fails, too, it is torn, or
  * whole and as good as any line that was written when its writer died. */
 static kvstore_status append_group(const struct group *group)
 {
     kvstore *store = group->store;
-    uint64_t offset = store->index.totals.applied;
-    size_t size = prepared_bytes(group);
-    if (size == 0) {
+    struct kv_log_bytes lines[GROUP_MAX];
+    size_t count = 0;
+    uint64_t end = store->index.totals.applied;
+    uint64_t new_end = end;
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct kv_store_write *write = group->writes[i];
+        if (write->is_prepared) {
+            lines[count++] = (struct kv_log_bytes){
+                .bytes = write->line, .size = write->plan->line_size};
+            new_end += write->plan->line_size;
+        }
+    }
+    if (count == 0) {
         return KVSTORE_OK;
     }
-    if (size > KV_OFFSET_MAX - offset) {
-        return kv_fail(
-            KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
-    }
-    bool has_room = false;
-    kvstore_status status = kv_log_padding_make_room(
-        store->log.tail, &store->log.file, offset, size, &has_room);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    if (has_room && !store->is_durable) {
-        put_lines(group);
-        return KVSTORE_OK;
-    }
-    status = write_lines(group, offset, size);
+    kvstore_status status = kv_log_append(&store->log, end, lines, count);
     if (status == KVSTORE_OK && store->is_durable) {
-        status = kv_store_sync(store, offset + size);
-    }
-    if (status != KVSTORE_OK) {
-        kvstore_error reason = *kvstore_last_error();
-        (void)kv_log_padding_cut(store->log.tail, &store->log.file, offset);
-        kv_fail_again(&reason);
-    } else if (has_room) {
-        kv_log_padding_take(store->log.tail, size);
+        status = kv_store_sync(store, new_end);
+        if (status != KVSTORE_OK) {
+            kv_log_cut(&store->log, end);
+        }
     }
     return status;
 }
@@ -444,6 +383,7 @@ static void write_with_others(kvstore *store, struct kv_store_write *write)
 
 kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write)
 {
+    assert(write->plan != NULL && write->line != NULL);
     write->waiter.has_work = true;
     write->is_prepared = false;
     const struct kv_store_intent intent = {.timeout_ms =

@@ -45,14 +45,15 @@ static kvstore_status check_marked(struct kv_compaction *compaction,
 }
 
 /* The index does not lead to a record: then it leads on to a later one. */
-static kvstore_status check_unmarked(const struct kv_compaction *compaction,
+static kvstore_status check_unmarked(struct kv_compaction *compaction,
                                      const struct kv_index_key *key,
                                      uint64_t offset)
 {
-    enum kv_index_lead lead = KV_INDEX_LEADS_ASTRAY;
+    struct kv_index_leads *leads = &compaction->leads;
+    leads->known_end = compaction->index->totals.applied;
     kvstore_status status =
-        kv_index_lead(compaction->index, compaction->log, key, offset, &lead);
-    return status == KVSTORE_OK && lead != KV_INDEX_LEADS_ON
+        kv_index_lead(compaction->index, compaction->log, key, offset, leads);
+    return status == KVSTORE_OK && leads->lead != KV_INDEX_LEADS_ON
                ? refuse_index(offset)
                : status;
 }

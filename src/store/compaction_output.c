@@ -91,9 +91,8 @@ static kvstore_status copy_stretch(struct kv_compaction *compaction,
 
 /* --- Between lines --- */
 
-/* So many blank bytes bring a line to any place beside a sector, and past the end
- * of a unit of padding. */
-#define BLANK_SIZE_MAX 1024u
+/* What disks keep or lose at once: log/fold.c goes by it. */
+#define SECTOR_BYTES 512u
 
 /* True if a line that was left out parted this one from the last, which has no
  * newline of its own: damage may have none. */
@@ -104,29 +103,42 @@ static bool must_part(const struct kv_compaction *compaction,
            compaction->open_until != item->pointer.offset;
 }
 
+static bool is_closed_after(const struct kv_fold_item *item,
+                            uint64_t offset,
+                            size_t blank_size,
+                            const char tail[2])
+{
+    char before[2] = {tail[0], tail[1]};
+    if (blank_size > 0) {
+        before[0] = blank_size == 1 ? tail[1] : ' ';
+        before[1] = '\n';
+    }
+    return kv_fold_is_closed_at(
+        item->bytes, item->size, offset + blank_size, before);
+}
+
 /* A closed line is no unfinished write, wherever it is; but whether it looks closed
  * depends on what lies between it and the sectors of the file. It has a blank line
- * before it that brings it to a place where it does. There is one: that where it
- * was in its sector. */
+ * before it that brings it to where it was in its sector, one sector further on
+ * where it would end as padding does. */
 static size_t blank_size_before(const struct kv_compaction *compaction,
                                 const struct kv_fold_item *item,
                                 bool is_parted)
 {
     uint64_t offset = kv_compaction_offset(compaction) + (is_parted ? 1 : 0);
-    char before[2] = {compaction->tail[0], compaction->tail[1]};
+    char tail[2] = {compaction->tail[0], compaction->tail[1]};
     if (is_parted) {
-        before[0] = before[1];
-        before[1] = '\n';
+        tail[0] = tail[1];
+        tail[1] = '\n';
     }
-    size_t size = 0;
-    while (
-        size < BLANK_SIZE_MAX &&
-        !kv_fold_is_closed_at(item->bytes, item->size, offset + size, before)) {
-        before[0] = size == 0 ? before[1] : ' ';
-        before[1] = '\n';
-        size++;
+    if (is_closed_after(item, offset, 0, tail)) {
+        return 0;
     }
-    return size;
+    size_t size =
+        (size_t)((item->pointer.offset - offset) & (SECTOR_BYTES - 1));
+    size = size < 2 ? size + SECTOR_BYTES : size;
+    return is_closed_after(item, offset, size, tail) ? size
+                                                     : size + SECTOR_BYTES;
 }
 
 struct kv_compaction_gap kv_compaction_gap_before(

@@ -54,6 +54,7 @@ struct kv_compaction {
     struct kv_log_pointer last; /* The last line that was copied. */
     char tail[2];               /* The last bytes that were put. */
     struct kv_expiry expiry;
+    struct kv_index_leads leads;
     uint64_t met; /* The sum over the records that the index led to. */
     struct kv_compaction_queue *queue;
     struct kv_compaction_marks *marks;

@@ -15,7 +15,6 @@
 
 #include "index/file.h"
 #include "log/log.h"
-#include "log/padding.h"
 #include "os/bounds.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -197,7 +196,7 @@ kvstore_status kv_store_check_end(const struct kvstore *store)
 {
     uint64_t end = 0;
     uint64_t expected =
-        kv_log_padding_file_size(store->log.tail, store->index.totals.applied);
+        kv_log_size_at(&store->log, store->index.totals.applied);
     kvstore_status status = kv_io_end(&store->log.file, &end);
     return status == KVSTORE_OK && end != expected
                ? kv_fail(KVSTORE_IO,

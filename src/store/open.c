@@ -7,7 +7,6 @@
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
-#include "log/padding.h"
 #include "os/bounds.h"
 #include "os/directory.h"
 #include "os/error.h"
@@ -351,7 +350,7 @@ void kvstore_close(kvstore *store)
          * have been in the middle of changing the pair: its memory stays. */
         is_whole = !kv_gate_was_taken(&store->gate);
     } else {
-        kv_log_padding_trim(store->log.tail, &store->log.file);
+        kv_log_trim(&store->log);
         /* A child may not have come to closing its descriptor yet. */
         kv_io_unlock(&store->directory);
         destroy_locks(store);

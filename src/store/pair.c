@@ -19,7 +19,7 @@
 
 #include "store/pair.h"
 
-#include "log/padding.h"
+#include "log/log.h"
 #include "os/error.h"
 #include "os/file.h"
 #include "os/reader_lock.h"
@@ -143,20 +143,6 @@ static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
                : KVSTORE_OK;
 }
 
-kvstore_status kv_store_has_more(const struct kv_log *log,
-                                 uint64_t applied,
-                                 uint64_t size,
-                                 bool *has_more_out)
-{
-    bool is_padding = false;
-    kvstore_status status = KVSTORE_OK;
-    if (applied < size) {
-        status = kv_log_padding_find(&log->file, applied, size, &is_padding);
-    }
-    *has_more_out = applied != size && !is_padding;
-    return status;
-}
-
 /* The totals first: what another thread of the handle has applied, the log had
  * before. */
 static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
@@ -172,8 +158,7 @@ static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
     uint64_t size = place.size;
     if (status == KVSTORE_OK && place.is_current && totals.applied < size) {
         bool has_lines = true;
-        status =
-            kv_store_has_more(&store->log, totals.applied, size, &has_lines);
+        status = kv_log_has_more(&store->log, totals.applied, size, &has_lines);
         size = has_lines ? size : totals.applied;
     }
     /* The newline that the last line lacks is counted already. */
@@ -255,7 +240,7 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     bool is_in_step = false;
     status = check_step(pair, &size, &is_in_step);
     if (status == KVSTORE_OK) {
-        status = kv_store_has_more(
+        status = kv_log_has_more(
             &pair->log, pair->index.totals.applied, size, has_more_out);
     }
     if (status == KVSTORE_OK && !is_in_step) {

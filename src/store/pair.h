@@ -72,13 +72,6 @@ kvstore_status kv_store_check_names(struct kvstore *store,
                                     struct kv_store_names *names_out)
     KV_READING;
 
-/* Are there lines after what was applied of a log of this size, or what may
- * become one? The padding of an exclusive writer is none. */
-kvstore_status kv_store_has_more(const struct kv_log *log,
-                                 uint64_t applied,
-                                 uint64_t size,
-                                 bool *has_more_out);
-
 /* Opens the pair that has the names. trust_out says what the index is; where
  * it is KV_INDEX_FILE_UNTRUSTED, there is none. has_more_out: else there are lines
  * after those of the index. */

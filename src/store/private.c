@@ -28,7 +28,6 @@
 #include "index/table.h"
 #include "log/fold.h"
 #include "log/log.h"
-#include "log/padding.h"
 #include "os/file.h"
 #include "os/system.h"
 #include "store/pair.h"
@@ -43,8 +42,7 @@ static kvstore_status leave_padding_out(const struct kv_log *log,
                                         bool is_locked,
                                         uint64_t *size)
 {
-    return is_locked ? KVSTORE_OK
-                     : kv_log_padding_find_end(&log->file, *size, size);
+    return is_locked ? KVSTORE_OK : kv_log_find_end(log, *size, size);
 }
 
 static bool agree(const struct kv_index *a, const struct kv_index *b)

@@ -116,7 +116,8 @@ kvstore_status kv_store_answer(kvstore *store,
                                struct kv_store_destination *destination,
                                uint64_t *doubt_out)
 {
-    *doubt_out = find->is_found ? KV_NO_OFFSET : find->doubt_offset;
+    *doubt_out = find->is_found && !find->doubts_flag ? KV_NO_OFFSET
+                                                      : find->doubt_offset;
     kvstore_status status = answer(store, find, destination);
     kv_index_find_release(find);
     return status;

@@ -13,7 +13,6 @@
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/mend.h"
-#include "log/padding.h"
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -87,7 +86,7 @@ static kvstore_status catch_up_shared(struct kvstore *store)
     uint64_t applied = store->index.totals.applied;
     kvstore_status status = kv_io_end(&store->log.file, &size);
     if (status == KVSTORE_OK && applied < size) {
-        status = kv_store_has_more(&store->log, applied, size, &has_lines);
+        status = kv_log_has_more(&store->log, applied, size, &has_lines);
     }
     if (status != KVSTORE_OK || kv_store_is_poisoned(store) || !has_lines) {
         return status;
@@ -136,12 +135,6 @@ static kvstore_status unname_unshared_index(struct kvstore *store)
     (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
     kv_fail_again(&before);
     return await_unshared(store);
-}
-
-/* No other handle knows what this one has put after the last line. */
-static void take_padding_away(struct kvstore *store)
-{
-    kv_log_padding_trim(store->log.tail, &store->log.file);
 }
 
 /* Builds an index for everybody; of the pair, only the log is open. */
@@ -216,7 +209,7 @@ static kvstore_status build_locked(struct kvstore *store,
 {
     struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
     bool is_sync_lost = false;
-    take_padding_away(store);
+    kv_log_trim(&store->log); /* No other handle knows of that padding. */
     kvstore_status status = kv_store_open_log(store, &pair.log);
     if (status != KVSTORE_OK) {
         return status;
@@ -251,7 +244,7 @@ static kvstore_status open_settled(struct kvstore *store,
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     bool has_more = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    take_padding_away(store);
+    kv_log_trim(&store->log);
     kvstore_status status = kv_pair_open(store, pair, &trust, &has_more);
     if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
         status = kv_switch_complete(
@@ -334,7 +327,7 @@ static kvstore_status follow_private_locked(struct kvstore *store,
  * it all along, and keeps padding at the log's end. */
 static bool knows_totals(const struct kvstore *store)
 {
-    return kv_log_padding_is_padded(store->log.tail) &&
+    return kv_log_is_padded(&store->log) &&
            store->index.totals.is_in_doubt == 0;
 }
 
@@ -363,9 +356,9 @@ static kvstore_status follow_shared_locked(struct kvstore *store,
     if (!names.were_checked) {
         status = kv_io_end(&store->log.file, &names.log_size);
     }
-    *is_done_out = status == KVSTORE_OK &&
-                   names.log_size == kv_log_padding_file_size(store->log.tail,
-                                                              totals->applied);
+    *is_done_out =
+        status == KVSTORE_OK &&
+        names.log_size == kv_log_size_at(&store->log, totals->applied);
     return status;
 }
 

@@ -25,6 +25,7 @@ struct check {
     struct kv_table_counts counts; /* What the log has. */
     uint64_t found;
     uint64_t first_offset;
+    struct kv_index_leads leads;
     bool is_over; /* Who is told has heard enough. */
 };
 
@@ -101,16 +102,22 @@ static void count_record(struct kv_table_counts *counts,
     }
 }
 
-static kvstore_status find_lead(const struct kv_verify *verify,
+static kvstore_status find_lead(struct check *check,
                                 const struct kv_fold_item *item,
                                 enum kv_index_lead *lead_out)
 {
+    const struct kv_verify *verify = check->verify;
     struct kv_index_key key;
     kvstore_status status =
         kv_index_get_key(&verify->index->table, item->record, &key);
     if (status == KVSTORE_OK) {
-        status = kv_index_lead(
-            verify->index, verify->log, &key, item->pointer.offset, lead_out);
+        check->leads.known_end = verify->end;
+        status = kv_index_lead(verify->index,
+                               verify->log,
+                               &key,
+                               item->pointer.offset,
+                               &check->leads);
+        *lead_out = check->leads.lead;
         kv_io_free(key.allocated);
     }
     return status;
@@ -128,7 +135,7 @@ static kvstore_status check_record(struct check *check,
     if (verify->index == NULL) {
         return KVSTORE_OK;
     }
-    kvstore_status status = find_lead(verify, item, &lead);
+    kvstore_status status = find_lead(check, item, &lead);
     if (status == KVSTORE_OK && lead == KV_INDEX_LEADS_ASTRAY) {
         status = report_item(check, item, KVSTORE_DAMAGE_INDEX);
     }

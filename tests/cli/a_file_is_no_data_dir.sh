@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Where a file stands in the way, that is told, and the file is not touched.
+# A file in the way is reported, and not touched.
 
 . "$(dirname "$0")/support.sh"
 echo text >file

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A bad value in a variable is told by the variable's name, for every command,
-# unless an option stands in its place.
+# A bad value in a variable is reported by the variable's name, for every
+# command, unless an option takes its place.
 
 . "$(dirname "$0")/support.sh"
 

@@ -11,7 +11,7 @@ head -c 3000000 /dev/zero | tr '\0' v | kvstore set long
     echo "$got" >status
 } | head -c 1 >/dev/null
 
-# 141: killed by SIGPIPE. Who started this test may have it ignored.
+# 141: killed by SIGPIPE. The process that started this test may ignore it.
 [ "$(cat status)" -ne 3 ] || skip 'SIGPIPE is ignored here'
 [ "$(cat status)" -eq 141 ] || fail "status $(cat status), not 141"
 [ ! -s stderr ] || fail "it said: $(cat stderr)"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A writer that does not get the lock in time says so, and has changed nothing.
+# A writer that does not get the lock in time reports it, and has changed
+# nothing.
 
 . "$(dirname "$0")/support.sh"
 need flock

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Closed standard input is no empty value.
+# Closed standard input is not an empty value.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A value that cannot be printed is a failure; who prints nothing needs no
-# standard output.
+# A value that cannot be printed is a failure; a command that prints nothing
+# needs no standard output.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value

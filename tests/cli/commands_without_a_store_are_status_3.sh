@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What goes through a whole store creates none where there is none.
+# A command that goes through a whole store creates none where there is none.
 
 . "$(dirname "$0")/support.sh"
 mkdir empty

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A compaction that dies of a signal leaves the store as it was, and dies of
-# that signal; the next one is not hindered.
+# A compaction that is killed by a signal leaves the store as it was, and dies
+# of that signal; the next one is not hindered.
 
 . "$(dirname "$0")/support.sh"
 mkdir data
@@ -12,7 +12,7 @@ kvstore get user >got
 cp data/store.log copy
 inode=$(ls -i data/store.log)
 
-# A shell without job control has its background jobs ignore SIGINT.
+# A shell without job control makes its background jobs ignore SIGINT.
 "$KVSTORE" --quiet compact &
 pid=$!
 while [ ! -e data/store.log.compact ] && kill -0 "$pid" 2>/dev/null; do

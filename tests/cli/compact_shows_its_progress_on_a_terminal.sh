@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A long compaction shows on a terminal how far it is, in one line that it takes
-# away.
+# A long compaction shows on a terminal how far it is, in one line that it
+# removes at the end.
 
 . "$(dirname "$0")/support.sh"
 need_terminal

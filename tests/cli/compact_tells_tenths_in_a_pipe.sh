@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A long compaction says a line for each tenth where there is no terminal, and
+# A long compaction prints a line for each tenth where there is no terminal, and
 # nothing with --quiet.
 
 . "$(dirname "$0")/support.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A line that was changed afterwards is neither served nor replaced by an older
-# value in silence: its key is status 6, every command warns, all else works.
+# A line that was changed afterwards is neither served nor silently replaced by
+# an older value: its key is status 6, every command warns, all else works.
 
 . "$(dirname "$0")/support.sh"
 kvstore set before 1
@@ -33,7 +33,7 @@ expect_stderr "$warning"
 expect_status 0 kvstore rm other
 expect_stderr "$warning"
 
-# Setting the key anew makes it whole; the damaged line stays and is told.
+# Setting the key anew makes it whole; the damaged line stays and is reported.
 expect_status 0 kvstore -q set broken newest
 expect_status 0 kvstore get broken
 expect_stdout newest

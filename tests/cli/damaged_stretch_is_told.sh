@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Lines that are no records at all are counted; nothing behind them is lost.
+# Lines that are no records are counted; nothing after them is lost.
 
 . "$(dirname "$0")/support.sh"
 kvstore set before 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The option, else KVSTORE_DATA_DIR, else ./data.
+# The directory is the option's, else KVSTORE_DATA_DIR, else ./data.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# So can a directory not.
+# A directory in a message can neither command a terminal nor forge a line.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# "--" makes operands of what follows, also before the command.
+# "--" makes operands of what follows, even before the command.
 
 . "$(dirname "$0")/support.sh"
 

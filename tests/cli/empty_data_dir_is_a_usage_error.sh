@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# An empty name, as an unset shell variable makes one, is no directory.
+# An empty name, such as an unset shell variable gives, is no directory.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# An empty value is there, other than a missing key.
+# An empty value is there, unlike a missing key.
 
 . "$(dirname "$0")/support.sh"
 

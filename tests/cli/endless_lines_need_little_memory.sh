@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs of NULs and lines without end take neither memory nor time, wherever they
-# stand: with 200 MB of addresses, every command works on a log of 3 GB of them.
+# are: with 200 MB of addresses, every command works on a log of 3 GB of them.
 
 . "$(dirname "$0")/support.sh"
 mkdir data
@@ -34,7 +34,7 @@ expect_is() {
     [ "$(bounded --quiet get "$1")" = "$2" ] || fail "$1 is not $2"
 }
 
-# Where damage is in the middle, every command works; repair moves it aside.
+# When damage is in the middle, every command works; repair moves it aside.
 check_damage() {
     expect_is a 1
     expect_is b 2
@@ -67,7 +67,7 @@ expect_status 6 bounded --quiet get k
 check_damage
 expect_status 1 bounded --quiet get k
 
-# At the end it is an unfinished write, and the next set takes it off.
+# At the end it is an unfinished write, and the next set cuts it off.
 for head in '' 'x' '{"Set":{"key":"k","val":"'; do
     make_log "$head" ''
     expect_is a 1
@@ -78,7 +78,7 @@ for head in '' 'x' '{"Set":{"key":"k","val":"'; do
     [ "$(wc -l <data/store.log)" -eq 2 ] || fail 'not two lines'
 done
 
-# A growing index reads the heads of such lines alone.
+# A growing index reads only the heads of such lines.
 make_log '{"Set":{"key":"k","val":"' "$newline$b$newline"
 expect_status 0 bounded --quiet set c 3
 seq 3000 | sed 's/.*/{"Set":{"key":"&","val":"v"}}/' >>data/store.log
@@ -89,7 +89,7 @@ expect_status 0 bounded --quiet set k new
 expect_is k new
 rm -rf data
 
-# Megabytes of pieces that each look for their end in vain.
+# Megabytes of pieces that each search for their end in vain.
 mkdir data
 echo '{"Set":{"key":"a","val":"1"}}' >data/store.log
 head -c 4000000 /dev/zero | sed 's/\x00\x00\x00/x\x00{/g' >>data/store.log

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A full disk refuses a set, keeps the old value, and is no lasting harm.
+# A full disk refuses a set, keeps the old value, and does no lasting harm.
 
 . "$(dirname "$0")/support.sh"
 mkdir disk

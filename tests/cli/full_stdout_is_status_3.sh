@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What did not reach a full disk was not printed, be it short or long.
+# What did not reach a full disk was not printed, whether short or long.
 
 . "$(dirname "$0")/support.sh"
 [ -c /dev/full ] || skip 'there is no /dev/full'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A key that is not there is an answer of its own: status 1, and nothing on
-# standard output.
+# A missing key is an answer of its own: status 1, and nothing on standard
+# output.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value

@@ -26,7 +26,7 @@ expect_stdout_match '--raw'
 expect_status 0 kvstore rm --help
 expect_stdout_match '--force'
 
-# Its lines fit a terminal, and a bad variable does not keep it away.
+# Its lines fit a terminal, and a bad variable does not suppress it.
 for command in '' set get rm; do
     expect_status 0 env KVSTORE_SYNC=junk "$KVSTORE" $command --help
     if grep -n '.\{81\}' "$scratch/capture/stdout"; then

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A log of holes costs memory, disk and time for what is in it, not for its size.
+# A log of holes costs memory, disk and time for what is in it, not for its
+# size.
 
 . "$(dirname "$0")/support.sh"
 mkdir data
@@ -14,8 +15,8 @@ rm probe
 ) >version 2>&1 || skip 'a sanitizer needs more addresses'
 line='{"Set":{"key":"a","val":"1"}}'
 
-# Sixteen places are looked at to guess how many keys there are: full of lines,
-# they promise billions.
+# Sixteen places are read to guess how many keys there are: full of lines, they
+# promise billions.
 truncate -s 40G data/store.log || skip 'no files of this size here'
 for i in $(seq 0 15); do
     yes "$line" | head -c 4080 |

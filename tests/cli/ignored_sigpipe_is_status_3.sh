@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Where a parent ignores SIGPIPE, a broken pipe is a failed write like another.
+# Where a parent ignores SIGPIPE, a broken pipe is a failed write like any
+# other.
 
 . "$(dirname "$0")/support.sh"
 head -c 3000000 /dev/zero | tr '\0' v | kvstore set long

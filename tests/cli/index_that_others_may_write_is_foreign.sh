@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# An index that somebody may write who may not write the log is not believed,
-# whatever it says: it could be empty, and have a compaction drop every key.
+# If a user who may not write the log may write the index, the index is not
+# believed, whatever it says: it could be empty, and make a compaction drop
+# every key.
 
 . "$(dirname "$0")/support.sh"
 [ "$(id -u)" -eq 0 ] || skip 'needs root, to be several users'
@@ -21,7 +22,7 @@ as() {
 as $alice $alice --version >/dev/null ||
     skip 'the program cannot be run as another user'
 
-# A store of alice's, in a directory and with a log of these modes.
+# Makes a store of alice's, in a directory and with a log of these modes.
 make_store() {
     rm -rf data
     mkdir data
@@ -34,14 +35,14 @@ make_store() {
     as $alice $alice,$team get key >/dev/null
 }
 
-# Its slots are lost, and its header says that all is well.
+# Its slots are lost, but its header says that all is well.
 empty_the_index() {
     size=$(stat -c %s data/store.index)
     dd if=/dev/zero of=data/store.index bs=4096 seek=1 \
         count=$((size / 4096 - 1)) conv=notrunc status=none
 }
 
-# $1: what makes it foreign; $2: a user of these groups ($3) who is to see all.
+# $1: what makes it foreign; $2: a user of these groups ($3) who must see all.
 expect_foreign() {
     empty_the_index
     expect_status 0 as "$2" "$3" get key
@@ -88,16 +89,27 @@ chown $mallory:$team data/store.index
 chmod 660 data/store.index
 expect_foreign 'of another owner, in a directory for all' $alice $alice,$team
 
-# Who shares a store by a group shares its index, too.
+# Users who share a store through a group share its index, too.
 make_store $team 770 660
 expect_trusted 'of the group' $mallory $mallory,$team
 chown $mallory:$team data/store.index
 expect_trusted 'of a member' $alice $alice,$team
 
+# All but some may write the log: the owner of the index is one of these.
+make_store $alice 755 606
+chown $mallory:$alice data/store.index
+chmod 666 data/store.index
+expect_foreign 'of an owner, where some may not write the log' $alice $alice
+
 if command -v setfacl >/dev/null; then
     make_store $alice 755 600
     setfacl -m u:$mallory:rw data/store.index || skip 'no access control lists'
     expect_foreign 'of a list that the log lacks' $alice $alice
+    # Its group may not write the log: the mask is what others may.
+    make_store $team 755 640
+    setfacl -m u:64104:rw data/store.log data/store.index
+    chown $mallory:$team data/store.index
+    expect_foreign 'of an owner of a group that has no right' $alice $alice,$team
     make_store $alice 755 600
     setfacl -m u:$mallory:rw data/store.log data/store.index
     expect_trusted 'of the list that the log has' $alice $alice

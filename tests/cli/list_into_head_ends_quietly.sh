@@ -15,7 +15,7 @@ awk 'BEGIN { for (i = 0; i < 30000; i++)
 } | head -n 1 >first
 
 [ "$(cat first)" = 'key 0' ] || fail "the first key is $(cat first)"
-# 141: killed by SIGPIPE. Who started this test may have it ignored.
+# 141: killed by SIGPIPE. The process that started this test may ignore it.
 [ "$(cat status)" -ne 3 ] || skip 'SIGPIPE is ignored here'
 [ "$(cat status)" -eq 141 ] || fail "status $(cat status), not 141"
 [ ! -s stderr ] || fail "it said: $(cat stderr)"

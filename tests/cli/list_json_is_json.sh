@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# list --json prints one JSON string a line; a key that is no text is an object
+# list --json prints one JSON string a line; a key that is not text is an object
 # with its base64.
 
 . "$(dirname "$0")/support.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# list prints the keys that are there, in the order of their bytes, those that
-# begin with a prefix, and ends them as it is told.
+# list prints the keys that are there, in the order of their bytes, or those
+# that begin with a prefix, and ends them as requested.
 
 . "$(dirname "$0")/support.sh"
 for key in b ab gone a B 'user:2' 'user:1'; do

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# An index without its log says that the log was moved away. No empty one takes
-# its place, and no command does as if there had never been a store.
+# An index without its log shows that the log was moved away. No empty log takes
+# its place, and no command acts as if there had never been a store.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value

@@ -32,7 +32,7 @@ expect_stdout snapshot
 expect_status 0 kvstore verify
 expect_status 0 kvstore -d snapshot verify
 
-# A file of others that has the name, too, is not cut, whatever it holds.
+# Another program's file that has the name, too, is not cut, whatever it holds.
 mkdir trap
 printf 'no line of a store' >theirs
 ln theirs trap/store.log

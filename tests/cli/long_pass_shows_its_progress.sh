@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# While the index of a large log is built, a terminal on standard error shows how
-# far that is; a pipe does not. The lines have white space, which makes them
+# While the index of a large log is built, a terminal on standard error shows
+# how far that is; a pipe does not. The lines have white space, which makes them
 # slow to read.
 
 . "$(dirname "$0")/support.sh"
@@ -15,7 +15,7 @@ hold_up_pass 'data/store.index*' &
 expect_status 0 on_terminal \
     '"$KVSTORE" get user 2>&1 >value & echo $! >process; wait $!'
 expect_stdout_match 'reading store.log:  *[0-9]* % of 97 MB, [0-9]* MB/s, [0-9]* s left'
-# In the end the line is taken away.
+# At the end the line is removed.
 tr '\r' '\n' <"$scratch/capture/stdout" | tail -n 1 | grep -q '^ *$' ||
     fail 'the line was left there'
 grep -qx 'Alice in Wonderland' value || fail 'no value'

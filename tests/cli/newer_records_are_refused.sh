@@ -19,7 +19,7 @@ expect_stdout 'store.log: 55 bytes at offset 53: of a newer version, key new'
 expect_stderr "kvstore: './data' has 1 record of a newer version: it can only be read"
 cmp before data/store.log || fail 'the log has changed'
 
-# Without a sum that fits, it is somebody's error.
+# Without a sum that fits, it is a person's error.
 echo '{"set":{"key":"new","val":"mistyped"}}' >data/store.log
 expect_status 0 kvstore set key value
 expect_status 0 kvstore get key

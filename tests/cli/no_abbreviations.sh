@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A script that abbreviates would break with the next option: only whole names.
+# A script that abbreviates would break with the next new option: only whole
+# names count.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value
@@ -21,7 +22,7 @@ expect_stderr_match "unknown option '--forc'"
 expect_status 2 kvstore get --rawer key
 expect_stderr_match "unknown option '--rawer'"
 
-# Neither behind an option that is fine, nor behind a cluster.
+# Neither after an option that is fine, nor after a cluster.
 expect_status 2 kvstore -q --vers get key
 expect_status 2 kvstore get -qr --timeou 1 key
 expect_stderr_match "unknown option '--timeou'"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Only set makes a store: a typo in the directory is no missing key, and leaves
-# nothing behind.
+# Only set makes a store: a typo in the directory is not a missing key, and
+# leaves nothing.
 
 . "$(dirname "$0")/support.sh"
 mkdir empty

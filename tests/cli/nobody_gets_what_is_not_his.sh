@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Whoever may write the directory can put files under the store's names: root,
-# which makes a store there or compacts it, gives none of them away, and writes
-# into none of them.
+# A user who may write the directory can put files under the store's names:
+# root, which makes a store there or compacts it, gives none of them away, and
+# writes into none of them.
 
 . "$(dirname "$0")/support.sh"
 [ "$(id -u)" -eq 0 ] || skip 'only root can do what root does'
@@ -10,7 +10,7 @@ need setpriv mkfifo
 cp "$KVSTORE" program
 chmod 755 "$scratch" "$scratch/work" program
 
-# A user, and a group of two: numbers that nobody has here.
+# A user, and a group of two: numbers that are not used here.
 neighbour=65531
 reader=65530
 group=65529
@@ -57,8 +57,8 @@ done
 stop_moving
 rm -rf race
 
-# What a neighbour who may write the directory left as an unfinished compaction,
-# and keeps open.
+# A neighbour who may write the directory left this as an unfinished compaction,
+# and keeps it open.
 mkdir -m 775 data
 chgrp "$group" data
 expect_status 0 kvstore set key value
@@ -75,7 +75,7 @@ exec 3<&-
 [ "$(stat -c '%u %g %a' data/store.log)" = "0 $group 600" ] ||
     fail "the log is $(stat -c '%u %g %a' data/store.log)"
 
-# What bears that name and is no file goes, or is named.
+# What has that name and is no file is removed, or named.
 mkfifo data/store.log.compact
 expect_status 0 kvstore compact
 mkdir data/store.log.compact
@@ -83,8 +83,8 @@ expect_status 3 kvstore compact
 expect_stderr_match 'cannot remove store.log.compact: Is a directory'
 rmdir data/store.log.compact
 
-# The group shares the directory, so it has the log, whatever the umask; others,
-# which may read the directory, have what the umask leaves them.
+# The group shares the directory, so it gets the log, whatever the umask;
+# others, which may read the directory, get what the umask leaves them.
 umask 077
 mkdir shared
 chmod 2775 shared

@@ -19,6 +19,6 @@ expect_status 1 kvstore rm temp -f --quiet
 expect_stderr 'kvstore: key not found: -f' 'kvstore: key not found: --quiet'
 expect_absent temp
 
-# So for the environment's part too: it cannot make getopt reorder anything.
+# The same against the environment: it cannot make getopt reorder anything.
 expect_status 0 env POSIXLY_CORRECT=1 "$KVSTORE" set temp -6
 expect_value temp -6

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A value that is missing, or not wanted.
+# An option's value that is missing, or not wanted, is a usage error.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A global option may stand on either side of the command; the later one counts.
+# A global option may be on either side of the command; the later one counts.
 
 . "$(dirname "$0")/support.sh"
 

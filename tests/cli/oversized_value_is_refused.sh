@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A file with more than 1 GiB is refused as what it is, not as a failure of
-# memory or disk, and the old value stays.
+# A file of more than 1 GiB is refused as too large, not as a failure of memory
+# or disk, and the old value stays.
 
 . "$(dirname "$0")/support.sh"
 truncate -s 1073741825 huge || skip 'no file of 1 GiB can be made'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# With --quiet the status still tells, and so do failures.
+# With --quiet the status still answers, and failures are still reported.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value

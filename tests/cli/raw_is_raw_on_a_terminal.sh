@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# --raw is the way past the terminal's protection: the bytes, no newline.
+# --raw bypasses the terminal's protection: the bytes, no newline.
 
 . "$(dirname "$0")/support.sh"
 need_terminal

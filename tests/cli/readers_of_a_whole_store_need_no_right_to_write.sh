@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Who may only read a store can list, count and verify it; compacting and
+# A user who may only read a store can list, count and verify it; compacting and
 # repairing are refused with a reason.
 
 . "$(dirname "$0")/support.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Who may read a store and not write it gets its values, with an index and
-# without one, and changes nothing in the directory.
+# A user who may read a store but not write it gets its values, with an index
+# and without one, and changes nothing in the directory.
 
 . "$(dirname "$0")/support.sh"
 [ "$(id -u)" -eq 0 ] || skip 'only root can be two users'
@@ -40,8 +40,8 @@ chmod 644 data/*
 expect_reading_alone value
 kvstore set key newer
 expect_reading_alone newer
-# A line that nobody has folded, and a tail that nobody has mended. As long as
-# there is an index, it is for those who may write to say that the line counts.
+# A line that no process has folded, and a tail that none has mended. As long as
+# there is an index, only a user who may write decides that the line counts.
 printf '{"Set":{"key":"key","val":"newest"}}\n{"Set":{"to' >>data/store.log
 expect_reading_alone newer
 rm data/store.index

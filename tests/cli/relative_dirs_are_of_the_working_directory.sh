@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The default and relative names count from where the command runs.
+# The default and relative names are relative to where the command runs.
 
 . "$(dirname "$0")/support.sh"
 mkdir here there

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# With --force a key that is not there is as good as removed.
+# With --force a missing key is as good as removed.
 
 . "$(dirname "$0")/support.sh"
 
@@ -12,6 +12,6 @@ for option in -f --force; do
     expect_absent here
 done
 
-# But a store that is not there is not a missing key.
+# But a missing store is not a missing key.
 expect_status 3 kvstore -d nowhere rm -f key
 expect_stderr "kvstore: no store in 'nowhere'"

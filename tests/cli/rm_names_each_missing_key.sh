@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Missing keys are named, each on a line, and do not keep the others.
+# Missing keys are named, each on a line, and do not stop the others.
 
 . "$(dirname "$0")/support.sh"
 kvstore set here 1

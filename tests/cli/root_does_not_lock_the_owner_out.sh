@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Root that once sets a key in the store of somebody else, as by sudo, leaves no
-# file behind that its owner cannot use: whether root found an index or had to
-# build it, grew it, compacted, or cut a torn end off.
+# Root that once sets a key in another user's store, as by sudo, leaves no file
+# that the owner cannot use: whether root found an index or had to build it,
+# grew it, compacted, or cut off a torn end.
 
 . "$(dirname "$0")/support.sh"
 [ "$(id -u)" -eq 0 ] || skip 'only root can do what root does'
@@ -18,7 +18,7 @@ as_owner() {
 as_owner --version >/dev/null 2>&1 ||
     skip 'the program cannot be run as another user'
 
-# expect_his_own: every file is his, and he can do everything.
+# expect_his_own: every file is the owner's, and the owner can do everything.
 expect_his_own() {
     others=$(find home -printf '%p %U %G %m\n' |
         grep -v -e " $owner $group 600\$" -e " $owner $group 700\$" || :)
@@ -48,15 +48,15 @@ rm home/data/store.index
 expect_status 0 kvstore get key
 expect_his_own 3
 
-# The first of all, in a directory that is his already.
+# The very first set, in a directory that is the owner's already.
 mkdir -m 700 home/empty
 chown "$owner:$group" home/empty
 expect_status 0 kvstore -d home/empty set first value
 expect_his_own 3
 expect_status 0 as_owner -d home/empty set first newer
 
-# Behind so many lines an index of the smallest size has to grow; the next set
-# of root finds them.
+# After this many lines an index of the smallest size has to grow; the next set
+# by root finds them.
 awk 'BEGIN {
     for (i = 0; i < 5000; i++)
         printf "{\"Set\":{\"key\":\"many-%d\",\"val\":\"\"}}\n", i

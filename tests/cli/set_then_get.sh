@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What was set is what is got, by another process; the newest value counts.
+# What was set is what another process gets; the newest value counts.
 
 . "$(dirname "$0")/support.sh"
 
@@ -14,7 +14,7 @@ expect_status 0 kvstore set 'a key with spaces' 'Zoë ☃ 😀'
 expect_value 'a key with spaces' 'Zoë ☃ 😀'
 expect_value user 'Bob  and "Eve" \n'
 
-# Nothing but the whole key is the key.
+# Only the whole key is the key.
 expect_absent use
 expect_absent users
 expect_absent User

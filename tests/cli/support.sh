@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# Sourced by every script here: a fresh directory to work in, the program as
-# the function kvstore, and expectations that fail loudly. A script ends with
-# status 0 (the promise holds), 1 (it does not) or 77 (it cannot be tried
-# here). Needs sh, coreutils, grep, sed, awk and util-linux, no more.
+# Sourced by every script here: a fresh directory to work in, the program as the
+# function kvstore, and expectations that fail loudly. A script ends with status
+# 0 (the promise holds), 1 (it does not) or 77 (it cannot be tried here). Needs
+# only sh, coreutils, grep, sed, awk and util-linux.
 
 set -eu
 
@@ -100,8 +100,8 @@ expect_stdout_of_file() {
     cmp -s "$1" "$scratch/capture/stdout" || fail "stdout is not that of $1"
 }
 
-# A line on standard error matches this basic regular expression, and every
-# line says whose it is.
+# A line on standard error matches this basic regular expression, and every line
+# says which program it is from.
 expect_stderr_match() {
     grep -q -e "$1" "$scratch/capture/stderr" || fail "no '$1' on stderr"
     if grep -v '^kvstore: ' "$scratch/capture/stderr" >&2; then
@@ -128,7 +128,7 @@ expect_nothing_at() {
     [ ! -e "$1" ] || fail "there is now a $1"
 }
 
-# A command of the shell as the command of expect_status.
+# Runs a shell command as the command of expect_status.
 shell() {
     sh -c "$@"
 }
@@ -145,14 +145,14 @@ need_terminal() {
 # streams, which changes no byte.
 on_terminal() {
     [ -p "$scratch/keyboard" ] || mkfifo "$scratch/keyboard"
-    # Open for both, the pipe never ends, so no end-of-file is echoed.
+    # Opened for both, the pipe never ends, so no end-of-file is echoed.
     script -qec "stty -opost -echo; $1" /dev/null \
         <>"$scratch/keyboard"
 }
 
-# hold_up_pass PATTERN: when the file "process" names a process, and a file's name
-# matches, stops that process for more than a second: passes of fast machines are
-# long, too.
+# hold_up_pass PATTERN: when the file "process" names a process, and a file's
+# name matches, stops that process for more than a second: so passes are long on
+# fast machines, too.
 hold_up_pass() {
     tries=10000
     # shellcheck disable=SC2086 # It is a pattern.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A command that waits for the lock ends by the signal that it is sent, and
-# leaves nothing locked or half done.
+# A command that waits for the lock is ended by a signal sent to it, and leaves
+# nothing locked or half done.
 
 . "$(dirname "$0")/support.sh"
 need flock
@@ -11,7 +11,7 @@ flock 9
 
 "$KVSTORE" --timeout 50 set key new 9<&- 2>stderr &
 process=$!
-tries=100 # Until it is no shell any more; then it comes to the lock.
+tries=100 # Until it is no longer a shell; then it reaches the lock.
 until [ "$(cat "/proc/$process/comm" 2>/dev/null)" = kvstore ] ||
     [ "$tries" -eq 0 ]; do
     tries=$((tries - 1))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# What a killed writer left unfinished at the end of the log does no harm: it
-# is not served, is no damage, and the next set carries on.
+# What a killed writer left unfinished at the end of the log does no harm: it is
+# not served, is not damage, and the next set carries on.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# A command that does not exist, also one that is abbreviated or in capitals.
+# A command that does not exist is a usage error, even an abbreviated one or one
+# in capitals.
 
 . "$(dirname "$0")/support.sh"
 

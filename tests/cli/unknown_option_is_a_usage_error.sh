@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# An option that does not exist, or that is another command's.
+# An option that does not exist, or is another command's, is a usage error.
 
 . "$(dirname "$0")/support.sh"
 

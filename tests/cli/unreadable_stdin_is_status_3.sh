@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Standard input that fails is no value, and the old one stays.
+# Standard input that fails is not a value, and the old one stays.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key old

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A store that may not be read is not taken for one that is not there.
+# A store that may not be read is not mistaken for a missing one.
 
 . "$(dirname "$0")/support.sh"
 cp "$KVSTORE" program

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Nobody is left waiting before a silent terminal.
+# No user is left waiting in front of a silent terminal.
 
 . "$(dirname "$0")/support.sh"
 need_terminal

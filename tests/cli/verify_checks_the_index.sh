@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# An index whose slots are gone is told from a damaged log, and cured by
-# deleting it.
+# An index whose slots are gone is distinguished from a damaged log, and cured
+# by deleting it.
 
 . "$(dirname "$0")/support.sh"
 kvstore set a 1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# verify is quiet on a sound store, and names place and key of each damaged
-# line with status 6; it changes nothing.
+# verify is quiet on a sound store, and names place and key of each damaged line
+# with status 6; it changes nothing.
 
 . "$(dirname "$0")/support.sh"
 kvstore set a 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# cron and service managers give next to no environment.
+# cron and service managers provide hardly any environment.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# A lock that is given back in time makes no failure.
+# A lock that is released in time causes no failure.
 
 . "$(dirname "$0")/support.sh"
 need flock

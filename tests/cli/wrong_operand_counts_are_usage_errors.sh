@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Too few operands, or too many.
+# Too few operands, or too many, are usage errors.
 
 . "$(dirname "$0")/support.sh"
 

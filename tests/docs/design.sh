@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests that docs/design.md and docs/crash-safety.md name are there:
-# `file/test` stands for a test in tests/fault/test_file.c or
-# tests/unit/test_file.c.
+# `file/test` means a test in tests/fault/test_file.c or tests/unit/test_file.c.
 
 . "$(dirname "$0")/support.sh"
 for document in design crash-safety; do

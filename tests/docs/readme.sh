@@ -20,7 +20,7 @@ done
 
 docs_replay "$readme"
 
-# The example, with no more than the README's own command says.
+# Builds the example with only the README's own command.
 mkdir "$docs_scratch/example"
 cd "$docs_scratch/example" || exit 1
 docs_block "$readme" c 1 >example.c

@@ -37,7 +37,7 @@ docs_block() {
     ' "$1"
 }
 
-# Can the commands of a block be run here?
+# True if the commands of a block can be run here.
 docs_can_run() {
     case $1 in
     *dpkg-query*) command -v dpkg-query >/dev/null || return 1 ;;

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# While nobody has the store open, store.log is exchanged for another one of the
-# same length and with the same last line, or edited in place, and store.index is
-# kept. Whatever comes first then, the answers are those of the log that is there,
-# as awk reads it, and no compaction loses a key. On file systems of its own where
-# root can mount them, since each gives out the numbers of files in its own way;
-# else where temporary files are.
+# While no process has the store open, store.log is exchanged for another one of
+# the same length and with the same last line, or edited in place, and
+# store.index is kept. Whatever comes first then, the answers are those of the
+# log that is there, as awk reads it, and no compaction loses a key. Uses file
+# systems of its own where root can mount them, since each assigns inode numbers
+# in its own way; elsewhere, the one that holds temporary files.
 #
-# After an edit in place that leaves the index, a get may serve what was indexed,
-# if that line is still there, or not know a key that was not; until a compaction.
+# After an edit in place that leaves the index, a get may serve what was
+# indexed, if that line is still there, or not find a key that was not; until a
+# compaction.
 
 if [ "${KVSTORE_OWN_MOUNTS:-}" = yes ] ||
     { [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null; }; then
@@ -37,7 +38,7 @@ fold() {
     ' "$1" | sort
 }
 
-# value_in MODEL KEY: nothing where it is absent. No value here is empty.
+# value_in MODEL KEY: nothing if it is absent. No value here is empty.
 value_in() {
     sed -n "s/^$2 //p" "$1"
 }
@@ -51,14 +52,14 @@ change_model() {
 
 all_keys='aa bb cc dd ee ff gg hh ii jj gone12345 new zz'
 
-# What one handle of the library says of all keys, a line each.
+# What one handle of the library answers for all keys, a line each.
 get_all() {
     printf 'get %s\n' $all_keys | "$KEPT_OPEN" none data |
         sed '1d; s/^ok //; s/^failed key not found$/absent/' >answers
 }
 
-# check_answers WHEN: those of the model; or, by the rule of edits in place, those
-# that were indexed.
+# check_answers WHEN: the answers must be those of the model; or, by the rule of
+# edits in place, those that were indexed.
 check_answers() {
     last_command="gets $1"
     printf '%s\n' $all_keys | paste -d ' ' - answers >answered
@@ -182,7 +183,7 @@ exchange() {
         mv data/other data/store.log
         ;;
     two-seds)
-        # The second one often gets the number that the first one freed.
+        # The second sed often gets the inode number that the first one freed.
         diff old.log new.log | sed -n 's/^> //p' >lines
         awk 'NR == FNR { old[NR] = $0; next }
             $0 != old[FNR] { print FNR "c\\\n" $0 }' old.log new.log >script
@@ -217,7 +218,7 @@ lay_branches() {
 firsts_of_all='get set compact automatic'
 firsts='get set overwrite rm compact automatic verify list'
 
-# Whatever comes first after the exchange.
+# Does what comes first after the exchange.
 do_first() {
     last_command=$1
     case $1 in
@@ -308,7 +309,7 @@ attempt() {
 try_all_cases() {
     write_old_log
     for way in $chosen_ways; do
-        # What comes of an edit in place is no matter of the file system.
+        # The result of an edit in place does not depend on the file system.
         [ "$way-$tried" != in-place-yes ] || continue
         if [ "$way" = git ] && ! command -v git >/dev/null; then
             echo 'not tried: there is no git'
@@ -404,7 +405,7 @@ command_compacts_what_was_edited() {
         printf "{\"Set\":{\"key\":\"key-%03d\",\"val\":\"%09d\"}}\n",
             i % 500, i }' >data/store.log
     expect_value key-000 000029500
-    # Some that are stale, and some that are newest, get a key of their own.
+    # Some stale lines, and some of the newest, get a key of their own.
     sed '7000~1000s/key-/old-/; 29610~50s/key-/new-/; 30000s/old-/key-/' \
         data/store.log >new.log
     dd if=new.log of=data/store.log conv=notrunc 2>/dev/null
@@ -423,7 +424,7 @@ command_compacts_what_was_edited() {
 
 # --- A log with two names
 
-# expect_refused COMMAND...: and the message tells the cure.
+# expect_refused COMMAND...: and the message names the cure.
 expect_refused() {
     expect_status 3 "$@"
     expect_stdout
@@ -513,7 +514,7 @@ moved_log_is_not_replaced() {
     expect_away kvstore verify
     expect_away kvstore compact
     expect_away kvstore repair
-    # Those that a missing store is no failure to.
+    # Those for which a missing store is no failure.
     if kvstore get --help | grep -q -e --default; then
         expect_away kvstore get --default x a
         expect_away kvstore rm -f a

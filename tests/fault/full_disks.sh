@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# On a disk that is full for real, be it ext4, XFS or tmpfs: nothing that was
-# acknowledged is lost, nobody dies of the mapped index (SIGBUS), whatever finds
-# room goes on, and so does everything once there is room again.
+# On a disk that is really full, be it ext4, XFS or tmpfs: nothing that was
+# acknowledged is lost, no process dies of the mapped index (SIGBUS), whatever
+# finds room goes on, and so does everything once there is room again.
 
 . "$(dirname "$0")/support.sh"
 need df fallocate cmp
@@ -14,7 +14,7 @@ leave_room() {
     settle
     free=$(df -k --output=avail . | tail -n 1)
     fallocate -l "$((free > 512 ? free - 512 : 1))K" ballast 2>/dev/null || :
-    # A disk that has been full once may have some room when it has settled.
+    # A disk that has been full once may have some room after it has settled.
     for attempt in 1 2 3; do
         cat /dev/zero >>ballast 2>/dev/null || :
         settle
@@ -35,7 +35,7 @@ settle() {
     sync -f .
 }
 
-# expect_jq_lines COUNT: the log is so many lines of JSON.
+# expect_jq_lines COUNT: the log is this many lines of JSON.
 expect_jq_lines() {
     [ "$(jq -c . data/store.log | wc -l)" -eq "$1" ] ||
         fail "the log is not $1 lines of JSON"
@@ -47,7 +47,7 @@ log_size() {
 }
 
 # fill_by_command SIZE: sets fill-1 and so on by the command until one fails,
-# which must be for want of room; $filled says how many did not.
+# which must be for lack of room; $filled says how many did not.
 fill_by_command() {
     filled=0
     head -c "$1" /dev/zero | tr '\0' v >"$scratch/value"
@@ -73,7 +73,7 @@ expect_filled() {
     done
 }
 
-# A set or rm on a full disk is done or not: the value is the one or the other.
+# A set or rm on a full disk is done or not: the value is either one.
 either() {
     key=$1
     before=$2
@@ -121,7 +121,7 @@ commands_fill_a_disk() {
     rm -r data
 }
 
-# Room for lines, and none for the index to grow at so many keys.
+# There is room for lines, and none for the index to grow at so many keys.
 growth_is_refused() {
     from=$1
     limit=$2
@@ -158,7 +158,7 @@ store.log" ] || fail "there is more than log and index: $(ls data)"
     expect_answer "ok $((limit - 1))" other check k 2 "$((limit - 1))" 20
 }
 
-# The index is mapped by two while the disk fills to its last block.
+# The index is mapped by two handles while the disk fills to its last block.
 handles_fill_a_disk() {
     leave_room 512
     size=$(log_size)
@@ -219,8 +219,8 @@ index_is_lost() {
     [ -e data/store.index ] || fail 'there is no index yet'
 }
 
-# ext4 keeps some room back, from which an index gets blocks and a line does not.
-# So that the test can say what there is room for, nothing is kept back.
+# ext4 keeps some room back, from which an index gets blocks but a line does
+# not. Nothing is kept back, so that the test can say what there is room for.
 keep_nothing_back() {
     [ "$(stat -f -c %T .)" = ext2/ext3 ] || return 0
     device=$(df --output=source . | tail -n 1)

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# One store that is reached through several mounts, in one mount namespace and in
-# others, is one store: writers lose nothing, an index that somebody has open is
-# everybody's, and those who come in turns do not rebuild it in turns.
+# One store that is reached through several mounts, in one mount namespace and
+# in others, is one store: writers lose nothing, an index that one process has
+# open is used by all, and processes that come in turns do not build it in
+# turns.
 
 . "$(dirname "$0")/support.sh"
 need unshare
@@ -12,7 +13,7 @@ mkdir real a b
 mount --bind real a 2>/dev/null || skip 'nothing can be mounted here'
 mount --bind real b
 
-# In a namespace of its own, through a mount that nobody else has.
+# In a namespace of its own, through a mount that no other process has.
 elsewhere() {
     unshare -m "$@"
 }
@@ -56,7 +57,7 @@ done
 expect_answer 'ok 9031' one keys
 jq -c . real/data/store.log >/dev/null || fail 'the log is not JSON'
 
-# --- While somebody has it open, by whatever mount
+# --- While a process has it open, by whatever mount
 
 release other
 index=$(inode_of real/data/store.index)
@@ -74,9 +75,9 @@ for number in 1 2 3 4 5; do
 done
 release one
 
-# --- While nobody has, in turns
+# --- While none has it open, in turns
 
-# take_turns MOUNT...: each of them ten times; an index for each is enough.
+# take_turns MOUNT...: each of them ten times; one index for each is enough.
 take_turns() {
     changes=0
     for number in 1 2 3 4 5 6 7 8 9 10; do
@@ -99,7 +100,8 @@ take_turns c d
 take_turns a d real
 expect_status 0 kvstore -d c/data set shared d-10
 
-# A new mount each time has the index built; who was there before does not.
+# A new mount builds the index each time; a mount that was there before does
+# not.
 for number in 1 2 3; do
     expect_status 0 elsewhere "$KVSTORE" -d c/data get shared
     expect_stdout d-10
@@ -111,7 +113,7 @@ for number in 1 2 3; do
     done
 done
 
-# A larger index is as well known as the one that it takes the place of.
+# A larger index is as well known to the mounts as the one that it replaces.
 kvstore -d c/data get shared >/dev/null
 echo 'fill grow 0 20000 1' | "$KEPT_OPEN" none c/data >grow.answer
 [ "$(tail -n 1 grow.answer)" = 'ok 20000' ] || fail "$(cat grow.answer)"

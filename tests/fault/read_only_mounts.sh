@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: MIT
 #
 # Through a mount that may only be read, and on a file system that may only be
-# read: get works, with an index and without, beside a writer and without;
+# read: get works, with an index and without, alongside a writer and without;
 # nothing is made or changed; whatever would write fails with status 3.
 
 . "$(dirname "$0")/support.sh"
 need find cksum
 
-# All that can be seen of the files in the directory, but when they were read.
+# All that can be seen of the files in the directory, except when they were
+# read.
 picture() {
     find "$1" -printf '%P %i %m %U %G %s %n %T@\n' | sort
     find "$1" -type f ! -name store.index -exec cksum {} + | sort
 }
 
-# expect_only_reading DIR REAL: by DIR, REAL can be read and stays as it is.
+# expect_only_reading DIR REAL: through DIR, REAL can be read and stays as it
+# is.
 expect_only_reading() {
     picture "$2" >"$scratch/before"
     expect_status 0 kvstore -d "$1/data" get key

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 #
 # A file system that is unmounted and mounted again, within one boot, may have
-# lost pages of the index on its way to the disk: the index is not trusted, built
-# once, and all answers are right.
+# lost pages of the index on their way to the disk: the index is not trusted, is
+# built once, and all answers are right.
 
 . "$(dirname "$0")/support.sh"
 
-# An older kernel gives the number of a mount that is gone to the next one.
+# An older kernel gives the number of a removed mount to the next one.
 release=$(uname -r)
 major=${release%%.*}
 minor=${release#*.}
@@ -40,7 +40,7 @@ try_remounts() {
     for attempt in 1 2; do
         index=$(inode_of disk/data/store.index)
         if [ "$attempt" -eq 2 ]; then
-            # As a disk that fails may leave it.
+            # As a failing disk may leave it.
             dd if=/dev/zero of=disk/data/store.index bs=4096 seek=1 count=2 \
                 conv=notrunc 2>/dev/null
         fi

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Sourced by the scripts here that mount file systems of their own. It starts the
-# script anew in a mount namespace of its own, so that whatever is mounted is
-# seen by nobody else and goes away with it. Who may not do that, as in most
-# containers, skips the test with a reason. Then all is there that tests/cli
-# has, and, beside it, programs that keep stores open: KEPT_OPEN is one.
+# Sourced by the scripts here that mount file systems of their own. It starts
+# the script anew in a mount namespace of its own, so that nothing else sees
+# what is mounted, and it goes away with the namespace. A user who may not do
+# that, as in most containers, skips the test with a reason. All that tests/cli
+# has is there, too, and programs that keep stores open: KEPT_OPEN is one.
 
 if [ "${KVSTORE_OWN_MOUNTS:-}" != yes ]; then
     if [ "$(id -u)" -ne 0 ]; then
@@ -24,7 +24,7 @@ fi
 : "${KEPT_OPEN:?the path of the program}"
 need mount umount mktemp stat jq
 
-# Before the scratch folder is removed.
+# Runs before the scratch folder is removed.
 before_clean_up() {
     exec 5>&- 7>&-
     cd /
@@ -36,8 +36,8 @@ before_clean_up() {
         done
 }
 
-# mount_file NAME TYPE SIZE [OPTION...]: a file system of its own in ./NAME, made
-# with the options of mkfs; or a reason not to try it, and status 1.
+# mount_file NAME TYPE SIZE [OPTION...]: a file system of its own in ./NAME,
+# made with the options of mkfs; or a reason not to try it, and status 1.
 mount_file() {
     name=$1
     type=$2
@@ -67,13 +67,13 @@ no_mount() {
     return 1
 }
 
-# keep one|other always|none DIR...: opens stores, to be told by ask.
+# keep one|other always|none DIR...: opens stores, to be used by ask.
 keep() {
     kept=$1
     shift
     [ -p "$scratch/$kept.in" ] || mkfifo "$scratch/$kept.in" "$scratch/$kept.out"
     # The script's own ends must not be open in the program: it ends when they
-    # are closed. Opened for both, the first one waits for nobody.
+    # are closed. The first one is opened for both, and so waits for no reader.
     if [ "$kept" = one ]; then
         exec 5<>"$scratch/$kept.in"
     else
@@ -90,7 +90,7 @@ keep() {
     [ "$answer" = ok ] || fail "cannot keep $* open: $answer"
 }
 
-# Its next answer, in $answer. One that has died answers nothing any more.
+# Reads the next answer, into $answer. A program that has died gives none.
 hear() {
     answer=''
     if [ "$1" = one ]; then
@@ -118,7 +118,7 @@ tell() {
     fi
 }
 
-# ask one|other WORD...: tells it, and leaves its answer in $answer.
+# ask one|other WORD...: sends the words, and leaves the answer in $answer.
 ask() {
     tell "$@"
     hear "$1"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does every acknowledged write survive a power cut at any moment? Small
- * workloads are recorded, and every state that the disk may be in after each of
- * their steps is laid out, opened and read. KVSTORE_CRASH_LENGTH makes the
- * workloads longer (4 operations), KVSTORE_CRASH_SUBSETS and
- * KVSTORE_CRASH_SECTORS the sets of which all subsets are tried (6). */
+/* Checks that every acknowledged write survives a power cut at any moment.
+ * Small workloads are recorded, and every state that the disk may be in after
+ * each of their steps is laid out, opened and read. KVSTORE_CRASH_LENGTH makes
+ * the workloads longer (4 operations), KVSTORE_CRASH_SUBSETS and
+ * KVSTORE_CRASH_SECTORS enlarge the sets of which all subsets are tried (6). */
 
 #include "crash_states.h"
 #include "crash_trace.h"
@@ -39,8 +39,8 @@ static const char torn_lines[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
                                  "{\"Set\":{\"key\":\"b\"";
 static const char torn_part[] = "\"key\":\"a\",\"val\":\"never\"\n"
                                 "{\"Set\":{\"key\":\"b\"";
-/* The beginning of another line before its end makes a line that looks as if
- * it had been written whole. */
+/* The beginning of another line before the end of this one makes a line that
+ * looks as if it had been written whole. */
 static const char torn_end[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
                                "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}\n"
                                "...................................."
@@ -48,7 +48,7 @@ static const char torn_end[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
 static const char unterminated[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
                                    "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}";
 
-/* Two damaged lines between sound ones, the second of which tells a key. */
+/* Two damaged lines between sound ones; the key of the second can be read. */
 #define DAMAGED_PART \
     "what is this\n" \
     "{\"Set\":{\"key\":\"d\",\"val\":\"x\",\"sum\":\"00000000\"}}\n"
@@ -56,7 +56,7 @@ static const char damaged[] =
     "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n" DAMAGED_PART
     "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}\n";
 
-/* Bytes of a log that may be moved, and not dropped; or NULL. */
+/* Returns the bytes of a log that may be moved, but not dropped; or NULL. */
 static const char *kept_of(const char *log)
 {
     if (log == torn_lines) {
@@ -73,7 +73,7 @@ struct actors {
     kvstore *stores[2];
 };
 
-/* The first or the second handle, opened when it is needed. */
+/* Returns the first or the second handle, opened when it is needed. */
 static kvstore *get_store(struct actors *actors, int which)
 {
     if (actors->stores[which] == NULL) {
@@ -98,7 +98,7 @@ static void put(struct actors *actors,
     }
 }
 
-/* What a durable handle reads has to stay. */
+/* What a durable handle reads must stay. */
 static void see(struct actors *actors)
 {
     void *value = NULL;
@@ -114,9 +114,10 @@ static void see(struct actors *actors)
     kvstore_close(store);
 }
 
-/* One operation: s and l set a key to a short or a long value, b another key,
- * r removes the first; c compacts, p repairs, o opens anew, y syncs, g reads with a handle of its own; S, L and C are by a
- * second handle, as another process would. */
+/* Does one operation: s and l set a key to a short or a long value, b another
+ * key, r removes the first; c compacts, p repairs, o opens anew, y syncs, g
+ * reads with a handle of its own; S, L and C use a second handle, as another
+ * process would. */
 static void act(struct actors *actors, char operation, size_t place)
 {
     kvstore *store = NULL;
@@ -189,7 +190,7 @@ static void expect_base(struct crash_trace *trace)
         crash_trace_expect(trace, "b", "0");
     }
     if (trace->has_base && trace->base[trace->base_size - 1] == '}') {
-        /* Nobody has acknowledged a line without its end. */
+        /* A line without its end is not acknowledged. */
         crash_trace_allow(trace, "b", NULL);
     }
 }
@@ -225,7 +226,7 @@ static void explore(const char *log,
     crash_trace_release(trace);
 }
 
-/* The i-th of all scripts of a length. */
+/* Makes the i-th of all scripts of a length. */
 static void make_script(const char *operations,
                         size_t length,
                         size_t i,
@@ -324,7 +325,7 @@ static void mending_survives_power_cuts(void **state)
     assert_sound(&result);
 }
 
-/* The damaged bytes are in the log or beside it at any moment. */
+/* At any moment the damaged bytes are in the log or in a file next to it. */
 static void repair_survives_power_cuts(void **state)
 {
     (void)state;
@@ -337,7 +338,8 @@ static void repair_survives_power_cuts(void **state)
     assert_int_equal(result.violations, 0);
 }
 
-/* Is there a write of padding, and one of so many bytes in its place? */
+/* True if there is a write of padding, and a write of this many bytes in its
+ * place. */
 static bool has_written_over_padding(const struct crash_trace *trace,
                                      size_t least)
 {
@@ -368,7 +370,7 @@ static void exclusive_handle_pads_the_log(void **state)
     crash_trace_release(trace);
 }
 
-/* Its lines are written over padding. */
+/* The lines are written over padding. */
 static void exclusive_handle_survives_power_cuts(void **state)
 {
     (void)state;
@@ -420,11 +422,11 @@ struct mishap {
     uint64_t dies_at; /* As in struct crash_trace. */
     uint64_t fails_sync_at;
     uint64_t fails_write_at;
-    bool is_unsynced; /* What follows is synced at its end. */
+    bool is_unsynced; /* What follows is synced only at its end. */
     bool is_exclusive;
 };
 
-/* What another process does after a mishap. */
+/* Does what another process does after a mishap. */
 static void follow_up(struct crash_trace *trace, struct mishap mishap)
 {
     if (mishap.is_unsynced) {
@@ -471,7 +473,7 @@ static bool explore_mishap(const char *log,
     return has_happened;
 }
 
-/* A death at each change that a script makes. */
+/* Lets the process die at each change that a script makes. */
 static void explore_deaths(const char *log,
                            const char *script,
                            bool is_exclusive,
@@ -487,7 +489,7 @@ static void explore_deaths(const char *log,
 }
 
 /* The line of a writer that died before its sync may get holes while a later
- * writer's line behind it is whole. Then the store says so. */
+ * writer's line after it is whole. Then the store reports it. */
 static void death_and_power_cut_lose_nothing(void **state)
 {
     (void)state;
@@ -583,10 +585,10 @@ static void full_disk_and_power_cut_lose_nothing(void **state)
     assert_int_equal(result.violations, 0);
 }
 
-/* --- Can the explorer fail? --- */
+/* --- The explorer must be able to fail --- */
 
-/* Records a script whose syncs do nothing and say that they did: a violation
- * must be found. */
+/* Records a script whose syncs do nothing and report success: a violation must
+ * be found. */
 static void assert_found_out(const char *log, const char *script, unsigned lies)
 {
     struct crash_result result = {0};
@@ -637,10 +639,10 @@ static int forget(void **state)
 int main(void)
 {
     exclusive.exclusive = true;
-    exclusive.lock_timeout_ms = -1; /* There is no second handle beside it. */
+    exclusive.lock_timeout_ms = -1; /* No second handle is open. */
     for (size_t i = 0; i < STEPS_MAX; i++) {
         (void)snprintf(short_values[i], sizeof short_values[i], "%zu", i + 1);
-        /* What is behind a lost sector begins as a line does. */
+        /* What follows a lost sector begins as a line does. */
         memset(long_values[i], '{', sizeof long_values[i] - 1);
         (void)snprintf(long_values[i], 16, "long %zu", i + 1);
         long_values[i][strlen(long_values[i])] = '.';

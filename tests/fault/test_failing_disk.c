@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What a store does on a disk that fails or is full, step by step. The first
- * call of a sort is failed; test_fault_pass.c fails every one. */
+ * call of a sort fails; test_fault_pass.c lets every one fail. */
 
 #include "fault_table.h"
 #include "kvstore.h"
@@ -54,7 +54,7 @@ static size_t log_size(const struct disk *disk)
     return size;
 }
 
-/* A store with one key, open. */
+/* Opens a store with one key. */
 static int set_up(void **state)
 {
     struct disk *disk = calloc(1, sizeof *disk);
@@ -194,7 +194,7 @@ static void failed_directory_sync_after_compaction_is_told(void **state)
     struct disk *disk = *state;
     struct fault_kind kind = {
         .name = "one fsync", .calls = FAULT_BIT(FAULT_FSYNC), .error = EIO};
-    /* Of the new log, and of the directory before the switch. */
+    /* The sync of the new log, and that of the directory before the switch. */
     for (uint64_t number = 1; number <= 2; number++) {
         fault_table_plan(&kind, number, false);
         assert_int_equal(kvstore_compact(disk->store),
@@ -281,7 +281,8 @@ static void line_that_cannot_be_cut_back_is_cut_by_the_next_set(void **state)
     assert_value(disk->store, "b", "1");
 }
 
-/* The rest of this test, in a process that has the limit: no cmocka there. */
+/* Runs the rest of this test, in a process that has the limit: no cmocka
+ * there. */
 static int work_at_the_limit(const char *path, size_t limit_bytes)
 {
     struct rlimit limit = {.rlim_cur = limit_bytes, .rlim_max = RLIM_INFINITY};

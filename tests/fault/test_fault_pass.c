@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is every acknowledged write there after any one failure? Each workload is
- * run with each kind of failure at its first system call or allocation, at the
- * second, and so on until none is met any more; once, and from there on. */
+/* Checks that every acknowledged write is there after any one failure. Each
+ * workload is run with each kind of failure at its first system call or
+ * allocation, at the second, and so on until none is met any more; once, and
+ * from there on. */
 
 #include "fault_table.h"
 #include "fault_trial.h"
@@ -19,8 +20,7 @@
 
 #include <cmocka.h>
 
-/* Long enough that neither its line nor a read of it does without an
- * allocation. */
+/* Long enough that both its line and a read of it need an allocation. */
 static char long_value[3000];
 
 /* --- Stores to begin with --- */
@@ -131,7 +131,7 @@ static void foreign(struct trial *trial)
     trial_expect(trial, "gone", NULL);
 }
 
-/* As many keys as the smallest index takes without growing. */
+/* As many keys as the smallest index holds without growing. */
 #define FULL_KEYS 832u
 
 static void full_index(struct trial *trial)
@@ -351,7 +351,7 @@ static void exclusive(struct trial *trial)
     trial_get(trial, "b");
 }
 
-/* So many sets that lines are copied to the mapped end of the log. */
+/* Makes enough sets that lines are copied to the mapped end of the log. */
 static void exclusive_unsynced(struct trial *trial)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
@@ -500,7 +500,7 @@ static void lack_of_memory_is_never_taken_for_damage(void **state)
     assert_int_equal(complaints, 0);
 }
 
-/* The harness itself must be able to fail: an oracle that expects what never
+/* The harness itself must be able to fail: here the oracle expects what never
  * was there. */
 static void expect_too_much(struct trial *trial)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Writers and readers are killed one by one, in the middle of everything, while
- * the index is deleted under them: whoever is left, and a handle that was open
- * all along, see every acknowledged write at once. */
+ * the index is deleted under them: the processes that are left, and a handle
+ * that was open all along, see every acknowledged write at once. */
 
 #include "kvstore.h"
 #include "scratch.h"
@@ -27,7 +27,7 @@
 #define READERS 2
 #define WORKERS (WRITERS + READERS)
 #define KEYS 64
-#define REMOVE_EVERY 7 /* Such numbers are removes, others values. */
+#define REMOVE_EVERY 7 /* Multiples are removes, others values. */
 
 /* Seen by all processes: what each key of each writer was last set to. */
 struct board {
@@ -40,7 +40,7 @@ struct board {
 static struct board *board;
 static uint64_t random_state = 2463534242u;
 
-/* Xorshift (Marsaglia, 2003): below a bound. */
+/* Xorshift (Marsaglia, 2003). Returns a number below a bound. */
 static int random_below(int bound)
 {
     random_state ^= random_state << 13;
@@ -110,7 +110,7 @@ static void write_on(const char *path, int writer)
     }
 }
 
-/* Absent is right if some number between first and last removed the key. */
+/* True if some number between first and last removed the key. */
 static bool may_be_absent(uint64_t first, uint64_t last)
 {
     return first == 0 || last / REMOVE_EVERY > (first - 1) / REMOVE_EVERY;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is every acknowledged write there after processes were killed at any moment,
- * and after they overlapped? Writers tell through a pipe what was acknowledged;
- * each one's sequence of operations is a function of its number, so the pipe
- * says it all. KVSTORE_KILL_CYCLES makes it longer (300). */
+/* Checks that every acknowledged write is there after processes were killed at
+ * any moment, and after they overlapped. Writers report through a pipe what was
+ * acknowledged; each one's sequence of operations is a function of its number,
+ * so the pipe says it all. KVSTORE_KILL_CYCLES makes it longer (300). */
 
 #include "fault_table.h"
 #include "kvstore.h"
@@ -26,7 +26,7 @@
 #include <cmocka.h>
 
 #define WRITERS 4
-#define KEYS 24 /* Of each writer. */
+#define KEYS 24 /* Per writer. */
 #define TEXT_SIZE 160
 
 /* --- What a writer does --- */
@@ -49,7 +49,7 @@ static unsigned checksum(const char *key, const char *text, size_t size)
     return sum;
 }
 
-/* A value that tells whether it is whole and belongs to its key. */
+/* Makes a value that shows whether it is whole and belongs to its key. */
 static void make_value(const char *key, int writer, uint64_t number, char *out)
 {
     int size = snprintf(out,
@@ -98,16 +98,17 @@ static struct operation make_operation(int writer, uint64_t number)
 /* --- Processes --- */
 
 struct report {
-    uint64_t number; /* Acknowledged. */
+    uint64_t number; /* The acknowledged operation's. */
     int64_t failure; /* A status, or 0. */
 };
 
 struct worker {
     const char *path;
-    int pipe_fd; /* Reports. */
+    int pipe_fd; /* For reports. */
     int writer;
     uint64_t number;     /* The first one. */
-    unsigned lies_every; /* This one acknowledges what it did not do. */
+    unsigned lies_every; /* One in this many is acknowledged and not done; 0:
+                            none. */
 };
 
 static void tell(int fd, uint64_t number, int failure)
@@ -153,7 +154,7 @@ static kvstore_status apply(kvstore *store, const struct operation *operation)
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
-/* Writes for ever; opens anew now and then. */
+/* Writes forever; opens anew now and then. */
 static void write_on(const struct worker *worker)
 {
     int sync =
@@ -172,7 +173,7 @@ static void write_on(const struct worker *worker)
     }
 }
 
-/* The same with the command, a process for each operation. */
+/* Does the same with the command, one process per operation. */
 static void write_by_command(const struct worker *worker)
 {
     const char *program = getenv("KVSTORE");
@@ -214,7 +215,7 @@ static void compact_on(const struct worker *worker)
     }
 }
 
-/* Every value must be whole and its key's. */
+/* Checks that every value is whole and its key's. */
 static void read_on(const struct worker *worker)
 {
     kvstore *store = open_or_exit(worker, KVSTORE_SYNC_NONE);
@@ -264,8 +265,8 @@ static struct process start(void (*run)(const struct worker *),
     return (struct process){.pid = pid, .pipe_fd = ends[0]};
 }
 
-/* Reads reports until all who could send one are gone. Returns the number of
- * failures; last_out is the last one that was acknowledged. */
+/* Reads reports until all processes that could send one are gone. Returns the
+ * number of failures; last_out is the last number that was acknowledged. */
 static unsigned drain(struct process process, uint64_t *last_out)
 {
     unsigned failures = 0;
@@ -294,8 +295,8 @@ static unsigned drain(struct process process, uint64_t *last_out)
 
 struct expected {
     uint64_t next[WRITERS];         /* The number to go on with. */
-    uint64_t newest[WRITERS][KEYS]; /* Of the operation that holds; 0: none
-                                          yet. */
+    uint64_t newest[WRITERS][KEYS]; /* Of the operation that is in effect; 0:
+                                       none yet. */
 };
 
 static bool holds(const char *value, int writer, uint64_t number)
@@ -308,7 +309,7 @@ static bool holds(const char *value, int writer, uint64_t number)
 }
 
 /* Takes what a writer acknowledged into account, and compares. The operation
- * after the last one may have happened or not; from then on it has or not. */
+ * after the last one may have happened or not; from now on that is settled. */
 static unsigned check_writer(const kvstore *store,
                              struct expected *expected,
                              int writer,
@@ -373,7 +374,7 @@ static uint64_t random_bits(void)
     return state;
 }
 
-/* One cycle: all at once, then all dead, then the check. */
+/* Runs one cycle: all at once, then all dead, then the check. */
 static unsigned kill_once(const char *path,
                           struct expected *expected,
                           unsigned lies_every,
@@ -462,7 +463,7 @@ static void make_shared_key(uint64_t number, char *out)
     (void)snprintf(out, 32, "shared-%d", (int)(number % SHARED_KEYS));
 }
 
-/* Own keys and shared ones in turn, and an end. */
+/* Writes its own keys and shared ones in turn, and comes to an end. */
 static void write_rounds(const struct worker *worker)
 {
     kvstore *store = open_or_exit(worker, KVSTORE_SYNC_ALWAYS);
@@ -480,7 +481,7 @@ static void write_rounds(const struct worker *worker)
     kvstore_close(store);
 }
 
-/* A shared key must hold what some writer wrote last there. */
+/* Checks that each shared key holds what some writer wrote last there. */
 static unsigned check_shared(const char *path)
 {
     unsigned lost = 0;
@@ -569,7 +570,7 @@ static void missing_lock_is_found_out(void **state)
 
 /* --- Stopped, not dead --- */
 
-/* Takes the lock, tells so, and keeps it. */
+/* Takes the lock, reports it, and keeps it. */
 static void hold_lock(const struct worker *worker)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;

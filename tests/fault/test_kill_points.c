@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is every acknowledged write there, at once and for everybody, whichever step
- * a process dies at? Each operation is run by a child that dies at its first
- * system call or store to shared memory, at the second, and so on until it
- * lives to the end; before the call, behind it, and in its course.
+/* Checks that every acknowledged write is there, at once and for every process,
+ * whichever step a process dies at. Each operation is run by a child that dies
+ * at its first system call or store to shared memory, at the second, and so on
+ * until it lives to the end; before the call, after it, and in its course.
  * KVSTORE_KILL_ORDERS says how many of the orders in which others go on are
- * tried for each death (3 where the operation is short, else 1; there are 7).
- */
+ * tried for each death (3 if the operation is short, else 1; there are 7). */
 
 #include "kill_trial.h"
 
@@ -23,7 +22,7 @@
 
 #include <cmocka.h>
 
-/* Who looks first, and who writes first: see kill_witness.h. */
+/* Which handle reads first, and which writes first: see kill_witness.h. */
 static const char *const orders[] = {
     "rqpondrqop",
     "drqnrqpo",
@@ -37,7 +36,7 @@ static const char *const orders[] = {
 
 /* --- Stores that are disturbed while they are open --- */
 
-/* Longer than what is written over it, if nobody cuts it off. */
+/* Longer than what is written over it, if no writer cuts it off. */
 static void tear_tail(struct kill_trial *trial)
 {
     char tail[4000] = "{\"Set\":{\"key\":\"a\",\"val\":\"";
@@ -60,7 +59,7 @@ static void leave_damage(struct kill_trial *trial)
     kill_trial_append(trial, "what is this\n{\"Remove\":{\"key\":\"gone\"}}\n");
 }
 
-/* What a writer leaves that died behind its write. */
+/* Leaves what a writer leaves that died after its write. */
 static void leave_line(struct kill_trial *trial)
 {
     kill_trial_append(trial, "{\"Set\":{\"key\":\"b\",\"val\":\"left\"}}\n");
@@ -73,7 +72,7 @@ static void leave_line_without_newline(struct kill_trial *trial)
     kill_trial_may_become(trial, "b", "left");
 }
 
-/* Somebody sets what was removed. */
+/* Sets what was removed, without the child. */
 static void bring_back(struct kill_trial *trial)
 {
     kill_trial_append(trial, "{\"Set\":{\"key\":\"gone\",\"val\":\"1\"}}\n");
@@ -113,7 +112,7 @@ static void set_exclusively(struct kill_child *child)
     kill_child_set(child, "c", "changed");
 }
 
-/* So often that lines are copied to the mapped end of the log. */
+/* Sets so often that lines are copied to the mapped end of the log. */
 static void set_exclusively_and_copy(struct kill_child *child)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
@@ -168,7 +167,7 @@ static void set_in_vain(struct kill_child *child)
 
 /* --- Running them --- */
 
-/* All moments of a call that there are. */
+/* All moments of a call. */
 static const struct kill_plan moments[] = {
     {.moment = KILL_BEFORE},
     {.moment = KILL_AFTER},
@@ -176,7 +175,7 @@ static const struct kill_plan moments[] = {
     {.call = "pwrite", .moment = KILL_NEWLINE_MISSING},
 };
 
-/* Dies by a plan once for each of some orders, of which first is one. */
+/* Dies as planned once for each of some orders, of which first is one. */
 static bool die_in_orders(struct kill_trial *trial,
                           const struct kill_operation *operation,
                           const struct kill_plan *plan,
@@ -352,7 +351,7 @@ static void death_in_a_repair_loses_nothing(void **state)
     check_operations(state, repairs, COUNT(repairs), false);
 }
 
-/* --- Rebuilding --- */
+/* --- Building --- */
 
 static const struct kill_operation rebuilds[] = {
     {.name = "rebuild",
@@ -460,7 +459,7 @@ static void death_behind_a_failed_sync_loses_nothing(void **state)
     check_operations(state, failed_syncs, COUNT(failed_syncs), true);
 }
 
-/* --- Recovery of a recovery --- */
+/* --- Mending and building after another death --- */
 
 #define SECOND .run = set_new, .key = "new", .value = "1"
 
@@ -586,7 +585,7 @@ static void holder_stopped_anywhere_is_not_robbed(void **state)
     assert_int_equal(trial->complaints, 0);
 }
 
-/* Opens, forks, and dies with the lock; the child does nothing at all. */
+/* Opens, forks, and dies with the lock; the child does nothing. */
 static void hold_and_fork(struct kill_trial *trial)
 {
     kvstore_options options = KVSTORE_OPTIONS_INIT;
@@ -657,7 +656,7 @@ static void acknowledged_and_not_written_is_found_out(void **state)
     assert_true(trial->complaints > 0);
 }
 
-/* A disk that forgets what it was told. */
+/* The disk forgets what was written. */
 static void lost_write_is_found_out(void **state)
 {
     static const struct kill_operation losing = {.name = "lose",
@@ -674,7 +673,7 @@ static void lost_write_is_found_out(void **state)
     assert_true(trial->complaints > 0);
 }
 
-/* Nobody waits until the others have looked. */
+/* The child does not wait until the others have checked. */
 static void missing_pause_is_found_out(void **state)
 {
     struct kill_trial *trial = *state;

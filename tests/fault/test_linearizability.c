@@ -3,8 +3,8 @@
 /* Threads and processes set, get and remove a few keys of one store, while
  * processes are killed, the index is deleted and grows, and the log is
  * compacted. Each call must have happened at one instant between its beginning
- * and its end: all of them together, and what was recorded of those who died,
- * must be linearizable.
+ * and its end: all of them together, including what was recorded of processes
+ * that died, must be linearizable.
  *
  * KVSTORE_TEST_OPERATIONS says how many calls are made, 200000 by default. */
 
@@ -61,7 +61,7 @@ static void release_plan(struct register_plan *plan)
     (void)munmap(plan->board, sizeof *plan->board);
 }
 
-/* The store must be there before who only reads can open it. */
+/* The store must exist before a process that only reads can open it. */
 static void make_store(const char *path)
 {
     kvstore *store = NULL;
@@ -69,7 +69,7 @@ static void make_store(const char *path)
     kvstore_close(store);
 }
 
-/* Whoever opens the store when all is over reads every key. */
+/* Opens the store when all is over, and reads every key. */
 static void read_at_the_end(const struct register_plan *plan)
 {
     kvstore *store = NULL;
@@ -189,7 +189,7 @@ static void bury(const struct register_plan *plan, unsigned number)
     }
 }
 
-/* Who has died in between is replaced. */
+/* Replaces the processes that have died meanwhile. */
 static void replace_dead(const struct register_plan *plan, pid_t *pids)
 {
     for (unsigned i = 0; i < REGISTER_CREWS; i++) {
@@ -206,7 +206,7 @@ static void replace_dead(const struct register_plan *plan, pid_t *pids)
     }
 }
 
-/* Any but the witness. */
+/* Kills any process but the witness. */
 static void kill_one(const struct register_plan *plan, pid_t *pids)
 {
     unsigned victim =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The checker of histories is right: it accepts what a register did, rejects
- * what none can have done, and agrees on small histories with one that tries
+/* Checks the checker of histories: it accepts what a register did, rejects what
+ * none can have done, and agrees on small histories with a checker that tries
  * all orders. */
 
 #include "all_orders.h"
@@ -23,7 +23,7 @@
 
 static uint64_t random_state;
 
-/* Xorshift (Marsaglia, 2003): below a bound. */
+/* Xorshift (Marsaglia, 2003). Returns a number below a bound. */
 static size_t random_below(size_t bound)
 {
     random_state ^= random_state << 13;
@@ -289,7 +289,7 @@ static void explanation_is_small(void **state)
     (void)fclose(stream);
     assert_non_null(strstr(text, "it was 12"));
     assert_non_null(strstr(text, "get -> 12  <-- cannot be"));
-    /* One of the reads of 13 is enough. */
+    /* Only one of the reads of 13 is needed. */
     const char *first = strstr(text, "get -> 13");
     assert_non_null(first);
     assert_null(strstr(first + 1, "get -> 13"));
@@ -299,7 +299,7 @@ static void explanation_is_small(void **state)
 
 /* --- Against all orders --- */
 
-/* Anything at all, on few values and instants. */
+/* Makes any call whatever, on few values and instants. */
 static struct linearizability_call any_call(uint64_t number)
 {
     uint64_t begun_ns = 1 + random_below(12);
@@ -343,9 +343,9 @@ static void agrees_with_all_orders_on_any_history(void **state)
 
 /* --- Histories that happened --- */
 
-/* Lets a register take calls one by one, at instants 10 apart, and each call
- * begin before its instant and end behind it. So as many are open at a time as
- * the width says. Some of the callers die, half of them before it happened. */
+/* Lets a register take calls one by one, at instants 10 apart; each call begins
+ * before its instant and ends after it. So as many are open at a time as the
+ * width says. Some of the callers die, half of them before it happened. */
 static void let_happen(struct linearizability_call *calls,
                        size_t count,
                        size_t keys,
@@ -392,7 +392,7 @@ static void what_happened_is_right(void **state)
     }
 }
 
-/* One call reads what was there some writes earlier or later. */
+/* Lets one call read what was there some writes earlier or later. */
 static bool change_one_read(struct linearizability_call *calls, size_t count)
 {
     size_t changed = random_below(count);

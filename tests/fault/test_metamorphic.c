@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Every way to one log comes to the same answers: a private index, the shared one,
- * one that has followed the log piece by piece, one built anew; what a compaction,
- * a set or a repair has made of it. Some thousand logs by chance, sound and
- * damaged, the same in each run.
+/* Every way to one log leads to the same answers: a private index, the shared
+ * one, one that has followed the log piece by piece, one built anew; and what a
+ * compaction, a set or a repair has made of the log. Some thousand random logs,
+ * sound and damaged, are the same in each run.
  *
- * test_fault_metamorphic [--seed N] [--first N] [--logs N]. Of each relation that
- * does not hold the smallest log that was found is printed, with the number that
- * makes it again. */
+ * test_fault_metamorphic [--seed N] [--first N] [--logs N]. For each relation
+ * that does not hold, the smallest log that was found is printed, with the
+ * number that makes it again. */
 
 #include "configuration_set.h"
 #include "idle_clock.h"
@@ -40,11 +40,11 @@ struct trial {
     char *bytes; /* The log; owned. */
     size_t size;
     const struct random_log *log;
-    struct store_answers wanted; /* By an index in private memory. */
+    struct store_answers wanted; /* From an index in private memory. */
     struct store_failure failure;
 };
 
-/* --- Opening, and what lies in the directory --- */
+/* --- Opening, and what is in the directory --- */
 
 enum manner { READ_ONLY, PLAIN, EXCLUSIVE };
 
@@ -121,8 +121,8 @@ static void check_rebuilt(struct trial *trial,
 
 /* --- Damage is what it was --- */
 
-/* The bytes of all damaged places, one after the other; to be freed. Without LFs:
- * one that has none may get one. */
+/* Returns the bytes of all damaged places, one after the other; to be freed.
+ * LFs are left out: a place that has none may get one. */
 static char *gather_damage(const struct store_answers *answers,
                            const char *bytes,
                            size_t size,
@@ -200,7 +200,8 @@ static void by_shared_index(struct trial *trial)
     }
 }
 
-/* A record that lacks its LF alone is one already: nobody adds to it. */
+/* A record that lacks only its LF is a record already: nothing is added to
+ * it. */
 static bool may_stop_at(const struct trial *trial, size_t size)
 {
     return size > 0 && (trial->bytes[size - 1] == '\n' ||
@@ -208,7 +209,7 @@ static bool may_stop_at(const struct trial *trial, size_t size)
                          strchr("} \t\r", trial->bytes[size - 1]) == NULL));
 }
 
-/* The log comes in pieces, and now and then half a piece. */
+/* Adds the log in pieces, and now and then half a piece. */
 static void by_following(struct trial *trial)
 {
     static const char relation[] = "followed = private";
@@ -226,7 +227,7 @@ static void by_following(struct trial *trial)
         if (!may_stop_at(trial, end)) {
             continue;
         }
-        /* In place: written anew, it would be another file. */
+        /* In place: a new file would be another file to the store. */
         char name[SCRATCH_PATH_SIZE + 16];
         (void)snprintf(name, sizeof name, "%s/" LOG, trial->path);
         FILE *file = fopen(name, "r+");
@@ -252,7 +253,7 @@ static void by_following(struct trial *trial)
 
 /* --- What is made of it --- */
 
-/* With records of a newer version all changes are refused, and nothing is
+/* Records of a newer version make the store refuse all changes, and nothing is
  * changed. */
 static bool is_refused(struct trial *trial,
                        kvstore_status status,
@@ -401,8 +402,8 @@ struct moved {
     size_t size;
 };
 
-/* The file has the bytes that were there. (Offsets are those of the log as the
- * repair found it, a torn tail cut.) */
+/* Checks that the file has the bytes that were there. (Offsets are those of the
+ * log as the repair found it, a torn tail cut off.) */
 static bool visit_moved(void *context, const kvstore_damage *damage)
 {
     struct moved *moved = context;
@@ -426,7 +427,7 @@ static bool visit_moved(void *context, const kvstore_damage *damage)
     return true;
 }
 
-/* What was sound is what it was; what was damaged has an older value or none. */
+/* What was sound is as it was; what was damaged has an older value or none. */
 static void check_repaired_keys(struct trial *trial,
                                 const struct store_answers *found)
 {
@@ -492,7 +493,7 @@ static way *const ways[] = {by_shared_index,
                             repair_all};
 #define WAYS (sizeof ways / sizeof ways[0])
 
-/* By one of the ways; the private index comes first in any. */
+/* Tries one of the ways; the private index comes first in any. */
 static void try_log(const char *path,
                     const struct random_log *log,
                     size_t number,
@@ -510,7 +511,7 @@ static void try_log(const char *path,
     *failure_out = trial.failure;
 }
 
-/* Drops pieces as long as the same relation does not hold. */
+/* Drops pieces as long as the same relation still fails. */
 static void make_small(const char *path,
                        struct random_log *log,
                        size_t number,
@@ -546,7 +547,7 @@ struct kind {
 static struct kind kinds[KINDS_MAX];
 static size_t kind_count;
 static uint64_t number_now;
-static char number_text[96]; /* What is said if it is the last one. */
+static char number_text[96]; /* Printed if it is the last one. */
 
 static void keep(const char *path,
                  struct random_log *log,
@@ -596,7 +597,7 @@ static void print_kinds(void)
     }
 }
 
-/* Says which log it was that an assertion does not like. */
+/* Prints the number of the log at which an assertion failed. */
 static void tell_number(int signal_number)
 {
     (void)!write(STDERR_FILENO, number_text, strlen(number_text));

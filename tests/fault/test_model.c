@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Many processes and threads on one store, of all kinds that there are, while they
- * are killed and stopped, the index is deleted or replaced, the disk fills up; and
- * in between, while nobody has it open, the log is exchanged. Each answer is held
- * against all calls: a value that is older than one acknowledged before the call
- * began, another key's, lost, come back, or not yet set is a violation, and is
- * printed with the key's history.
+/* Many processes and threads, of all kinds that there are, work on one store
+ * while they are killed and stopped, the index is deleted or replaced, and the
+ * disk fills up; in between, while no process has it open, the log is
+ * exchanged. Each answer is checked against all calls: a value that is older
+ * than one acknowledged before the call began, another key's, lost, come back,
+ * or not yet set is a violation, and is printed with the key's history.
  *
- * test_fault_model [--seed N] [--seeds N] [--operations N]. Who does what follows from the
- * seed; which of them is faster does not. Where root can mount it, the store has a
- * small file system of its own, which fills up, and one reader is another user. */
+ * test_fault_model [--seed N] [--seeds N] [--operations N]. Who does what
+ * follows from the seed; which of them is faster does not. Where root can mount
+ * it, the store has a small file system of its own, which fills up, and one
+ * reader is another user. */
 
 #define _GNU_SOURCE /* unshare() */
 
@@ -42,13 +43,13 @@
 #define LOG "store.log"
 #define INDEX "store.index"
 #define FILLERS 2048
-#define STEP_CALLS 200             /* Between two events; at most. */
+#define STEP_CALLS 200             /* Between two events, at most. */
 #define STEP_NS UINT64_C(50000000) /* However few calls were made. */
 #define STALLED_NS UINT64_C(60000000000)
 
 static uint64_t seed = 1;
 static uint64_t seed_count = 2;
-static uint64_t operations = 60000; /* Of each seed. */
+static uint64_t operations = 60000; /* Per seed. */
 
 struct world {
     struct model_plan plan;
@@ -64,7 +65,7 @@ struct world {
     unsigned stops;
     unsigned fills;
     unsigned indexes;
-    char journal[4096]; /* What was done while nobody had it open. */
+    char journal[4096]; /* What was done while no process had it open. */
 };
 
 static uint64_t dice(struct world *world, uint64_t bound)
@@ -72,8 +73,8 @@ static uint64_t dice(struct world *world, uint64_t bound)
     return register_random_below(&world->random_state, bound);
 }
 
-/* What is decided in a part of the run does not depend on how many events there
- * were before. */
+/* What is decided in a part of the run does not depend on how many events came
+ * before. */
 static void begin_part(struct world *world, uint64_t part)
 {
     uint64_t mixed =
@@ -204,7 +205,7 @@ static void wait_for_calls(const struct world *world, uint64_t calls)
     }
 }
 
-/* Who holds the lock may be among the stopped. */
+/* The holder of the lock may be among the stopped. */
 static void stop_one(struct world *world)
 {
     enum model_role role = choose(world);
@@ -241,7 +242,7 @@ static void rename_file(const struct world *world,
     (void)rename(paths[0], paths[1]);
 }
 
-/* Another file has the index's name, with any bytes. */
+/* Gives another file, with any bytes, the index's name. */
 static void replace_index(struct world *world)
 {
     static char bytes[16384];
@@ -263,7 +264,8 @@ static void replace_index(struct world *world)
     rename_file(world, "garbage", INDEX);
 }
 
-/* The rest of the disk, but for a few blocks; or all of it again. */
+/* Takes the rest of the disk, but for a few blocks; or frees all of it
+ * again. */
 static void fill_disk(struct world *world)
 {
     static const char block[4096] = {1};
@@ -298,7 +300,7 @@ static void make_event(struct world *world)
     } else if (number < 32) {
         stop_one(world);
     } else if (number < 34) {
-        /* Seldom, as who builds one makes the others wait. */
+        /* Rarely, since a process that builds one makes the others wait. */
         if (number == 32) {
             delete_file(world, INDEX);
         } else {
@@ -310,7 +312,7 @@ static void make_event(struct world *world)
     }
 }
 
-/* --- While nobody has it open --- */
+/* --- While no process has it open --- */
 
 static bool tell_damage(void *context, const kvstore_damage *damage)
 {
@@ -348,7 +350,7 @@ static void read_all(struct world *world, bool is_read_only)
     kvstore_close(store);
 }
 
-/* Which also mends what the killed have left. */
+/* This also mends what the killed processes have left. */
 static void set_one(struct world *world)
 {
     kvstore *store = NULL;
@@ -357,7 +359,7 @@ static void set_one(struct world *world)
     kvstore_close(store);
 }
 
-/* The place that a line's key has among all; -1: none of ours. */
+/* Returns the place of a line's key among all keys; -1: none of ours. */
 static int place_of(const char *line)
 {
     const char *key = strstr(line, "\"key\":\"");
@@ -369,7 +371,7 @@ static int place_of(const char *line)
                : -1;
 }
 
-/* Leaves the newest Set of each key, as a person may do it with a script.
+/* Leaves only the newest Set of each key, as a person may do with a script.
  * Returns the new size. */
 static size_t thin_out(char *bytes, size_t size)
 {
@@ -399,7 +401,7 @@ static size_t thin_out(char *bytes, size_t size)
     return size - room;
 }
 
-/* The same data in another file. */
+/* Puts the same data in another file. */
 static void exchange_log(struct world *world)
 {
     size_t size = 0;
@@ -447,7 +449,7 @@ static void spoil_index(struct world *world)
     free(bytes);
 }
 
-/* An index of before comes back, as from a backup. */
+/* Brings an earlier index back, as from a backup. */
 static void bring_back_index(struct world *world)
 {
     size_t size = 0;
@@ -469,7 +471,7 @@ static void keep_index(struct world *world)
     free(bytes);
 }
 
-/* What is past the end of a trusted index is seen by a reader once somebody who may
+/* A reader sees what is past the end of a trusted index once a handle that may
  * write has opened the store. */
 static void read_changed(struct world *world, bool is_behind)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does a compaction that others write beside lose nothing, and bring nothing
- * back, whichever step it dies at? The compactor pauses before each system call
- * that it makes without the writers' lock, and others act there. Windows,
- * buffers and rounds are small here, so that a short log is copied in many
- * steps. KVSTORE_REWRITE_KILLS says at every how many-th pause all is done at
- * once (1). */
+/* Checks that a compaction alongside which others write loses nothing, and
+ * brings nothing back, whichever step it dies at. The compactor pauses before
+ * each system call that it makes without the writers' lock, and others act
+ * there. Windows, buffers and rounds are small here, so that a short log is
+ * copied in many steps. KVSTORE_REWRITE_KILLS=N does all at once only at every
+ * N-th pause (1). */
 
 #include "kill_beside.h"
 #include "kill_trial.h"
@@ -24,7 +24,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Who looks first, and who writes first: see kill_witness.h. */
+/* Which handle reads first, and which writes first: see kill_witness.h. */
 static const char *const orders[] = {"rqpond", "drqnrq", "nrqdrq", "Orqndr"};
 
 static void compact_beside(struct kill_child *child)
@@ -42,8 +42,8 @@ static const struct kill_operation compaction = {.name =
                                                  .beside = kill_beside_act,
                                                  .renames = 2};
 
-/* One letter at each pause, in turn: writers who go on; readers and openers
- * between them; writers who die themselves; and a deleted index. */
+/* One letter at each pause, in turn: writers that go on; readers and openers
+ * between them; writers that die themselves; and a deleted index. */
 static const char *const scripts[] = {"nelELbt",
                                       "EqLobernl",
                                       "ehLnwbE",
@@ -62,15 +62,16 @@ static bool run(struct kill_trial *trial,
 
 /* --- Death at each step --- */
 
-/* Right behind a call, too, with the first script: else others act in between,
- * and it is as before the next one. */
+/* Right after a call, too, but only with the first script: otherwise others act
+ * in between, and it is as before the next call. */
 static const struct kill_plan moments[] = {
     {.moment = KILL_BEFORE},
     {.call = "pwrite", .moment = KILL_HALF_WRITTEN},
     {.moment = KILL_AFTER},
 };
 
-/* At each of so many calls. Returns how many deaths there were. */
+/* Lets the compactor die at every step-th call. Returns how many deaths there
+ * were. */
 static unsigned die_everywhere(struct kill_trial *trial,
                                const char *script,
                                struct kill_plan plan,
@@ -157,7 +158,7 @@ static void readers_go_on_while_it_switches(void **state)
     assert_int_equal(trial->complaints, 0);
 }
 
-/* --- Can this fail? --- */
+/* --- The harness must be able to fail --- */
 
 static void assert_found_out(struct kill_trial *trial, enum kill_foul foul)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does a power cut at any moment of a compaction that others write beside lose
- * nothing that was acknowledged, and bring nothing back? Other handles act
- * before the calls that the compaction makes without the writers' lock; all of
- * it is recorded, and every state that the disk may be in is laid out. Windows,
- * buffers and rounds are small here, so that a short log is copied in many
- * steps. KVSTORE_REWRITE_CUTS says at every how many-th such call all is done at
- * once (1), and at every how many-th change the process dies (1). */
+/* Checks that a power cut at any moment of a compaction alongside which others
+ * write loses nothing that was acknowledged, and brings nothing back. Other
+ * handles act before the calls that the compaction makes without the writers'
+ * lock; all of it is recorded, and every state that the disk may be in is laid
+ * out. Windows, buffers and rounds are small here, so that a short log is
+ * copied in many steps. KVSTORE_REWRITE_CUTS=N does all at once only at every
+ * N-th such call, and lets the process die only at every N-th change (1). */
 
 #include "crash_states.h"
 #include "crash_trace.h"
@@ -27,7 +27,7 @@
 #define VALUES 64
 #define LONG_SIZE 700 /* More than a last round has. */
 
-/* The same place in memory for the same step of any workload: crash_states.h. */
+/* The same address for the same step of any workload: crash_states.h. */
 static char values[VALUES][16];
 static char long_values[VALUES][LONG_SIZE];
 static char base[BASE_SIZE];
@@ -44,8 +44,8 @@ static void add_line(const char *key, const char *value)
                    value);
 }
 
-/* Keys that are copied first and last; between them live and stale lines, more
- * than wait for their turn in the copy. */
+/* Makes keys that are copied first and last; between them live and stale lines,
+ * more than wait for their turn in the copy. */
 static void make_base(void)
 {
     char key[16];
@@ -70,11 +70,11 @@ static void expect_base(struct crash_trace *trace)
 
 /* --- Others --- */
 
-/* What happens beside a compaction. */
+/* What happens during a compaction. */
 struct beside {
     const char *script;
-    uint64_t call; /* Before which all of it is done; 0: before each the next
-                      letter. */
+    uint64_t call; /* The call before which all of it is done; 0: the next
+                      letter before each. */
     struct crash_trace *trace;
     kvstore *compactor;
     kvstore *durable;
@@ -102,7 +102,7 @@ static void toggle(struct beside *beside, const char *key)
     *is_gone = !*is_gone;
 }
 
-/* What the letters stand for:
+/* Does what a letter means:
  *
  *     n  a new key is set               B  the second key is removed, or set
  *     a  the first key is overwritten   D  the last one is
@@ -151,8 +151,8 @@ static void act(struct beside *beside, char letter)
     }
 }
 
-/* Where something is done at each call, the rounds make more calls than they
- * catch up with: from then on it is done at one of so many. */
+/* If something were done at each call, the rounds would make more calls than
+ * they catch up with: from then on it is done at one in RARE. */
 #define FREQUENT_CALLS 16
 #define RARE 9
 
@@ -185,7 +185,7 @@ static kvstore *open_store(const struct crash_trace *trace, int sync)
     return store;
 }
 
-/* Returns at which event it begins. */
+/* Returns the number of the event at which it begins. */
 static size_t begin(struct beside *beside)
 {
     struct crash_trace *trace = crash_trace_begin(base);
@@ -200,7 +200,7 @@ static size_t begin(struct beside *beside)
     return trace->event_count;
 }
 
-/* Compacts, and writes once behind it: that is in the new log. */
+/* Compacts, and writes once after it: that is in the new log. */
 static kvstore_status compact(struct beside *beside)
 {
     beside->trace->beside_context = beside;
@@ -250,7 +250,7 @@ static void explore(struct beside *beside,
     crash_trace_release(beside->trace);
 }
 
-/* How often was what became the log synced before it did? */
+/* Returns how often what became the log was synced before it did. */
 static unsigned syncs_of_new_log(const struct crash_trace *trace)
 {
     unsigned syncs = 0;
@@ -296,7 +296,7 @@ static void assert_sound(const struct crash_result *result)
     assert_int_equal(result->damaged, 0);
 }
 
-/* All of a script before every so many-th call. */
+/* Does all of a script before every so many-th call. */
 static void explore_all_calls(const char *script, struct crash_result *result)
 {
     uint64_t step = scratch_number("KVSTORE_REWRITE_CUTS", 1);
@@ -353,8 +353,8 @@ static void unsynced_writes_at_any_step_lose_nothing_else(void **state)
     assert_int_equal(result.violations, 0);
 }
 
-/* Compactor and writers die; then another process goes on. False: they did
- * not. */
+/* The compactor and the writers die; then another process goes on. False: they
+ * did not die. */
 static bool explore_death(const char *script,
                           uint64_t dies_at,
                           struct crash_result *result)
@@ -391,9 +391,9 @@ static void death_beside_writers_and_power_cut_lose_nothing(void **state)
     assert_int_equal(result.violations, 0);
 }
 
-/* --- Can this fail? --- */
+/* --- The harness must be able to fail --- */
 
-/* A compaction that lies at its n-th chance. */
+/* True if a compaction that lies at its n-th chance is found out. */
 static bool is_found_out(unsigned lies, uint64_t lies_at)
 {
     struct crash_result result = {0};
@@ -449,7 +449,7 @@ int main(void)
 {
     for (size_t i = 0; i < VALUES; i++) {
         (void)snprintf(values[i], sizeof values[i], "%zu", i + 1);
-        /* What is behind a lost sector begins as a line does. */
+        /* What follows a lost sector begins as a line does. */
         memset(long_values[i], '{', sizeof long_values[i] - 1);
         (void)snprintf(long_values[i], 16, "long %zu", i + 1);
         long_values[i][strlen(long_values[i])] = '.';

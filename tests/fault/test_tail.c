@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is every acknowledged set there after an exclusive writer was killed that
- * copies its lines to the mapped end of the log, or writes them over padding if
- * it is durable, and what of it does it leave?
- * A set is acknowledged by a number in shared memory, which costs so little that
- * many kills meet a copy. KVSTORE_KILL_CYCLES makes it longer (400). */
+/* Checks that every acknowledged set is there after an exclusive writer was
+ * killed, and what the writer leaves. It copies its lines to the mapped end of
+ * the log, or writes them over padding if it is durable. A set is acknowledged
+ * by a number in shared memory, which costs so little that many kills hit a
+ * copy. KVSTORE_KILL_CYCLES makes it longer (400). */
 
 #include "kvstore.h"
 #include "scratch.h"
@@ -41,7 +41,7 @@ struct board {
 
 static struct board *board;
 static bool is_durable;        /* The writer is. */
-static uint64_t padded_cycles; /* Whose writer left padding, */
+static uint64_t padded_cycles; /* Those whose writer left padding, */
 static uint64_t torn_cycles;   /* or a line without its beginning. */
 
 static uint64_t random_bits(void)
@@ -69,14 +69,14 @@ static void complain(const char *what, uint64_t number)
                   kvstore_last_error()->message);
 }
 
-/* --- Sets, each of which its number tells --- */
+/* --- Sets, each known by its number --- */
 
 static void make_key(uint64_t number, char key[16])
 {
     (void)snprintf(key, 16, "key-%d", (int)(number % KEYS));
 }
 
-/* Every fiftieth key holds long values. */
+/* Makes a value; every fiftieth key holds long ones. */
 static size_t make_value(uint64_t number, char *value)
 {
     int size = snprintf(value, 32, "%llu:", (unsigned long long)number);
@@ -119,7 +119,8 @@ static void write_on(const char *path)
     }
 }
 
-/* What a key holds, as the number of its set; 0: nothing, or nothing sound. */
+/* Returns what a key holds, as the number of its set; 0: nothing, or nothing
+ * sound. */
 static uint64_t number_in(const kvstore *store, const char *key)
 {
     static char expected[LONG_SIZE];
@@ -138,7 +139,8 @@ static uint64_t number_in(const kvstore *store, const char *key)
     return number;
 }
 
-/* A key is never older than what was acknowledged before it was asked for. */
+/* Checks that a key is never older than what was acknowledged before the
+ * read. */
 static void read_on(const char *path)
 {
     kvstore *store = open_or_exit(path, false, true);
@@ -188,15 +190,15 @@ static bool is_record(const char *line, size_t size)
     return is_object;
 }
 
-/* A write over padding was killed: a beginning of a line, and the rest of the
- * padding. */
+/* True for a killed write over padding: the beginning of a line, and the rest
+ * of the padding. */
 static bool is_cut_short(const char *line, size_t size)
 {
     return size > 2 && memcmp(line + size - 2, "\t\n", 2) == 0;
 }
 
-/* Where the records of a log end. JSON is looked at near the end only: the rest
- * was looked at before. */
+/* Returns where the records of a log end. JSON is checked near the end only:
+ * the rest was checked before. */
 static size_t end_of_records(const char *bytes, size_t size)
 {
     size_t offset = 0;
@@ -204,7 +206,7 @@ static size_t end_of_records(const char *bytes, size_t size)
         const char *line = bytes + offset;
         const char *newline = memchr(line, '\n', size - offset);
         if (newline == NULL) {
-            break; /* A system call was killed, before the tail was warm. */
+            break; /* A system call was killed before the tail was warm. */
         }
         size_t length = (size_t)(newline - line) + 1;
         bool is_odd = size - offset < 300000 && !is_record(line, length);
@@ -219,8 +221,8 @@ static size_t end_of_records(const char *bytes, size_t size)
     return offset;
 }
 
-/* Behind them comes perhaps a line that lacks its first byte, or its end if it
- * was not copied, and then at most white space. */
+/* After the records there may be a line that lacks its first byte, or its end
+ * if it was not copied, and then at most white space. */
 static void check_rest(const char *rest, size_t size)
 {
     size_t white = 0;
@@ -259,7 +261,8 @@ static void refuse_cuts(void *context, const char *name)
     }
 }
 
-/* Every key holds its last acknowledged set, or the one that was under way. */
+/* Checks that every key holds its last acknowledged set, or the one that was
+ * under way. */
 static void check_keys(const kvstore *store)
 {
     uint64_t last = board->acknowledged;
@@ -302,7 +305,7 @@ static void check_store(const char *path, bool is_index_gone)
     scratch_list(path, refuse_cuts, NULL);
 }
 
-/* Its first sets are written by system calls. */
+/* A writer's first sets are made by system calls. */
 static void await_padding(uint64_t acknowledged_before)
 {
     while (board->acknowledged <= acknowledged_before + WARM_UP &&
@@ -311,7 +314,7 @@ static void await_padding(uint64_t acknowledged_before)
     }
 }
 
-/* Every fourth writer may die at its beginning, too. */
+/* Every fourth writer may also die at its beginning. */
 static void kill_again_and_again(const char *path, unsigned long cycles)
 {
     padded_cycles = 0;

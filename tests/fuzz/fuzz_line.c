@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Any bytes as a line of the log: the decoder never fails on them, its own way
- * for the canonical form and the one by cJSON agree, and both agree with the
- * oracle. The input is what stands in the log from the line's beginning on: the
- * line ends at its first LF, or with the input. */
+/* Takes any bytes as a line of the log: the decoder never fails on them, its
+ * own way for the canonical form and the one by cJSON agree, and both agree
+ * with the oracle. The input is the log from the line's beginning on: the line
+ * ends at its first LF, or with the input. */
 
 #include "fuzz.h"
 #include "line_oracle.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is the same about a line, whichever way it was read. */
+/* What must be the same about a line, whichever way it was read. */
 struct meaning {
     enum line_kind kind;
     struct line_text key;
@@ -46,7 +46,7 @@ static kvstore_status decode_foreign(const char *line,
     return status;
 }
 
-/* Decodes twice, over different bytes, so that one left out shows. */
+/* Decodes twice, over different bytes, so that a byte left out shows. */
 static struct line_text meaning_of_text(const struct kv_text *text)
 {
     struct line_text meaning = {.is_there = true,
@@ -151,7 +151,7 @@ static void check_foreign(const char *line,
     kv_record_release(&record);
 }
 
-/* The bytes may go on behind the line; has_newline: they do. */
+/* The bytes may go on after the line; has_newline: they do. */
 static void check_ahead(const char *bytes,
                         size_t size,
                         bool has_newline,
@@ -190,8 +190,8 @@ static char *encode(const struct meaning *meaning, size_t *size_out)
     return line;
 }
 
-/* The line that kvstore would write means the same, and is what it would write
- * of that. */
+/* Checks that the line that kvstore would write means the same, and is what it
+ * would write of that. */
 static void check_encoding(const struct meaning *meaning)
 {
     size_t size = 0;

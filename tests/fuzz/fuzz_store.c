@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Any bytes as a log, and an index of it that lies and is believed: no call
- * fails in another way than by its status, what the log says is served or
- * refused, and no call loses what is sound. The log on the disk is what a model
- * reads before and after each call. */
+/* Takes any bytes as a log, and an index of it that lies and is believed: calls
+ * fail only by their status, what the log says is served or refused, and no
+ * call loses what is sound. A model reads the log on the disk before and after
+ * each call. */
 
 #include "fuzz.h"
 #include "index_lies.h"
@@ -20,12 +20,12 @@
 #define INDEX "store.index"
 #define LISTED_MAX 512u
 
-/* A store that is worked on. */
+/* A store under test. */
 struct scene {
     const struct store_input *input;
     kvstore *store;
-    struct log_model model; /* Of the log as it is. */
-    bool is_lied_to;        /* The index may not be the log's. */
+    struct log_model model; /* Of the log as it is now. */
+    bool is_lied_to;        /* The index may not be that of the log. */
 };
 
 /* --- The log on the disk --- */
@@ -39,7 +39,7 @@ static void read_model(struct log_model *model)
     free(bytes);
 }
 
-/* Where what is certainly no torn tail ends. */
+/* Returns where what is certainly no torn tail ends. */
 static size_t settled_size(const struct log_model *model)
 {
     size_t end = 0;
@@ -80,7 +80,7 @@ static bool is_told_refusal(kvstore_status status)
     return status == KVSTORE_CORRUPT || status == KVSTORE_UNSUPPORTED;
 }
 
-/* What a store says whose index is the log's. */
+/* Checks what a store answers whose index is the log's. */
 static void check_true_answer(const struct log_answer *answer,
                               kvstore_status status,
                               const struct line_text *value)
@@ -268,7 +268,7 @@ static void check_counts(const struct scene *scene, const kvstore *store)
                "damage is counted");
 }
 
-/* --- Looking at a store --- */
+/* --- Reading a store --- */
 
 static void check_store(const struct scene *scene, const kvstore *store)
 {
@@ -301,7 +301,7 @@ static bool texts_equal(const struct line_text *a, const struct line_text *b)
     return fuzz_equal(a->bytes, a->size, b->bytes, b->size);
 }
 
-/* After a write, whatever came of it: what was settled is as it was. */
+/* After a write, whatever its outcome: what was settled is as it was. */
 static void take_written(struct scene *scene,
                          kvstore_status status,
                          const struct line_text *key,
@@ -351,7 +351,7 @@ static void remove_key(struct scene *scene, const struct line_text *key)
 
 /* --- Rewriting --- */
 
-/* Of one key: a rewritten log says the same. */
+/* Checks, for one key, that a rewritten log says the same. */
 static void check_kept(const struct log_model *before,
                        const struct log_model *after,
                        const struct line_text *key,
@@ -421,7 +421,7 @@ static void rewrite(struct scene *scene, bool is_repair)
 
 /* --- Steps --- */
 
-/* A key of the log, or one that is likely to be new. */
+/* Chooses a key of the log, or one that is likely to be new. */
 static struct line_text choose_key(const struct scene *scene, bool is_old)
 {
     static unsigned char fresh[] = "new";
@@ -532,7 +532,7 @@ static void change_index(struct scene *scene)
     free(region);
 }
 
-/* The index is built from the log as the input has it, or the first half. */
+/* Builds the index from the log as the input has it, or its first half. */
 static void build_index(struct scene *scene)
 {
     const struct store_input *input = scene->input;
@@ -546,7 +546,7 @@ static void build_index(struct scene *scene)
     }
 }
 
-/* Nobody edits a log, or replaces it, under a program that has it open. */
+/* No program edits a log, or replaces it, while another has it open. */
 static void change_log(struct scene *scene)
 {
     const struct store_input *input = scene->input;

@@ -30,7 +30,7 @@ struct index_lie index_lie_read(const uint8_t bytes[INDEX_LIE_SIZE])
                  (uint32_t)bytes[6] << 16 | (uint32_t)bytes[7] << 24};
 }
 
-/* A number that is worth trying. */
+/* Makes a number that is worth trying. */
 static uint64_t number_of(const struct index_lie *lie,
                           const struct index_target *target)
 {
@@ -57,7 +57,7 @@ static uint64_t number_of(const struct index_lie *lie,
     }
 }
 
-/* The slot that is used and comes next, or NULL. */
+/* Returns the next slot that is used, or NULL. */
 static uint64_t *used_slot(uint64_t *slots, size_t count, size_t place)
 {
     for (size_t i = 0; i < count; i++) {
@@ -89,7 +89,7 @@ static void change_slots(uint64_t *slots,
     case 0:
         *slot = word ^ UINT64_C(1) << lie->part % 64;
         break;
-    case 1: /* Exchanged: the places, or only where they lead. */
+    case 1: /* Exchanges the slots, or only where they lead. */
         if (lie->part % 2 == 0) {
             *slot = *other;
             *other = word;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Lies in an index that is believed all the same: words of a real index are
- * changed, and then what vouches for the header is made to fit again. This alone
- * of the fuzz targets knows how an index is laid out. */
+/* Lies in an index that is still believed: words of a real index are changed,
+ * and then what vouches for the header is made to fit again. Of the fuzz
+ * targets, only this one knows how an index is laid out. */
 
 #ifndef INDEX_LIES_H
 #define INDEX_LIES_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One change, as it stands in an input. */
+/* One change, as it is in an input. */
 #define INDEX_LIE_SIZE 8u
 struct index_lie {
     uint8_t kind;
@@ -28,14 +28,14 @@ struct index_target {
     size_t offset_count;
 };
 
-/* Tells a lie in the index of this size. False: the kind is none of those about
+/* Puts a lie in an index of this size. False: the kind is none of those about
  * an index. */
 bool index_lie_tell(void *region,
                     size_t size,
                     const struct index_lie *lie,
                     const struct index_target *target);
 
-/* Has the index belong to this log, and all its sums fit. */
+/* Makes the index belong to this log, and all its sums fit. */
 void index_lie_seal(void *region,
                     size_t size,
                     uint64_t log_device,

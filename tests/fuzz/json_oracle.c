@@ -73,7 +73,7 @@ static bool read_hex(struct json_reader *reader, uint32_t *code_out)
     return true;
 }
 
-/* Behind a backslash and the letter u. */
+/* Reads what follows a backslash and the letter u. */
 static bool read_code(struct json_reader *reader, struct line_text *text)
 {
     uint32_t code = 0;
@@ -92,7 +92,7 @@ static bool read_code(struct json_reader *reader, struct line_text *text)
     return true;
 }
 
-/* Behind a backslash. */
+/* Reads what follows a backslash. */
 static bool read_escape(struct json_reader *reader, struct line_text *text)
 {
     static const char letters[] = "\"\\/bfnrt";
@@ -111,7 +111,8 @@ static bool read_escape(struct json_reader *reader, struct line_text *text)
     return true;
 }
 
-/* One character of UTF-8 beyond ASCII: the shortest form, no surrogate. */
+/* Reads one character of UTF-8 beyond ASCII: the shortest form, no
+ * surrogate. */
 static bool read_wide(struct json_reader *reader, struct line_text *text)
 {
     unsigned first = *reader->at;
@@ -169,7 +170,7 @@ bool json_oracle_string(struct json_reader *reader, struct line_text *text_out)
     if (!json_oracle_take(reader, "\"")) {
         return false;
     }
-    /* No character takes more bytes than stand for it. */
+    /* No character takes more bytes than represent it. */
     text.bytes = fuzz_allocate((size_t)(reader->end - reader->at) + 1);
     bool is_sound = read_inside(reader, &text);
     if (is_sound && text_out != NULL) {
@@ -212,8 +213,8 @@ static bool read_number(struct json_reader *reader)
 
 /* The containers that are open, by what closes them. */
 struct nest {
-    unsigned outer; /* Beside these, */
-    unsigned count; /* so many are open. */
+    unsigned outer; /* Besides these, */
+    unsigned count; /* this many are open. */
     char closers[JSON_ORACLE_DEPTH_MAX + 1];
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A strict reader of JSON (RFC 8259) for line_oracle.c: which members has an
- * object, and what do strings mean? Shares nothing with src/. */
+/* A strict reader of JSON (RFC 8259) for line_oracle.c: finds which members an
+ * object has, and what strings mean. Shares nothing with src/. */
 
 #ifndef JSON_ORACLE_H
 #define JSON_ORACLE_H
@@ -21,8 +21,8 @@ struct json_reader {
 bool json_oracle_take(struct json_reader *reader, const char *literal);
 void json_oracle_skip_space(struct json_reader *reader);
 
-/* Reads a string from its opening quote on. What it means is the caller's, also
- * where the string is not valid; text_out may be NULL. */
+/* Reads a string from its opening quote on. The caller owns what it means, if
+ * the string is valid; text_out may be NULL. */
 bool json_oracle_string(struct json_reader *reader, struct line_text *text_out);
 
 struct json_member {
@@ -37,8 +37,8 @@ struct json_members {
     size_t capacity;
 };
 
-/* Reads an object at the reader, that is nested so deep, the outermost being at
- * 1. The caller releases the members, also where it is none. */
+/* Reads the object at the reader, nested this deep, the outermost being at
+ * 1. The caller releases the members, even if there is no object. */
 bool json_oracle_members(struct json_reader *reader,
                          unsigned depth,
                          struct json_members *members_out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a line means, sentence by sentence as docs/format.md has it. */
+/* Says what a line means, sentence by sentence as docs/format.md has it. */
 
 #include "line_oracle.h"
 
@@ -28,7 +28,7 @@ void line_oracle_sum(const void *bytes, size_t size, char digits_out[8])
     }
 }
 
-/* Does the line end in a sum that fits? */
+/* True if the line ends in a sum that fits. */
 static bool has_fitting_sum(const unsigned char *line, size_t size)
 {
     static const char name[] = ",\"sum\":\"";
@@ -59,7 +59,7 @@ static int digit_of(unsigned char byte)
     return digit == NULL ? -1 : (int)(digit - digits);
 }
 
-/* Puts what strict base64 means in its place. */
+/* Replaces strict base64 with what it means. */
 static bool decode_base64(struct line_text *text)
 {
     size_t padding = 0;
@@ -97,7 +97,7 @@ static void release_text(struct line_text *text)
     *text = (struct line_text){.is_there = false};
 }
 
-/* Reads a member that is to be a string, or one in base64. */
+/* Reads a member that must be a string, or one in base64. */
 static bool read_text(const struct json_member *plain,
                       const struct json_member *base64,
                       struct line_text *text_out)
@@ -138,10 +138,10 @@ static bool read_value(const struct json_members *variant,
 
 /* --- Numbers --- */
 
-/* Is a number of JSON, without a sign, whole to the last digit? */
+/* True if a number of JSON, without a sign, is whole to the last digit. */
 static bool is_whole(const char *text)
 {
-    long behind_point = 0; /* Digits behind the point. */
+    long behind_point = 0; /* Digits after the point. */
     long zeros = 0;        /* At the end of all digits. */
     bool has_point = false;
     const char *at = text;
@@ -157,7 +157,7 @@ static bool is_whole(const char *text)
     return exponent >= behind_point - zeros;
 }
 
-/* A whole number from 1 on; an absent one is 0. */
+/* Reads a whole number from 1 on; an absent one is 0. */
 static bool read_number(const struct json_member *member,
                         double most,
                         double *number_out)
@@ -206,7 +206,7 @@ static bool read_numbers(const struct json_members *variant,
 
 /* --- Records --- */
 
-/* A sum has to be the last member of the last member, and to fit. */
+/* A sum must be the last member of the last member, and fit. */
 static bool is_sum_sound(const struct json_members *root,
                          const struct json_member *member,
                          const struct json_members *variant,
@@ -240,7 +240,8 @@ static void read_known(const struct json_members *root,
     json_oracle_release(&variant);
 }
 
-/* Of one member. False: it has two members of one name, and spoils the line. */
+/* Reads one member. False: it has two members of one name, and spoils the
+ * line. */
 static bool read_variant(const struct json_members *root,
                          const struct json_member *member,
                          bool *is_sound,
@@ -262,13 +263,13 @@ static bool read_variant(const struct json_members *root,
     }
     bool is_sum_fine =
         is_sum_sound(root, member, &variant, verdict->has_fitting_sum);
-    /* Of a newer version is what ends in a sum that fits. */
+    /* What ends in a sum that fits is of a newer version. */
     *is_sound = has_sum && is_sum_fine;
     json_oracle_release(&variant);
     return are_unique;
 }
 
-/* The key is that of the first object that tells one, up to one that spoils the
+/* The key is that of the first object that has one, up to one that spoils the
  * line. */
 static void read_unknown(const struct json_members *root,
                          struct line_verdict *verdict)
@@ -307,7 +308,7 @@ static void read_record(const struct json_members *root,
 
 /* --- The canonical layout --- */
 
-/* Passes over one of two members, and reads it. */
+/* Passes over the name of one of two members, and reads its text. */
 static bool take_text(struct json_reader *reader,
                       const char *plain,
                       const char *base64,
@@ -353,8 +354,8 @@ static bool take_number(struct json_reader *reader, const char *name)
     return reader->at > start && *start != '0';
 }
 
-/* Of a line that is known to be a record: is it laid out as the grammar has
- * it? */
+/* True if a line that is known to be a record is laid out as the grammar has
+ * it. */
 static bool is_canonical(const unsigned char *line, size_t size)
 {
     struct json_reader reader = {line, line + size};
@@ -379,7 +380,7 @@ static bool is_canonical(const unsigned char *line, size_t size)
     return is_so;
 }
 
-/* A damaged line that begins as the canonical form does tells its key. */
+/* Reads the key of a damaged line that begins as the canonical form does. */
 static void tell_key(const unsigned char *line,
                      size_t size,
                      struct line_verdict *verdict)

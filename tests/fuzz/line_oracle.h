@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What a line of the log means, by docs/format.md alone: a second reader,
- * written plainly and strictly, that shares nothing with src/. It is what the
- * fuzz targets hold the library to. */
+ * written plainly and strictly, that shares nothing with src/. The fuzz targets
+ * hold the library to it. */
 
 #ifndef LINE_ORACLE_H
 #define LINE_ORACLE_H
@@ -27,9 +27,9 @@ struct line_text {
 
 struct line_verdict {
     enum line_kind kind;
-    bool has_fitting_sum; /* The line ends in one, whatever stands before. */
+    bool has_fitting_sum; /* The line ends in one, whatever precedes it. */
     bool is_canonical;    /* A record, laid out as kvstore writes it. */
-    struct line_text key; /* Also one that a damaged line tells. */
+    struct line_text key; /* Even one read from a damaged line. */
     struct line_text value;
     uint32_t batch;     /* 0: none. */
     int64_t expires_ms; /* 0: never. */
@@ -41,7 +41,7 @@ void line_oracle_read(const void *line,
                       struct line_verdict *verdict_out);
 void line_oracle_release(struct line_verdict *verdict);
 
-/* The eight digits of the sum over some bytes. */
+/* Writes the eight digits of the sum over some bytes. */
 void line_oracle_sum(const void *bytes, size_t size, char digits_out[8]);
 
 #endif

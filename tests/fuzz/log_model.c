@@ -13,9 +13,9 @@
 
 /* --- Lines --- */
 
-/* Where the line at an offset ends, its LF counted. text_size_out: without
- * it. A run of NULs is a line of its own, and a line ends at a NUL before a
- * brace. */
+/* Returns where the line at an offset ends, its LF counted. text_size_out: its
+ * size without it. A run of NULs is a line of its own, and a line ends at a NUL
+ * before a brace. */
 static size_t line_end(const struct log_model *model,
                        size_t offset,
                        size_t *text_size_out)
@@ -66,7 +66,7 @@ static bool is_record(const struct log_line *line)
     return line->verdict.kind == LINE_SET || line->verdict.kind == LINE_REMOVE;
 }
 
-/* How many lines from one on count down. is_whole_out: to 1. */
+/* Returns how many lines from one on count down. is_whole_out: to 1. */
 static size_t count_down(const struct log_model *model,
                          size_t first,
                          bool *is_whole_out)
@@ -102,7 +102,7 @@ static void judge_batches(struct log_model *model)
     }
 }
 
-/* Was this line written whole for certain, whatever stands before it? */
+/* True if this line was written whole for certain, whatever precedes it. */
 static bool is_anchor(const struct log_line *line)
 {
     return line->verdict.kind == LINE_UNKNOWN ||
@@ -127,7 +127,7 @@ static void settle(struct log_model *model)
         model->has_damage |= is_unread(line);
         has_batch |= line->verdict.batch != 0;
         model->is_ambiguous |= is_unread(line) && !is_settled && has_batch;
-        /* One of a newer version may be a part of a batch. */
+        /* A record of a newer version may be a part of a batch. */
         model->is_ambiguous |=
             line->verdict.kind == LINE_UNKNOWN && line->verdict.batch != 0;
     }

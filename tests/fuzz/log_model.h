@@ -2,8 +2,8 @@
 
 /* What a log means, by docs/format.md alone and without an index: a list of its
  * lines, each with the oracle's verdict. Shares nothing with src/. Where it
- * takes a long rule to tell a torn tail from damage, the model does not tell, and
- * allows both. */
+ * takes a long rule to distinguish a torn tail from damage, the model does not,
+ * and allows both. */
 
 #ifndef LOG_MODEL_H
 #define LOG_MODEL_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What time it is in the model, in milliseconds since the epoch. */
+/* The time in the model, in milliseconds since the epoch. */
 #define LOG_MODEL_NOW_MS INT64_C(1500000000000)
 
 struct log_line {
@@ -32,8 +32,8 @@ struct log_model {
     size_t count;
     bool has_unknown;
     bool has_damage;   /* Or what may be a torn tail. */
-    bool is_ambiguous; /* Which of its last lines count, takes the whole rule
-                          of the torn tail to tell. */
+    bool is_ambiguous; /* It takes the whole rule of the torn tail to say which
+                          of its last lines count. */
 };
 
 void log_model_read(struct log_model *model, const void *bytes, size_t size);
@@ -43,21 +43,21 @@ void log_model_release(struct log_model *model);
 struct log_answer {
     const struct log_line *newest; /* Applied; NULL: none. */
     bool has_value;                /* That is a Set, and has not expired. */
-    bool is_refused;               /* A later line tells the key, and cannot be
-                                      served: certainly, */
+    bool is_refused;               /* A later line of the key cannot be served:
+                                      certainly, */
     bool may_be_refused;           /* or if it is no torn tail. */
 };
 struct log_answer log_model_ask(const struct log_model *model,
                                 const void *key,
                                 size_t key_size);
 
-/* Has a Set that counts ever given the key this value? */
+/* True if a Set that counts has ever given the key this value. */
 bool log_model_ever_had(const struct log_model *model,
                         const struct line_text *key,
                         const void *value,
                         size_t value_size);
 
-/* Can the library be asked for it? */
+/* True if the library can be asked for it. */
 bool log_model_is_key(const struct line_text *key);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* libFuzzer's mutations of a line, after half of which the sum is made to fit:
- * else next to none gets past it. */
+ * otherwise hardly any would get past it. */
 
 #include "fuzz.h"
 #include "line_oracle.h"
@@ -18,7 +18,7 @@ static const char sum_tail[] = ",\"sum\":\"00000000\"}}";
 #define TAIL_SIZE (sizeof sum_tail - 1)
 #define NAME_SIZE (sizeof(",\"sum\":\"") - 1)
 
-/* Gives the line [data, data + size) a sum that fits, in the place of one that
+/* Gives the line [data, data + size) a sum that fits, in place of the one that
  * it has, or before its last two braces. */
 static size_t put_sum(uint8_t *data, size_t size, size_t capacity)
 {

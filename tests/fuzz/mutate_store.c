@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Mutations of inputs of fuzz_store: those of libFuzzer, others that know lies
- * and lines, and sums that fit again. */
+ * and lines, and sums that are made to fit again. */
 
 #include "fuzz.h"
 #include "index_lies.h"
@@ -32,7 +32,7 @@ static size_t lies_size(const uint8_t *data, size_t size)
 
 /* --- Lies --- */
 
-/* Makes one lie another, or one more. */
+/* Makes one lie another, or adds one. */
 static size_t mutate_lie(uint8_t *data,
                          size_t size,
                          size_t capacity,
@@ -92,7 +92,7 @@ static size_t mutate_lines(uint8_t *data,
     return size;
 }
 
-/* Has the sums of all lines fit that have one, but for some. */
+/* Makes the sums fit in all lines that have one, but for some. */
 static void mend_sums(uint8_t *data, size_t size, uint32_t *state)
 {
     static const char name[] = ",\"sum\":\"";

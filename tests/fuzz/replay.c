@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Runs a fuzz target over inputs that are kept, without libFuzzer:
+/* Runs a fuzz target over the inputs that are kept, without libFuzzer:
  *
  *     replay [-k LIST] FILE-OR-FOLDER...
  *
- * LIST has a line for each input that is known to fail, by its folder and name
- * and the reason. These are left out; one that is not there is an error, so that
- * the list does not outlive them. */
+ * LIST has a line for each input that is known to fail: its folder and name,
+ * and the reason. These are left out; a listed input that is missing is an
+ * error, so that the list does not outlive them. */
 
 #include "fuzz.h"
 
@@ -95,7 +95,7 @@ static void run_file(struct replay *replay, const char *path)
     replay->count++;
 }
 
-/* A folder of files; false: it is none. */
+/* Runs over a folder of files; false: it is none. */
 static bool run_folder(struct replay *replay, const char *path)
 {
     char file[PATH_SIZE];

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDED_MAX ((size_t)4096) /* By each change. */
+#define ADDED_MAX ((size_t)4096) /* Per change. */
 
-/* Which kinds of changes are made, as bits: all, unless the environment says
- * otherwise, to look past what is known already. */
+/* True if this kind of change is made: each is, unless the environment says
+ * otherwise, by bits, to get past what is known already. */
 static bool is_wanted(const struct index_lie *lie)
 {
     static unsigned long kinds;
@@ -79,7 +79,7 @@ size_t store_input_half(const struct store_input *input)
     return half;
 }
 
-/* A line, its LF counted where it has one. */
+/* A line, its LF counted if it has one. */
 struct piece {
     size_t offset;
     size_t size;
@@ -100,7 +100,7 @@ static struct piece piece_at(const char *log, size_t size, uint32_t number)
     return piece;
 }
 
-/* The bytes of one line take the other's place, and the other way round. */
+/* Puts the bytes of two lines in each other's place. */
 static void exchange(char *log, size_t size, const struct index_lie *lie)
 {
     struct piece a = piece_at(log, size, lie->place);
@@ -122,7 +122,7 @@ static void exchange(char *log, size_t size, const struct index_lie *lie)
     free(copy);
 }
 
-/* Where the text of a member stands in a line; nothing, where it has none. */
+/* Returns where the text of a member is in a line; nothing if it has none. */
 static struct piece text_of(const char *log,
                             struct piece line,
                             const char *member)
@@ -143,7 +143,7 @@ static struct piece text_of(const char *log,
     return text;
 }
 
-/* A line gets the sum that fits, if it has one in its place. */
+/* Gives a line the sum that fits, if it has one in its place. */
 static void mend_sum(char *log, struct piece line)
 {
     static const char name[] = ",\"sum\":\"";
@@ -162,8 +162,8 @@ static void mend_sum(char *log, struct piece line)
     }
 }
 
-/* A line gets the key of another one, or its value, of the same length, or
- * another first letter; and stays sound. */
+/* Gives a line the key of another one, or its value, of the same length, or
+ * another first letter; the line stays sound. */
 static void lend_text(char *log, size_t size, const struct index_lie *lie)
 {
     const char *member = lie->part % 2 == 0 ? "\"key\":\"" : "\"val\":\"";
@@ -178,7 +178,7 @@ static void lend_text(char *log, size_t size, const struct index_lie *lie)
     mend_sum(log, line);
 }
 
-/* Some bytes of a line are appended, or all. */
+/* Appends some bytes of a line, or all. */
 static size_t append(char *log, size_t size, const struct index_lie *lie)
 {
     struct piece piece = piece_at(log, size, lie->place);

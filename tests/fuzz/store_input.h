@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What an input of fuzz_store means: four bytes of flags, the changes to be made
- * when the index has been built, and the log. Any bytes mean something. */
+/* What an input of fuzz_store means: four bytes of flags, the changes to be
+ * made once the index has been built, and the log. Any bytes mean something. */
 
 #ifndef STORE_INPUT_H
 #define STORE_INPUT_H
@@ -23,24 +23,24 @@ enum store_step {
     STEP_COMPACT,
     STEP_REPAIR,
     STEP_REOPEN,
-    STEP_READ_ONLY, /* Looked at by another handle. */
+    STEP_READ_ONLY, /* Read by another handle. */
     STEP_LOSE_INDEX,
-    STEP_COUNT /* The others do nothing. */
+    STEP_COUNT /* Others do nothing. */
 };
 
 struct store_input {
     bool has_index;    /* It is built before the changes are made, */
-    bool is_half;      /* from the first half of the lines only. */
+    bool is_half;      /* but only from the first half of the lines. */
     bool is_exclusive; /* The handle keeps the writers' lock. */
     bool is_kept_open; /* It was open before the changes. */
     bool is_unsealed;  /* The header's sums do not fit then. */
-    bool changes_log;  /* So do the lines, */
+    bool changes_log;  /* The lines change, too, */
     bool is_replaced;  /* in a file of its own. */
     unsigned steps[STORE_INPUT_STEPS];
     struct index_lie lies[STORE_INPUT_LIES_MAX];
     size_t lie_count;
     size_t lies_end; /* In the input. */
-    const char *log; /* Borrows the input. */
+    const char *log; /* Borrowed from the input. */
     size_t log_size;
 };
 
@@ -48,14 +48,14 @@ void store_input_read(struct store_input *input,
                       const uint8_t *data,
                       size_t size);
 
-/* Where the first half of the lines ends. */
+/* Returns where the first half of the lines ends. */
 size_t store_input_half(const struct store_input *input);
 
-/* Where the lines of a log begin; the caller frees them. */
+/* Returns where the lines of a log begin; the caller frees them. */
 uint64_t *store_input_offsets(const char *log, size_t size, size_t *count_out);
 
-/* The log with those changes in it that are about lines. The caller frees it.
- * has_changed_out: something is another than it was. */
+/* Returns the log with those changes that are about lines. The caller frees it.
+ * has_changed_out: the log differs from what it was. */
 char *store_input_change_log(const struct store_input *input,
                              size_t *size_out,
                              bool *has_changed_out);

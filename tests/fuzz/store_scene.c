@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The directory, and the table without chance. */
+/* The directory, and the table that leaves nothing to chance. */
 
 #include "store_scene.h"
 
@@ -64,7 +64,7 @@ static int same_mount_id(int fd, uint64_t *id_out)
     return 0;
 }
 
-/* The logs are small: whoever asks for so much was lied to. */
+/* The logs are small: a call that asks for this much was lied to. */
 #define FILE_SIZE_MAX ((off_t)32 << 20)
 #define MEMORY_SIZE_MAX ((size_t)32 << 20)
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A directory with a store in it that is laid out thousands of times a second,
- * on a memory file system, under a table of system calls that has no chance in
- * it: the clock stands but for what is slept, nothing is synced, and seeds, boot
- * and mount are always the same. One for the whole program. */
+ * on a memory file system, under a table of system calls that leaves nothing to
+ * chance: the clock advances only by what is slept, nothing is synced, and
+ * seeds, boot and mount are always the same. One for the whole program. */
 
 #ifndef STORE_SCENE_H
 #define STORE_SCENE_H
@@ -14,21 +14,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes the directory and puts the table in place. Again does nothing. */
+/* Makes the directory and puts the table in place. A second call does
+ * nothing. */
 void store_scene_begin(void);
 
-/* Removes the directory, before a failure is told, too. */
+/* Removes the directory. A failure does so, too. */
 void store_scene_end(void);
 
-/* An empty directory again, and the first seed. */
+/* Empties the directory, and goes back to the first seed. */
 void store_scene_reset(void);
 
-/* Whole files. Bytes that are read are the caller's; NULL: no such file. */
+/* Whole files. The caller owns the bytes that are read; NULL: no such file. */
 void store_scene_write(const char *name, const void *bytes, size_t size);
 char *store_scene_read(const char *name, size_t *size_out);
 void store_scene_remove(const char *name);
 
-/* In place, where programs may have it mapped. */
+/* Writes in place, where programs may have the file mapped. */
 void store_scene_overwrite(const char *name, const void *bytes, size_t size);
 
 /* Gives the file another inode. */

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Do modules call only those that they may include, and is there no circle among
-# the calls within a folder? Looks at the symbols that each object defines and
-# needs, compiled file by file: a declaration in the wrong place, or one repeated
-# by hand, deceives the check of includes, not this one.
-# Needs NM and OBJECTS, divided by |; OWED may name a file of errors that are
-# known.
+# Checks that modules call only those that they may include, and that there is
+# no circle among the calls within a folder. Reads the symbols that each object
+# defines and needs, compiled file by file: a declaration in the wrong place, or
+# one repeated by hand, deceives the check of includes, but not this one.
+# Needs NM and OBJECTS, separated by |; OWED may name a file of known errors.
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/folders.cmake")
@@ -46,12 +45,12 @@ foreach(module IN LISTS modules)
       continue()
     endif()
     math(EXPR call_count "${call_count} + 1")
-    kvstore_may_use("${module}" "${used}" may_use)
+    kvstore_why_not_use("${module}" "${used}" reason)
     cmake_path(GET module PARENT_PATH folder)
     cmake_path(GET used PARENT_PATH used_folder)
-    if(NOT may_use)
-      list(APPEND errors "src/${module}.c calls ${symbol} of src/${used}.c: no \
-folder knows those above it")
+    if(reason)
+      list(APPEND errors
+        "src/${module}.c calls ${symbol} of src/${used}.c: ${reason}")
     elseif(folder STREQUAL used_folder AND NOT used IN_LIST calls_${module})
       list(APPEND calls_${module} "${used}")
     endif()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What every file of ours must have, and what none may.
+# Checks what every file of ours must have, and what none may.
 # Needs SOURCE_DIR and VERSION.
 
 cmake_minimum_required(VERSION 3.25)
@@ -55,7 +55,7 @@ foreach(file IN LISTS files)
   endif()
 endforeach()
 
-# Every test is run: its folder's CMakeLists.txt names it.
+# Every test is run, since its folder's CMakeLists.txt names it.
 foreach(file IN LISTS files)
   if(file MATCHES "^tests/(unit|fault|cli)/(test_)?([^/]+)\\.(c|sh)$")
     set(folder "${CMAKE_MATCH_1}")

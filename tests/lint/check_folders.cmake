@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# Does each folder of src/ include only those below it, without a circle among
-# its own modules? A module is a .c file and its header. Are there few floors,
-# and is no file long? Does each .c file have its header?
-# Needs SOURCE_DIR; OWED may name a file of errors that are known.
+# Checks that each folder of src/ includes only those below it, and nothing
+# private to them, without a circle among its own modules, that it has few
+# floors, that no file is long, and that each .c file has its header. A module
+# is a .c file and its header. Its floor is 1 above the highest of those that it
+# uses in its folder.
+# Needs SOURCE_DIR; OWED may name a file of known errors.
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/folders.cmake")
@@ -19,11 +21,11 @@ function(check_include file module header)
   endif()
   set(what "src/${file} includes \"${header}\"")
   string(REGEX REPLACE "\\.h$" "" used "${header}")
-  kvstore_may_use("${module}" "${used}" may_use)
+  kvstore_why_not_use("${module}" "${used}" reason)
   if(NOT header MATCHES "^[a-z]+/[a-z0-9_]+\\.h$" OR NOT EXISTS "${src}/${header}")
     list(APPEND errors "${what}, which is no header of src/FOLDER/")
-  elseif(NOT may_use)
-    list(APPEND errors "${what}: no folder knows those above it")
+  elseif(reason)
+    list(APPEND errors "${what}: ${reason}")
   elseif(NOT used STREQUAL module)
     cmake_path(GET module PARENT_PATH folder)
     cmake_path(GET used PARENT_PATH used_folder)
@@ -59,7 +61,7 @@ foreach(file IN LISTS files)
 
   file(READ "${src}/${file}" text)
   if(file MATCHES "\\.h$")
-    # A header whose word other files keep, too, says so.
+    # A header whose functions are also in other files says so.
     string(REGEX REPLACE "\n \\*" " " text "${text}")
     string(REGEX MATCHALL "[Ii]mplemented in [a-z0-9_/., ]+" told "${text}")
     string(REGEX MATCHALL "[a-z0-9_]+\\.c" told "${told}")
@@ -73,7 +75,7 @@ foreach(file IN LISTS files)
   endif()
 endforeach()
 
-# A command of the program has no header but commands.h.
+# The commands of the program share the header commands.h.
 foreach(file IN LISTS files)
   if(NOT file MATCHES "^([a-z]+)/([a-z0-9_]+)\\.c$")
     continue()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Is all C laid out as .clang-format says? `clang-format -i FILE` mends it.
+# Checks that all C is laid out as .clang-format says; `clang-format -i FILE`
+# does that.
 # Needs SOURCE_DIR and CLANG_FORMAT.
 
 cmake_minimum_required(VERSION 3.25)

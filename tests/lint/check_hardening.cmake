@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# Is the program hardened: does it load anywhere, bind all functions at the start,
-# keep data from being run, and watch its stack and its copies? Needs READELF,
-# PROGRAM, ARCHIVE and START_FILE, what the compiler links in front of a program;
-# and of what the compiler and the linker have, HAS_STACK_PROTECTOR,
-# HAS_CONTROL_FLOW, HAS_RELRO and HAS_FORTIFIED_CALLS.
+# Checks that the program is hardened: it can be loaded anywhere, binds all
+# functions at the start, keeps data from being run, and guards its stack and
+# its copies. Needs READELF, PROGRAM, ARCHIVE and START_FILE, which the compiler
+# links in front of a program; and, for what the compiler and the linker
+# provide, HAS_STACK_PROTECTOR, HAS_CONTROL_FLOW, HAS_RELRO and
+# HAS_FORTIFIED_CALLS.
 
 cmake_minimum_required(VERSION 3.25)
 set(errors "")
@@ -46,8 +47,8 @@ expect(HAS_STACK_PROTECTOR "${symbols}" "__stack_chk_fail"
 expect(HAS_FORTIFIED_CALLS "${symbols}" "__(v?f?s?n?printf|memcpy|p?read)_chk"
   "it makes no fortified calls")
 
-# The linker notes in a program what all of its parts have, so that the file that
-# comes with the compiler decides, too.
+# The linker marks a program with what all of its parts have, so the start file,
+# which comes with the compiler, must have it, too.
 if(HAS_CONTROL_FLOW)
   set(noted "x86 feature: IBT, SHSTK")
   read_elf("-nW" "${ARCHIVE}" notes)

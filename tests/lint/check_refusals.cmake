@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Do check_folders.cmake and check_calls.cmake refuse what they are there for?
+# Checks that check_folders.cmake and check_calls.cmake refuse what they should.
 # Each fault is planted in a copy of src/ or in a small tree.
 # Needs SOURCE_DIR, SCRATCH_DIR, CC and NM.
 
@@ -20,7 +20,8 @@ function(plant_fresh_tree)
   file(WRITE "${src}/cli/main.c" "#include \"kvstore.h\"\n")
 endfunction()
 
-# Runs a check, which is to fail and say so; or, without a reason, to pass.
+# Runs a check, which must fail for this reason; or, if that is empty, must
+# pass.
 function(expect what reason)
   execute_process(
     COMMAND "${CMAKE_COMMAND}" -D "SOURCE_DIR=${SCRATCH_DIR}" -D "NM=${NM}"
@@ -46,17 +47,19 @@ macro(expect_of_folders what reason)
   plant_fresh_tree()
 endmacro()
 
-# All at once among what is really there.
+# Plants all faults at once among the real files.
 file(REMOVE_RECURSE "${SCRATCH_DIR}")
 file(COPY "${SOURCE_DIR}/src" DESTINATION "${SCRATCH_DIR}")
 file(WRITE "${src}/os/planted.h" "#include \"os/planted_too.h\"\n")
 file(WRITE "${src}/os/planted_too.h" "#include \"os/planted.h\"\n")
 file(APPEND "${src}/os/error.h" "#include \"log/log.h\"\n")
+file(APPEND "${src}/index/table.c" "#include \"log/padding.h\"\n")
 string(REPEAT "\n" 491 lines)
 file(APPEND "${src}/record/text.c" "${lines}")
 foreach(reason IN ITEMS
     "planted -> planted_too, planted_too -> planted"
     "src/os/error.h includes \"log/log.h\": no folder knows those above it"
+    "src/index/table.c includes \"log/padding.h\": it is private to src/log"
     "src/record/text.c: over 490 lines")
   expect("the real files" "${reason}"
     -P "${CMAKE_CURRENT_LIST_DIR}/check_folders.cmake")
@@ -92,6 +95,19 @@ expect_of_folders("a helper of record in the program" "")
 file(WRITE "${src}/cli/planted.c" "#include \"store/store.h\"\n")
 expect_of_folders("the inside of the library in the program"
   "src/cli/planted.c includes \"store/store.h\": no folder knows those above it")
+
+file(WRITE "${src}/log/padding.h" "")
+file(WRITE "${src}/log/padding.c" "#include \"log/padding.h\"\n")
+file(APPEND "${src}/log/log.c" "#include \"log/padding.h\"\n")
+expect_of_folders("what is private within its folder" "")
+
+foreach(folder IN ITEMS index store cli)
+  file(WRITE "${src}/log/padding.h" "")
+  file(WRITE "${src}/${folder}/planted.c" "#include \"log/padding.h\"\n")
+  file(WRITE "${src}/${folder}/planted.h" "")
+  expect_of_folders("what is private, from above"
+    "src/${folder}/planted.c includes \"log/padding.h\": it is private to src/log")
+endforeach()
 
 file(WRITE "${src}/store/planted.h" "#include \"store.h\"\n")
 expect_of_folders("an include without its folder"
@@ -132,7 +148,7 @@ expect_of_folders("another folder" "src/util/planted.h: only .c and .h files in"
 file(WRITE "${owed}" "folders: src/os/paid.c: over 490 lines\n")
 expect_of_folders("what is paid" "strike it: folders: src/os/paid.c")
 
-# Calls: what is compiled is told by its object's path.
+# Calls. The path of an object says which file was compiled.
 function(compile file text)
   file(WRITE "${src}/${file}" "${text}")
   execute_process(
@@ -168,6 +184,15 @@ expect_of_calls("a call from below" "src/os/one.c calls kv_two of src/log/two.c"
 compile(log/one.c "${one}    kv_two();\n}\n")
 compile(os/two.c "${two}}\n")
 expect_of_calls("a call from above" "")
+
+compile(log/one.c "${one}    kv_two();\n}\n")
+compile(log/padding.c "${two}}\n")
+expect_of_calls("a call of what is private within its folder" "")
+
+compile(store/one.c "${one}    kv_two();\n}\n")
+compile(log/padding.c "${two}}\n")
+expect_of_calls("a call of what is private"
+  "src/store/one.c calls kv_two of src/log/padding.c: it is private to src/log")
 
 file(REMOVE_RECURSE "${SCRATCH_DIR}")
 if(failures)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What does libkvstore.a define and need? Looks at symbols rather than source
+# Checks what libkvstore.a defines and needs. Reads symbols rather than source
 # text, so that macros and comments cannot deceive it: file by file in ARCHIVE,
 # which is made of the same sources with a seam for tests; PRODUCT, which may be
 # compiled as one unit, must not have that seam.
@@ -9,7 +9,7 @@
 cmake_minimum_required(VERSION 3.25)
 set(errors "")
 
-# These reach the system, and belong to system.c alone.
+# These reach the system; only system.c may need them.
 set(system_calls
   access aligned_alloc calloc chmod chown close closedir creat dup dup2 faccessat
   fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir fgetxattr flock
@@ -21,14 +21,14 @@ set(system_calls
   setrlimit stat statfs statvfs statx strdup strndup sync_file_range syscall
   truncate unlink unlinkat usleep write writev)
 
-# xxhash.h brings along functions that call these; unused as they are, only an
-# optimised build drops them.
+# xxhash.h has functions that call these; they are unused, but only an optimised
+# build drops them.
 if(CONFIG STREQUAL "Debug" OR NOT CONFIG)
   list(REMOVE_ITEM system_calls malloc free)
 endif()
 
-# These belong nowhere: the library prints nothing, never exits and installs no
-# signal handler.
+# No file may need these: the library prints nothing, never exits and installs
+# no signal handler.
 set(forbidden
   _exit _Exit exit quick_exit abort fprintf fputc fputs fwrite perror printf
   putc putchar puts vfprintf vprintf stderr stdout stdin signal sigaction
@@ -43,7 +43,7 @@ file(READ "${SOURCE_DIR}/include/kvstore.h" header)
 
 set(defined "")
 foreach(line IN LISTS lines)
-  # libkvstore.a:io.c.o:0000000000000010 T kv_io_open
+  # libkvstore.a:file.c.o:0000000000000010 T kv_io_open
   if(NOT line MATCHES "[:(]([A-Za-z0-9_]+)\\.c\\.o.*[ :]([A-Za-z]) ([^ ]+)$")
     continue()
   endif()
@@ -51,7 +51,7 @@ foreach(line IN LISTS lines)
   set(type "${CMAKE_MATCH_2}")
   set(symbol "${CMAKE_MATCH_3}")
   if(type STREQUAL "U")
-    # What hides behind large files and fortified calls.
+    # Finds the plain name of calls for large files and of fortified calls.
     string(REGEX REPLACE "^__([a-z0-9_]+)_chk$" "\\1" plain "${symbol}")
     string(REGEX REPLACE "^__([a-z0-9_]+)_2$" "\\1" plain "${plain}")
     string(REGEX REPLACE "64$" "" plain "${plain}")
@@ -66,7 +66,7 @@ foreach(line IN LISTS lines)
       list(APPEND errors "${member}.c uses ${plain}: the library may not")
     endif()
   elseif(symbol MATCHES "^__")
-    # The compiler's own, such as sanitizers add.
+    # The compiler's own symbols, such as those that sanitizers add.
   else()
     list(APPEND defined "${symbol}")
     if(type MATCHES "^[BCDGS]$")
@@ -82,7 +82,7 @@ foreach(line IN LISTS lines)
   endif()
 endforeach()
 
-# Everything that the header promises is there, and no seam for tests.
+# Everything that the header declares is there, and no seam for tests.
 string(REGEX MATCHALL "[^a-z0-9_]kvstore_[a-z0-9_]+\\(" promises "${header}")
 foreach(promise IN LISTS promises)
   string(REGEX REPLACE "^.(.*)\\($" "\\1" symbol "${promise}")

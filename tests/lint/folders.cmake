@@ -1,37 +1,43 @@
 # SPDX-License-Identifier: MIT
 #
 # What check_folders.cmake and check_calls.cmake share: the folders of src/ from
-# below to above, circles, and what is owed.
+# the lowest to the highest, circles, and known errors.
 
 set(kvstore_folders os record log index store cli)
 
-# What the program may know of the library beside kvstore.h.
+# What the program may use of the library in addition to kvstore.h.
 set(kvstore_open_to_cli
   record/base64 record/scan record/text record/json)
 
-# May a file of one module use what another declares? Modules are known by
-# FOLDER/NAME.
-function(kvstore_may_use from to may_use_out)
+# Modules that only files of their own folder may use; others call log/log.
+set(kvstore_private_modules log/padding)
+
+# Sets the reason why a file of one module may not use what another declares;
+# empty if it may. Modules are named FOLDER/NAME.
+function(kvstore_why_not_use from to reason_out)
   cmake_path(GET from PARENT_PATH from_folder)
   cmake_path(GET to PARENT_PATH to_folder)
   list(FIND kvstore_folders "${from_folder}" from_floor)
   list(FIND kvstore_folders "${to_folder}" to_floor)
-  set(${may_use_out} FALSE PARENT_SCOPE)
-  if(to_floor EQUAL -1 OR from_floor EQUAL -1)
-    return()
+  set(reason "no folder knows those above it")
+  if(from_floor EQUAL -1 OR to_floor EQUAL -1)
+    # Not even one of the folders.
   elseif(from_folder STREQUAL to_folder)
-    set(${may_use_out} TRUE PARENT_SCOPE)
+    set(reason "")
+  elseif(to IN_LIST kvstore_private_modules)
+    set(reason "it is private to src/${to_folder}")
   elseif(from_folder STREQUAL "cli")
     if(to IN_LIST kvstore_open_to_cli)
-      set(${may_use_out} TRUE PARENT_SCOPE)
+      set(reason "")
     endif()
   elseif(to_floor LESS from_floor)
-    set(${may_use_out} TRUE PARENT_SCOPE)
+    set(reason "")
   endif()
+  set(${reason_out} "${reason}" PARENT_SCOPE)
 endfunction()
 
-# Of modules, each with what it uses in "PREFIX_<module>": how many floors they
-# make, and those that circles are made of. Take away the modules that use none
+# Finds how many floors some modules make, and which of them are on circles.
+# "PREFIX_<module>" lists what each one uses. Removes the modules that use none
 # of those left, again and again; then those that none of those left uses.
 function(kvstore_find_floors prefix modules floors_out circle_out)
   set(left ${modules})
@@ -76,7 +82,7 @@ function(kvstore_find_floors prefix modules floors_out circle_out)
   set(${circle_out} "${left}" PARENT_SCOPE)
 endfunction()
 
-# What modules on circles use of each other, to be read.
+# Describes which of the modules on circles use which.
 function(kvstore_tell_circle prefix circle text_out)
   set(arrows "")
   foreach(module IN LISTS circle)
@@ -96,8 +102,8 @@ function(kvstore_tell_circle prefix circle text_out)
   set(${text_out} "${arrows}" PARENT_SCOPE)
 endfunction()
 
-# Fails for each error that the file OWED does not list, and for each line there
-# that is no error any more: what is paid is struck.
+# Fails for each error that the file OWED does not list, and for each line in it
+# that is no longer an error and must be removed.
 function(kvstore_finish errors kind summary)
   set(owed "")
   if(OWED AND EXISTS "${OWED}")

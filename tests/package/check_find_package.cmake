@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Uses the install by find_package(kvstore).
+# Uses the installed files with find_package(kvstore).
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/outside.cmake")

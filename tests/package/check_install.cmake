@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Installs, moves what was installed elsewhere, for nothing in it may hold on
-# to its first place, and compares the files with what is promised.
+# Installs, moves the installed files, since none may depend on its first place,
+# and compares them with what is promised.
 
 cmake_minimum_required(VERSION 3.25)
 set(first "${WORK_DIR}/first")
@@ -39,7 +39,7 @@ if(NOT installed STREQUAL promised)
   message(FATAL_ERROR "installed:\n  ${installed}\npromised:\n  ${promised}")
 endif()
 
-# Nothing names the machine that it was built on.
+# No file names a path of the machine that it was built on.
 foreach(file IN LISTS installed)
   if(file MATCHES "\\.(cmake|pc)$")
     file(READ "${prefix}/${file}" text)

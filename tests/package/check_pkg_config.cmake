@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Uses the install by pkg-config, without CMake.
+# Uses the installed files with pkg-config, without CMake.
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/outside.cmake")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# What both ways to use the install share.
+# What both ways of using the installed files share.
 
 set(prefix "${WORK_DIR}/prefix")
 set(outside "${CMAKE_CURRENT_LIST_DIR}/outside")
 
-# Runs a stranger's program; it stores a value and prints what it reads back.
+# Runs the outside program, which stores a value and prints what it reads back.
 function(run_outside program)
   set(data "${program}-data")
   file(REMOVE_RECURSE "${data}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The same sets and removes make the same log, byte for byte, and each machine
-# reads the log of the other.
+# The same sets and removes make the same log, byte for byte, on both machines,
+# and each reads the log of the other.
 
 . "$(dirname "$0")/support.sh"
 mkdir here there

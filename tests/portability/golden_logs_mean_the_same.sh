@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Each golden log has the same contents on both machines, and what both make of
-# it when they write and compact is the same, byte for byte.
+# Each golden log has the same contents on both machines, and when both write to
+# it and compact it, the results are the same, byte for byte.
 
 . "$(dirname "$0")/support.sh"
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
-# Programs of both machines use one store, in turn and at once. An index of the
-# other byte order is known for one, not believed, and built anew; one of the
-# own order is shared, whatever the size of a pointer.
+# Programs for both machines use one store, in turn and at once. An index of the
+# other byte order is recognised, not trusted, and built anew; one of a
+# program's own order is shared, whatever the size of a pointer.
 
 . "$(dirname "$0")/support.sh"
 
-# Writes and reads with the program of this name; the index is then its own.
+# Writes and reads with the program of this name; the index must then be its
+# own.
 use() {
     expect_status 0 "$1" set "$2" "of $1"
     expect_status 0 "$1" verify
@@ -40,7 +41,7 @@ write_some() {
         "$1" set "$1 beside $number" "of $1" || return 1
     done
 }
-export KVSTORE_TIMEOUT=60 # A slow disk is no failure.
+export KVSTORE_TIMEOUT=60 # A slow disk is not a failure.
 write_some kvstore &
 write_some other || fail 'the other one cannot write beside'
 wait $! || fail 'this one cannot write beside'

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: MIT
 #
 # Sourced by every script here: what the scripts of tests/cli have, with the
-# program for this machine as the function kvstore, and the one for another kind
-# of machine as the function other.
+# program for this machine as the function kvstore, and the program for another
+# kind of machine as the function other.
 
 : "${OTHER:?the command that runs the other program}"
 cases=$(cd "$(dirname "$0")" && pwd)
 . "$cases/../cli/support.sh"
 
 other() {
-    # It is a list of words where an emulator is needed.
+    # It is a list of words if an emulator is needed.
     # shellcheck disable=SC2086
     $OTHER "$@"
 }
 
 # expect_same COMMAND...: in the directories here and there, this program and
-# the other one say the same, and end alike.
+# the other one print the same and have the same exit status.
 expect_same() {
     last_command="kvstore and other $*"
     here_status=0
@@ -28,7 +28,7 @@ expect_same() {
     cmp here.err there.err || fail "other messages there"
 }
 
-# The first bytes of the index, in their order.
+# Prints the first bytes of the index, in order.
 index_tag() {
     od -A n -t x1 -N 8 data/store.index
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* All subsets that hold what is certain, and all orders of each, as plainly as
- * can be: so that there is nothing to get wrong. */
+/* Tries all subsets that hold the certain calls, and all orders of each, as
+ * plainly as can be: so that there is nothing to get wrong. */
 
 #include "all_orders.h"
 
-/* Puts the next order in place of this one, by the alphabet; false behind the
+/* Puts the next order in place of this one, alphabetically; false after the
  * last. */
 static bool next_order(size_t *order, size_t count)
 {
@@ -31,8 +31,8 @@ static bool next_order(size_t *order, size_t count)
     return true;
 }
 
-/* Can these calls have happened in this order? Those that are not in the subset
- * have not. */
+/* True if these calls can have happened in this order. Those that are not in
+ * the subset have not happened. */
 static bool is_order(const struct linearizability_call *calls,
                      const size_t *order,
                      size_t count,
@@ -45,7 +45,7 @@ static bool is_order(const struct linearizability_call *calls,
         if ((subset >> order[i] & 1) == 0) {
             continue;
         }
-        /* Had it ended before one began that is before it here? */
+        /* It had ended before a call began that precedes it here. */
         if (call->ended_ns < latest_begin) {
             return false;
         }
@@ -69,7 +69,7 @@ static bool is_order(const struct linearizability_call *calls,
     return true;
 }
 
-/* Do those of a subset have an order? */
+/* True if the calls of a subset have an order. */
 static bool has_order(const struct linearizability_call *calls,
                       size_t count,
                       unsigned subset)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Another checker of histories, which tries all orders of their calls. It is
+/* A second checker of histories, which tries all orders of their calls. It is
  * for comparison, and for few calls of one key. */
 
 #ifndef ALL_ORDERS_H
@@ -13,7 +13,7 @@
 
 #define ALL_ORDERS_CALLS_MAX 10
 
-/* Is there an order in which the calls can have happened? */
+/* True if there is an order in which the calls can have happened. */
 bool all_orders_has_one(const struct linearizability_call *calls, size_t count);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A compaction in which nobody writes meanwhile, up to the rename. */
+/* A compaction, up to the rename, while nothing else writes. */
 
 #ifndef COMPACTION_RUN_H
 #define COMPACTION_RUN_H
 
 #include "store/compaction.h"
 
-/* What kv_compaction_begin(), _copy() and _sync() make of a pair. On a failure
- * there is no new one. */
+/* Does what kv_compaction_begin(), _copy() and _sync() do to a pair. After a
+ * failure there is no new pair. */
 kvstore_status compaction_run(const struct kv_io_file *directory,
                               const struct kv_log *log,
                               const struct kv_index *index,

@@ -16,7 +16,7 @@ struct compaction_scene scene;
 
 /* --- Stepping in --- */
 
-/* Is this the log that a compaction writes, before it has got its name? */
+/* True if this is the log that a compaction writes, before it has its name. */
 static bool is_new_log(int fd)
 {
     struct stat own;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A hash table with chains, of items in an array: who goes through the array
- * may insert meanwhile, and comes to what was inserted. */
+/* A hash table with chains, of items in an array: a loop over the array may
+ * insert meanwhile, and reaches what was inserted. */
 
 #include "configuration_set.h"
 
@@ -34,7 +34,7 @@ void configuration_take(uint64_t *bits, unsigned slot)
     bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
 }
 
-/* Finalizer of MurmurHash3 (A. Appleby). */
+/* The finalizer of MurmurHash3 (A. Appleby). */
 static uint64_t mix(uint64_t x)
 {
     x ^= x >> 33;
@@ -72,7 +72,7 @@ static void link_item(struct configuration_set *set, size_t i)
     set->heads[head] = (uint32_t)i + 1;
 }
 
-/* One that was large once is not cleared in all its size each time. */
+/* A set that was large once is not cleared in its full size each time. */
 void configuration_set_empty(struct configuration_set *set)
 {
     if (set->capacity > CONFIGURATION_SET_CAPACITY &&
@@ -97,7 +97,8 @@ static void grow(struct configuration_set *set)
     configuration_set_release(&old);
 }
 
-/* Is the new one as the old one, but that it may have used more spares? */
+/* True if the new one equals the old one, except that it may have used more
+ * spares. */
 static bool is_needless(const struct configuration *item,
                         const struct configuration *old)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Laying out and checking what a power cut may leave. */
+/* Lays out and checks what a power cut may leave. */
 
 #include "crash_states.h"
 
@@ -68,8 +68,8 @@ static bool oracle_allows(const struct oracle *oracle,
 
 /* --- What is pending at one event --- */
 
-/* Events of one inode or of the names, in order; and which of them a power
- * cut may take. */
+/* The events of one inode or of the names, in order; and which of them a power
+ * cut may undo. */
 struct history {
     size_t all[256];
     bool is_pending[256];
@@ -98,7 +98,7 @@ static void history_add(struct history *history,
         history->all[history->count++] = at;
         return;
     }
-    /* A sync settles what came since the last one, well or not. */
+    /* A sync settles what came since the last one, failed or not. */
     for (size_t i = history->count; !is_lost && i > 0; i--) {
         if (history->all[i - 1] == SIZE_MAX) {
             break;
@@ -133,8 +133,8 @@ enum part { WHOLE, CUT_SHORT, WITH_HOLES, WITHOUT_SECTOR };
 struct choice {
     uint32_t mask;
     enum part part;
-    size_t partial;    /* Which of the pending is there in part, */
-    uint64_t argument; /* its size, or its sectors that are there; or the
+    size_t partial;    /* The pending change that is there in part, */
+    uint64_t argument; /* its size, or which of its sectors are there; or the
                           sector of the file that none of them has reached. */
 };
 
@@ -159,7 +159,7 @@ static void choose(struct choices *choices, struct choice choice)
     }
 }
 
-/* All subsets where there are few, else all prefixes. */
+/* Chooses all subsets if there are few, else all prefixes. */
 static void choose_subsets(struct choices *choices, size_t pending_count)
 {
     size_t few = scratch_number("KVSTORE_CRASH_SUBSETS", 6);
@@ -231,7 +231,7 @@ static void choose_holes(struct choices *choices,
     choose(choices, choice);
 }
 
-/* The disk has a sector as it was before all that is pending. */
+/* Chooses that a sector is as it was before all that is pending. */
 static void choose_stale_sectors(struct choices *choices,
                                  const struct crash_event *write,
                                  size_t pending_count)
@@ -246,8 +246,8 @@ static void choose_stale_sectors(struct choices *choices,
     }
 }
 
-/* What may be there of an inode. The first choice is all of it, the second
- * nothing of what is pending. */
+/* Chooses what may be there of an inode. The first choice is all of it, the
+ * second nothing that is pending. */
 static void choose_contents(struct choices *choices,
                             const struct crash_trace *trace,
                             const struct history *history)
@@ -281,7 +281,7 @@ struct file {
     size_t size;
 };
 
-/* What is added is NULs. */
+/* The added bytes are NULs. */
 static void set_size(struct file *file, size_t size)
 {
     if (size > FILE_SIZE_MAX) {
@@ -418,7 +418,7 @@ struct explorer {
     struct oracle oracle;
     struct history names;
     struct history inodes[CRASH_INODES_MAX];
-    bool has_directory;      /* The store's, for certain. */
+    bool has_directory;      /* The store's, certainly. */
     bool may_have_directory; /* Perhaps. */
     struct file files[FILES_MAX];
     size_t event;
@@ -516,8 +516,8 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
     return hash;
 }
 
-/* Was this state, with these promises, met before? The values that a key may
- * hold are told apart by their place in memory. */
+/* True if this state was met before, with these promises. The values that a key
+ * may hold are distinguished by their addresses. */
 static uint64_t seen[SEEN_SLOTS];
 
 void crash_states_forget(void)
@@ -556,7 +556,7 @@ static bool is_new(struct explorer *explorer, bool has_directory)
     return true;
 }
 
-/* Are the bytes that may be moved, and not dropped, in some file? */
+/* True if the bytes that may be moved, but not dropped, are in some file. */
 static bool has_kept(const struct explorer *explorer)
 {
     const char *kept = explorer->trace->kept;
@@ -601,8 +601,8 @@ static void try_state(struct explorer *explorer, bool has_directory)
     check_state(explorer);
 }
 
-/* All that one file may hold, the others holding all or nothing of what is
- * pending there. */
+/* Tries all that one file may hold while the others hold all or nothing of what
+ * is pending there. */
 static void try_contents(struct explorer *explorer, size_t varied, bool is_rest)
 {
     static struct choices choices;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Recording what a workload does to its store. */
+/* Records what a workload does to its store. */
 
 #include "crash_trace.h"
 
@@ -28,13 +28,13 @@ static struct {
     struct {
         char name[CRASH_NAME_SIZE];
         int inode;
-    } names[NAMES_MAX]; /* As the living see them. */
+    } names[NAMES_MAX]; /* As the living processes see them. */
     size_t name_count;
     size_t event_capacity;
     uint64_t changes;
     uint64_t syncs;
     uint64_t writes;
-    uint64_t lies; /* And chances for one that were let pass. */
+    uint64_t lies; /* And chances for one that were passed over. */
     int locked_fd; /* Of the store's directory, or -1. */
     bool is_beside;
 } model;
@@ -56,8 +56,9 @@ static struct crash_event *record(enum crash_event_type type, int inode)
 
 /* --- Names --- */
 
-/* The index is never on the disk for certain, and no power cut leaves one that
- * may be trusted: it is not traced, and missing in every layout. */
+/* True for the index's names. The index is never certain to be on the disk, and
+ * no power cut leaves one that may be trusted: it is not traced, and missing
+ * from every layout. */
 static bool is_of_index(const char *name)
 {
     return strncmp(name, "store.index", 11) == 0;
@@ -95,7 +96,7 @@ static void remove_name(const char *name)
     }
 }
 
-/* The inode that was opened by name; a new one if there was none. */
+/* Returns the inode that was opened by name; a new one if there was none. */
 static int open_inode(const char *name)
 {
     int i = find_name(name);
@@ -113,8 +114,8 @@ static int open_inode(const char *name)
 
 /* --- Dying and failing --- */
 
-/* The code goes on when its process is dead, with calls that fail. What it then
- * stores in the mapped index never happened: the file is put back at revival as
+/* The code goes on after its process has died, with calls that fail. What it
+ * then stores in the mapped index never happened: revival puts the file back as
  * it was at death. */
 static struct {
     int fd;
@@ -158,7 +159,7 @@ static void restore_index(void)
 
 enum fate { DOES, DOES_HALF, DOES_NOTHING };
 
-/* Of a call that changes something. */
+/* Decides on a call that changes something. */
 static enum fate change(void)
 {
     if (trace.is_dead) {
@@ -172,16 +173,17 @@ static enum fate change(void)
     return trace.is_dead ? DOES_HALF : DOES;
 }
 
-/* Of one that does not. */
+/* Decides on one that does not. */
 static bool is_too_late(void)
 {
     errno = EIO;
     return trace.is_dead;
 }
 
-/* --- Acting beside --- */
+/* --- Acting alongside --- */
 
-/* Not when a descriptor is opened or closed: then their list is locked. */
+/* Not when a descriptor is opened or closed: then the list of them is
+ * locked. */
 static void let_others_act(void)
 {
     if (trace.beside == NULL || trace.is_dead || model.is_beside ||
@@ -386,7 +388,7 @@ static int trace_flock(int fd, int operation)
     if ((operation & LOCK_UN) == 0 && is_too_late()) {
         return -1;
     }
-    /* A process that is dead may have lost the descriptor before the lock. */
+    /* A dead process may have lost the descriptor before the lock. */
     bool is_of_store = fd >= 0 && model.fds[fd] == FD_STORE;
     if (is_of_store && !model.is_beside && (trace.lies & CRASH_LIE_LOCK) != 0) {
         return 0;

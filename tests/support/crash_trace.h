@@ -5,8 +5,8 @@
  * states that a power cut may leave can be laid out (crash_states.h). It can
  * also let the process die, let a call fail, and lie about syncs.
  *
- * The store stands in a directory of its own in a root; both are in the model,
- * what lies above is not. One trace for the whole program. */
+ * The store is in a directory of its own in a root; both are in the model, what
+ * is above them is not. There is one trace for the whole program. */
 
 #ifndef CRASH_TRACE_H
 #define CRASH_TRACE_H
@@ -30,12 +30,12 @@ enum crash_event_type {
                          whatever later syncs say. */
     CRASH_LINK,       /* A name for a new inode. */
     CRASH_RENAME,     /* name becomes to. */
-    CRASH_UNLINK,     /* A name goes. */
+    CRASH_UNLINK,     /* A name is removed. */
     CRASH_SYNC_NAMES, /* The store's directory is on the disk as it is. */
     CRASH_MKDIR,      /* The store's directory was made, */
     CRASH_SYNC_ROOT,  /* and is on the disk. */
     CRASH_BEGIN,      /* A key may hold a value from now on; NULL: none. */
-    CRASH_ACK,        /* It holds it. */
+    CRASH_ACK,        /* The key holds it. */
     CRASH_BARRIER     /* All that was acknowledged is on the disk. */
 };
 
@@ -52,12 +52,12 @@ struct crash_event {
     bool is_durable; /* ACK: by itself. */
 };
 
-/* Calls that do nothing and say that they did. */
+/* Calls that do nothing and report success. */
 enum crash_lie {
     CRASH_LIE_FDATASYNC = 1,
     CRASH_LIE_FSYNC_FILE = 2,
     CRASH_LIE_FSYNC_DIRECTORY = 4,
-    CRASH_LIE_LOCK = 8 /* Of who is not beside. */
+    CRASH_LIE_LOCK = 8 /* Not for the calls made in beside(). */
 };
 
 struct crash_trace {
@@ -74,14 +74,14 @@ struct crash_trace {
 
     /* Set by the workload, after the beginning: */
     unsigned lies;
-    uint64_t lies_at;        /* The n-th chance alone is taken. 0: each. */
-    uint64_t dies_at;        /* The n-th change does half, and no later call
-                                 does anything. 0: never. */
+    uint64_t lies_at;        /* Only the n-th chance is taken. 0: each. */
+    uint64_t dies_at;        /* The n-th change is half done, and no later call
+                                does anything. 0: never. */
     uint64_t fails_sync_at;  /* The n-th sync fails. */
-    uint64_t fails_write_at; /* The n-th write does half, the next one fails
-                                 for want of space. */
-    /* Is called before each call that is made while nobody has the writers'
-     * lock, but not for its own. NULL: nothing. */
+    uint64_t fails_write_at; /* The n-th write is half done, the next one fails
+                                for lack of space. */
+    /* Called before each call that is made while no process has the writers'
+     * lock, but not for its own calls. NULL: nothing. */
     void (*beside)(void *context);
     void *beside_context;
     const char *kept; /* Bytes that must stay in some file, or NULL. */
@@ -89,8 +89,8 @@ struct crash_trace {
     bool has_failed;
 };
 
-/* Begins a trace in a fresh root: with a store that holds this log, or with
- * none if log is NULL. The table is in place until the end. */
+/* Begins a trace in a fresh root: with a store that holds this log, or with no
+ * store if log is NULL. The table is in place until the end. */
 struct crash_trace *crash_trace_begin(const char *log);
 
 /* Puts the system's table back; the record stays. */
@@ -99,18 +99,18 @@ void crash_trace_end(struct crash_trace *trace);
 /* Frees the record and removes the root. */
 void crash_trace_release(struct crash_trace *trace);
 
-/* The process dies at the n-th change from now on. */
+/* Lets the process die at the n-th change from now on. */
 void crash_trace_die_in(struct crash_trace *trace, uint64_t n);
 
 /* The process that died is gone, another one goes on. */
 void crash_trace_revive(struct crash_trace *trace);
 
-/* What a key of the base holds. */
+/* Says what a key of the base holds. */
 void crash_trace_expect(struct crash_trace *trace,
                         const char *key,
                         const char *value);
 
-/* What it may hold besides. */
+/* Says what it may also hold. */
 void crash_trace_allow(struct crash_trace *trace,
                        const char *key,
                        const char *value);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A table of system calls that fail when they are told to. */
+/* A table of system calls that fail as planned. */
 
 #include "fault_table.h"
 
@@ -92,7 +92,7 @@ static struct {
     const struct fault_kind *kind;
     uint64_t at;
     bool is_for_good;
-    uint64_t position; /* Calls so far that the kind is for. */
+    uint64_t position; /* Calls so far to which the kind applies. */
     uint64_t fired[FAULT_CALL_COUNT];
     uint64_t calls[FAULT_CALL_COUNT];
     bool is_open[FD_MAX];
@@ -135,7 +135,7 @@ static enum verdict judge(enum fault_call call)
     return FAILS;
 }
 
-/* For calls that answer 0 or -1. */
+/* For calls that return 0 or -1. */
 static int finish(enum verdict verdict, int result)
 {
     if (verdict == DONE_AND_FAILS && result == 0) {
@@ -301,7 +301,7 @@ static long fault_file_system_type(int fd)
                                                   : real->file_system_type(fd);
 }
 
-/* Nobody waits: the clock is put forward instead. */
+/* Nothing waits: the clock is put forward instead. */
 static int64_t fault_clock_ns(void)
 {
     return real->clock_ns() + table.slept_ns;

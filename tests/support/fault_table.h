@@ -30,7 +30,7 @@ enum fault_call {
     FAULT_MKDIR,
     FAULT_RENAMEAT,
     FAULT_UNLINKAT,
-    FAULT_FLOCK, /* Unlocking not counted: it cannot fail. */
+    FAULT_FLOCK, /* Unlocking is not counted: it cannot fail. */
     FAULT_FILE_SYSTEM_TYPE,
     FAULT_GETRANDOM,
     FAULT_ALLOCATE_BLOCKS,
@@ -47,7 +47,7 @@ enum fault_call {
 
 enum fault_effect {
     FAULT_NOTHING_DONE,  /* The call fails. */
-    FAULT_DONE,          /* It does its work, and fails all the same. */
+    FAULT_DONE,          /* It does its work, but fails. */
     FAULT_HALF_DONE,     /* A read or write does half, and says so. */
     FAULT_HALF_THEN_FAIL /* A write does half, and the next one fails. */
 };
@@ -55,39 +55,41 @@ enum fault_effect {
 /* A way for calls to fail. */
 struct fault_kind {
     const char *name;
-    uint32_t calls; /* Bits of those that may fail so. */
+    uint32_t calls; /* Bits of the calls that may fail in this way. */
     int error;
     enum fault_effect effect;
-    bool may_repeat; /* May be met from some call on for ever. */
+    bool may_repeat; /* It may also be met by all calls from some call on. */
 };
 
-/* All ways, but for those of cJSON. */
+/* All ways, except those of cJSON. */
 extern const struct fault_kind fault_kinds[];
 extern const size_t fault_kind_count;
 
-/* A table from now on: no fault, all counts zero. */
+/* Puts a table in place: no fault, all counts zero. */
 void fault_table_install(void);
 
-/* The system's own table again, but that nobody waits. */
+/* Puts the system's own table back, but nothing waits. */
 void fault_table_uninstall(void);
 
-/* Lets the n-th call, from 1, that the kind is for fail; or it and all after
- * it. NULL: none. */
+/* Lets the n-th call, from 1, to which the kind applies fail; or it and all
+ * after it. NULL: none. */
 void fault_table_plan(const struct fault_kind *kind,
                       uint64_t n,
                       bool is_for_good);
 
-/* How many calls have failed since the plan was made, all and of one sort. */
+/* Return how many calls have failed since the plan was made, all and of one
+ * sort. */
 uint64_t fault_table_fired(void);
 uint64_t fault_table_fired_at(enum fault_call call);
 
-/* Since the table was installed. */
+/* The counts since the table was installed. */
 uint64_t fault_table_calls(enum fault_call call);
 uint64_t fault_table_all_calls(void);
 int fault_table_open_files(void);
 int64_t fault_table_allocations(void);
 
-/* Closed what it had not opened, or freed more than it had: how often. */
+/* Returns how often something was closed that was not open, or more was freed
+ * than was allocated. */
 int fault_table_misuses(void);
 
 /* Routes cJSON's allocations through the table, or back. */

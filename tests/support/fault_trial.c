@@ -51,7 +51,7 @@ static struct trial_key *find_key(struct trial *trial, const char *key)
     return added;
 }
 
-/* The key holds this for certain. */
+/* The key certainly holds this. */
 void trial_expect(struct trial *trial, const char *key, const char *value)
 {
     struct trial_key *entry = find_key(trial, key);
@@ -110,7 +110,7 @@ static bool is_failure(kvstore_status status)
     return status != KVSTORE_OK && status != KVSTORE_NOT_FOUND;
 }
 
-/* Does the error tell of the fault that was met? */
+/* Checks that the error names the fault that was met. */
 static void check_reason(struct trial *trial,
                          const char *call,
                          kvstore_status status,
@@ -121,7 +121,7 @@ static void check_reason(struct trial *trial,
     bool is_failed_call =
         (status == KVSTORE_IO || status == KVSTORE_COMPACTION_FAILED) &&
         error->system_errno == trial->kind->error;
-    /* What was done and denied shows later, as something else. */
+    /* What was done but reported as failed shows later, as something else. */
     bool is_consequence = trial->kind->effect == FAULT_DONE &&
                           (status == KVSTORE_IO || status == KVSTORE_BUSY ||
                            status == KVSTORE_COMPACTION_FAILED);
@@ -135,7 +135,7 @@ static void check_reason(struct trial *trial,
     }
 }
 
-/* Judges how a call ended; true if it did what it was asked for. */
+/* Judges how a call ended; true if it did what was asked. */
 static bool end_call(struct trial *trial,
                      const char *call,
                      struct before before,
@@ -165,7 +165,7 @@ static bool end_call(struct trial *trial,
                        (int)status,
                        error->message);
     }
-    /* Opening goes on for reading, and refuses the next write. */
+    /* An open goes on for reading only, and the next write is refused. */
     bool is_open = strncmp(call, "open", 4) == 0;
     if (met_failed_sync && !is_failure(status) && !is_open) {
         trial_complain(trial, "%s does not tell of a failed sync", call);
@@ -297,7 +297,7 @@ static bool may_be(const struct trial_key *key, bool is_there)
     return false;
 }
 
-/* The keys that hold a value are listed, and no others. */
+/* Checks that the keys that hold a value are listed, and no others. */
 void trial_list(struct trial *trial)
 {
     struct listed listed = {.trial = trial};
@@ -323,7 +323,7 @@ void trial_list(struct trial *trial)
     }
 }
 
-/* Damage is an answer, too, and told in the right place. */
+/* Damage is an answer, too, and must be reported in the right place. */
 void trial_verify(struct trial *trial, bool is_damaged)
 {
     if (trial->store == NULL) {
@@ -426,7 +426,7 @@ static void check_set(struct trial *trial, const char *value)
     if (status == KVSTORE_IO &&
         strstr(kvstore_last_error()->message, "a sync of") != NULL &&
         kvstore_compact(trial->store) == KVSTORE_OK) {
-        /* The index keeps the failure in mind for all processes. */
+        /* The index remembers the failure for all processes. */
         status = kvstore_set(trial->store, "after", 5, value, size);
     }
     if (status != KVSTORE_OK) {
@@ -438,7 +438,7 @@ static void check_set(struct trial *trial, const char *value)
     trial_get(trial, "after");
 }
 
-/* The handle that met the fault, once the fault is over. */
+/* Checks the handle that met the fault, once the fault is over. */
 static void check_handle(struct trial *trial, bool directory_sync_failed)
 {
     uint64_t syncs = fault_table_calls(FAULT_FDATASYNC);
@@ -509,7 +509,8 @@ static void check_name(void *context, const char *name)
     }
 }
 
-/* Only where it could not be removed, or not be told to be ours. */
+/* The file may be left only where it could not be removed, or recognised as
+ * ours. */
 static void check_leftover(struct trial *trial)
 {
     bool is_excused = fault_table_fired_at(FAULT_UNLINKAT) > 0 ||
@@ -534,7 +535,7 @@ static void check_prefix(struct trial *trial)
     free(log);
 }
 
-/* A new handle: everything acknowledged is there, and nothing else. */
+/* Opens a new handle: everything acknowledged is there, and nothing else. */
 static void check_reopened(struct trial *trial)
 {
     if (!trial_open(trial, NULL)) {

@@ -2,7 +2,7 @@
 
 /* A workload with one fault in it, and the judgement on how the store took it.
  * The calls here are those of kvstore.h; each is checked as it returns, and
- * what it may have left behind is kept in an oracle. */
+ * what it may have left is kept in an oracle. */
 
 #ifndef FAULT_TRIAL_H
 #define FAULT_TRIAL_H
@@ -18,7 +18,7 @@
 #define TRIAL_KEYS_MAX 16
 #define TRIAL_VALUES_MAX 8
 
-/* What a key may hold: one of these values, of which NULL is none. */
+/* What a key may hold: one of these values, where NULL means none. */
 struct trial_key {
     const char *key;
     const char *values[TRIAL_VALUES_MAX];
@@ -44,10 +44,10 @@ struct trial {
 struct trial_workload {
     const char *name;
     void (*prepare)(struct trial *trial); /* Without faults. */
-    void (*act)(struct trial *trial);     /* With them, from arm() on. */
-    size_t kept_size; /* The log keeps so many of its first bytes; SIZE_MAX:
+    void (*act)(struct trial *trial);     /* With faults, from arm() on. */
+    size_t kept_size; /* This many first bytes of the log stay; SIZE_MAX:
                          all. */
-    bool leaves_cuts; /* store.log.cut-* may stay behind. */
+    bool leaves_cuts; /* store.log.cut-* may be left. */
 };
 
 /* Runs a workload with each kind of fault, at the first call, the second, and

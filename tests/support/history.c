@@ -68,7 +68,7 @@ struct history_record *history_begin(struct history *history,
     record->client = (uint16_t)client;
     record->kind = (uint8_t)kind;
     record->begun_ns = history_now_ns();
-    /* From here on it counts, if the client dies. */
+    /* From here on it counts if the client dies. */
     atomic_store(&history->current[client], place + 1);
     return record;
 }
@@ -97,7 +97,8 @@ void history_bury(struct history *history, unsigned client)
 
 /* --- For the checker --- */
 
-/* An acknowledged write, and the first end of those that began no earlier. */
+/* An acknowledged write, and the earliest end of those that began no
+ * earlier. */
 struct write {
     uint64_t begun_ns;
     uint64_t ended_ns;
@@ -141,7 +142,7 @@ static struct write *list_writes(const struct history *history,
     return writes;
 }
 
-/* The first end of a write that began behind a time. */
+/* Returns the earliest end of a write that began after a time. */
 static uint64_t first_end_behind(const struct write *writes,
                                  size_t count,
                                  uint64_t time_ns)
@@ -159,7 +160,7 @@ static uint64_t first_end_behind(const struct write *writes,
     return low < count ? writes[low].ended_ns : LINEARIZABILITY_NEVER;
 }
 
-/* False: it is nothing to the checker. */
+/* False: it does not matter to the checker. */
 static bool make_call(const struct history_record *record,
                       const struct write *writes,
                       size_t write_count,
@@ -177,7 +178,7 @@ static bool make_call(const struct history_record *record,
         call_out->is_uncertain = true;
         call_out->ended_ns =
             first_end_behind(writes, write_count, record->died_ns);
-        /* Who died before the record was whole has made no call. */
+        /* A client that died before the record was whole has made no call. */
         return record->died_ns != 0 && record->kind != LINEARIZABILITY_GET;
     }
     if (record->outcome == HISTORY_UNKNOWN) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A log and its index in private memory, for the tests of the index. Every
- * call fails the test where it fails itself. */
+/* A log and its index in private memory, for the tests of the index. A call
+ * that fails fails the test. */
 
 #ifndef INDEX_PAIR_H
 #define INDEX_PAIR_H
@@ -18,23 +18,25 @@ struct pair {
     struct kv_index index;
 };
 
-/* Of the log that stands in the directory. */
+/* Opens the log in the directory. */
 struct pair open_pair(const struct store_dir *dir);
 
-/* Of a text, which is released; state is the directory, as cmocka has it. */
+/* Makes the log from a text, which is released; state is the directory, as
+ * cmocka has it. */
 struct pair make_pair(void **state, struct log_text *text);
 
 void close_pair(struct pair *pair);
 
 #define NOWHERE UINT64_MAX
 
-/* Where is a key's newest record, and its newest line that cannot be served? */
+/* Asserts where a key's newest record is, and its newest line that cannot be
+ * served. */
 void assert_found(const struct pair *pair,
                   const char *key,
                   uint64_t offset,
                   uint64_t flagged_offset);
 
-/* Is the last line applied still what it was? */
+/* True if the last line applied is still what it was. */
 bool matches(const struct pair *pair);
 
 #endif

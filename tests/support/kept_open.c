@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Keeps stores open and does with them what it is told line by line, for scripts
- * that need a handle which lives on: kept_open always|none DIR...
+/* Keeps stores open and does with them what each line of its input says, for
+ * scripts that need a handle that stays open: kept_open always|none DIR...
  *
  *   use N                           goes on with the Nth directory, from 0
  *   set KEY VALUE, get KEY, rm KEY
@@ -10,7 +10,7 @@
  *   keys, compact
  *
  * Each line is answered by one: "ok", and what was asked for, or "failed" and a
- * reason; fill and check tell in between how many they have done. */
+ * reason; fill and check report in between how many they have done. */
 
 #include "kvstore.h"
 
@@ -60,7 +60,7 @@ static void get(const char *key)
     kvstore_free(value);
 }
 
-/* The value of a number: any SIZE bytes that others have not. */
+/* Makes the value of a number: any SIZE bytes that no other number has. */
 static void make_value(char *value, long number, long size)
 {
     char text[32];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Writing beside a compaction that is to die. */
+/* Writes alongside a compaction that will die. */
 
 #include "kill_beside.h"
 
@@ -14,14 +14,14 @@
 #define BULK 70
 #define STALE 25
 
-/* Where something is done at each pause, the rounds make more pauses than they
- * catch up with. So from then on it is done at one of so many. */
+/* If something were done at each pause, the rounds would make more pauses than
+ * they catch up with. So after this many it is done at one in RARE. */
 #define FREQUENT_PAUSES 60
 #define RARE 8
 
 /* --- The store --- */
 
-/* By the unsynced writer, whose calls cost least. */
+/* Uses the unsynced writer, whose calls cost least. */
 static void fill_key(struct kill_trial *trial, char letter, unsigned i)
 {
     char key[KILL_TEXT_SIZE];
@@ -70,8 +70,8 @@ static void write_in_turn(struct kill_trial *trial,
                        value);
 }
 
-/* Overwrites the next key of a letter, or removes it; sets it where it was
- * removed already. */
+/* Overwrites the next key of a letter, or removes it; sets it if it was removed
+ * already. */
 static void change(struct kill_trial *trial, char letter, bool is_removal)
 {
     char key[KILL_TEXT_SIZE];

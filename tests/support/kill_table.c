@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* System calls at which a process dies when it is told to. */
+/* System calls at which a process dies as planned. */
 
 #include "kill_table.h"
 
@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Any time but the first seconds, in which nobody has looked at anything. */
+/* Any time but the first seconds, in which nothing has been checked yet. */
 #define TIME_BEGINS_NS INT64_C(1000000000000)
 
 static struct kill_board *board;
 static struct kill_plan plan;
-static uint64_t position; /* Calls so far that the plan is for. */
+static uint64_t position; /* Calls so far to which the plan applies. */
 static int new_log_fd;
 static const struct kv_io_table *real;
 
@@ -57,7 +57,7 @@ static void die(void)
     errno = before;
 }
 
-/* Others act until they let this process go on. */
+/* Lets others act until they let this process go on. */
 static void let_others_act(void)
 {
     if (board->may_pause && (board->pauses_with_lock || !board->has_lock)) {
@@ -67,8 +67,8 @@ static void let_others_act(void)
     }
 }
 
-/* Counts a call, and dies before it if it is the one. Is it the one at which to
- * die later, in its course or behind it? */
+/* Counts a call, and dies before it if so planned. True if the process should
+ * die later, in the course of the call or after it. */
 static bool enter_step(const char *call)
 {
     if (plan.call != NULL && strcmp(plan.call, call) != 0) {
@@ -184,7 +184,7 @@ static ssize_t kill_pread(int fd, void *buffer, size_t size, off_t offset)
     return part;
 }
 
-/* Lines to be dropped become blank ones. */
+/* Turns lines that should be dropped into blank ones. */
 static void blank_lines(char *bytes, size_t size, const char *beginning)
 {
     for (size_t i = 0; i < size;) {
@@ -333,7 +333,7 @@ static long kill_file_system_type(int fd)
 
 /* --- Time --- */
 
-/* Longer than anybody who looks again and again sleeps in between. */
+/* Longer than any polling process sleeps between two tries. */
 #define LONG_SLEEP_NS INT64_C(20000000)
 
 static int64_t board_clock(void)

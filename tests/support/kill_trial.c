@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* One death at a time, and what was known before. */
+/* Tries one death at a time, and knows what was there before. */
 
 #include "kill_trial.h"
 
@@ -152,7 +152,7 @@ static void begin(struct kill_trial *trial)
     trial->board->has_copied = false;
     kill_table_install_clock();
     if (operation->is_absent) {
-        return; /* Whoever looks, opens it first. */
+        return; /* Each witness opens it first. */
     }
     scratch_empty(trial->above);
     scratch_empty(trial->path);
@@ -227,7 +227,8 @@ static int await_change(pid_t pid)
     return status;
 }
 
-/* Waits until a child is dead, or stopped for good. True: it has ended well. */
+/* Waits until a child has died, or has stopped and stays so. True: it has ended
+ * well. */
 static bool await(struct kill_trial *trial, pid_t pid, int signal)
 {
     int status = await_change(pid);
@@ -246,7 +247,7 @@ static bool await(struct kill_trial *trial, pid_t pid, int signal)
     return !is_met;
 }
 
-/* What the child has changed, or may have. NULL: nothing. */
+/* Notes what the child has changed, or may have. NULL: nothing. */
 static void note_change(struct kill_trial *trial,
                         const char *key,
                         const char *value)
@@ -258,7 +259,7 @@ static void note_change(struct kill_trial *trial,
     }
 }
 
-/* An earlier child dies where the operation says. */
+/* Lets an earlier child die where the operation says. */
 static void run_first(struct kill_trial *trial)
 {
     const struct kill_operation *operation = trial->operation;
@@ -297,7 +298,7 @@ void kill_trial_lose_writer(struct kill_trial *trial,
         kill_trial_complain(trial, "the writer did not die");
     }
     board->may_pause = true;
-    board->has_lock = false; /* It has died with it. */
+    board->has_lock = false; /* The lock died with it. */
     board->renames = renames;
     kill_trial_may_become(trial, key, value);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reading, writing and counting after a death, by everybody in turn. */
+/* Reads, writes and counts after a death, with each handle in turn. */
 
 #include "kill_witness.h"
 
@@ -15,7 +15,7 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* Whoever builds or completes an index waits 50 ms; nobody waits longer. */
+/* A call that builds or completes an index waits 50 ms; none waits longer. */
 #define LONGEST_WAIT_NS (60 * NS_PER_MS)
 #define MOMENT_NS (20 * NS_PER_MS)
 
@@ -38,7 +38,7 @@ static void set_longest_wait(struct kill_trial *trial, bool is_prompt)
     }
 }
 
-/* Has the call that began then taken too long? */
+/* Complains if the call that began then has taken too long. */
 static void check_wait(struct kill_trial *trial,
                        const char *who,
                        int64_t begun_ns)
@@ -107,7 +107,7 @@ void kill_witness_close(struct kill_trial *trial)
 
 /* --- Reading --- */
 
-/* An empty text: none. */
+/* An empty text expects no value. */
 static bool holds(const char *value, const char *expected)
 {
     return expected[0] == '\0' ? value == NULL
@@ -121,8 +121,8 @@ static void settle(struct kill_key *key)
     key->may_change = false;
 }
 
-/* Somebody who may write the index has been there: what a read-only handle told
- * of is in it, or else was taken back. */
+/* A handle that may write the index was used: what a read-only handle returned
+ * is in the index, or else was taken back. */
 static void settle_told(struct kill_trial *trial)
 {
     for (size_t i = 0; i < trial->key_count && !trial->is_refused; i++) {
@@ -179,7 +179,7 @@ static void read_key(struct kill_trial *trial,
     check_wait(trial, who, begun_ns);
 }
 
-/* All keys; of those in bulk every one, or some. */
+/* Reads all keys; of the bulk keys every one, or some. */
 static void read_all(struct kill_trial *trial,
                      const char *who,
                      bool is_read_only,
@@ -236,7 +236,7 @@ void kill_witness_write(struct kill_trial *trial,
     }
 }
 
-/* Overwrites a key, sets a new one, and removes that of the last time. */
+/* Overwrites a key, sets a new one, and removes the previous new one. */
 static void write_some(struct kill_trial *trial,
                        const char *who,
                        kvstore *store,
@@ -316,7 +316,7 @@ void kill_witness_go_on(struct kill_trial *trial, const char *order)
 
 void kill_witness_look_first(struct kill_trial *trial)
 {
-    /* Who was told that the store is busy is polite for a while. */
+    /* A handle that found the store busy gives way for a while. */
     set_longest_wait(
         trial, trial->operation->is_prompt && trial->plan.signal != SIGSTOP);
     kill_witness_go_on(trial, trial->order);
@@ -325,7 +325,7 @@ void kill_witness_look_first(struct kill_trial *trial)
 
 /* --- The new pair --- */
 
-/* Without the half of a line that a writer may have left last. */
+/* Leaves out the half of a line that a writer may have left last. */
 static size_t whole_size_of_log(const struct kill_trial *trial)
 {
     size_t size = 0;
@@ -351,7 +351,7 @@ static void check_new_pair(struct kill_trial *trial,
 void kill_witness_meet_new_pair(struct kill_trial *trial)
 {
     if (strchr(trial->script, 'i') != NULL) {
-        /* Who has an index without a name can be told nothing. */
+        /* A handle whose index has lost its name cannot be notified. */
         trial->board->now_ns += MOMENT_NS;
     }
     check_new_pair(trial, "the reader", trial->reader);
@@ -368,8 +368,8 @@ static bool is_locked(const struct kill_trial *trial)
     return is_locked;
 }
 
-/* Is the holder named, or nobody where that is all that can be known: as long
- * as there is no index to sign, and when the lock is about to be free? */
+/* True if the holder is named, or none is and no more can be known: while there
+ * is no index to sign, and when the lock is about to be free. */
 static bool names_holder(const struct kill_trial *trial,
                          const char *message,
                          int pid)
@@ -420,8 +420,8 @@ void kill_witness_meet_stopped(struct kill_trial *trial, int pid)
 
 /* --- The end --- */
 
-/* Live, stale, blank and damaged bytes are all of the log, nothing is damaged,
- * and as many keys are there as have a value. */
+/* Checks that live, stale, blank and damaged bytes make up the log, that
+ * nothing is damaged, and that as many keys are there as have a value. */
 static void check_stats(struct kill_trial *trial,
                         const char *who,
                         const char *path,
@@ -455,7 +455,7 @@ static void check_stats(struct kill_trial *trial,
     }
 }
 
-/* All that is there must follow from the log alone. */
+/* Everything in the store must follow from the log alone. */
 static void check_log_alone(struct kill_trial *trial)
 {
     size_t size = 0;
@@ -497,7 +497,7 @@ static void complain_of_temporary(void *context, const char *name)
     }
 }
 
-/* Somebody deletes the index under all who have it open. */
+/* Deletes the index under all the handles that have it open. */
 static void check_without_index(struct kill_trial *trial, const char *order)
 {
     kill_trial_delete_index(trial);
@@ -522,14 +522,15 @@ void kill_witness_close_case(struct kill_trial *trial)
     if (trial->is_refused) {
         check_compaction(trial);
     }
-    /* Each key is settled once it was read by one who may write the index. */
+    /* Each key is settled once a handle that may write the index has read
+     * it. */
     kill_witness_go_on(trial, "ndorq");
     for (size_t i = 0; i < trial->key_count; i++) {
         trial->keys[i].may_change = false;
     }
     check_log_alone(trial);
     check_stats(trial, "the reader", trial->path, trial->reader);
-    /* Both take time, so each death gets one, and its neighbour the other. */
+    /* Both take time, so each death gets one, and the next death the other. */
     if ((trial->plan.n + trial->plan.moment) % 2 == 0) {
         check_without_index(trial,
                             trial->serial % 2 == 0 ? "nordrq" : "ornqdrp");

@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Those who look at a store and write to it after somebody has died: each call
- * is checked, and everything that the oracle knows compared. */
+/* The handles that read a store and write to it after a process has died: each
+ * call is checked, and everything that the oracle knows is compared. */
 
 #ifndef KILL_WITNESS_H
 #define KILL_WITNESS_H
 
 #include "kill_trial.h"
 
-/* Opens the handles that live long, where they are not open yet; closes them. */
+/* Opens the long-lived handles that are not open yet; closes them. */
 void kill_witness_open(struct kill_trial *trial);
 void kill_witness_close(struct kill_trial *trial);
 
-/* What each letter of an order stands for:
+/* Lets handles act in an order, in which each letter means:
  *
  *     r  the reader reads everything        n  the unsynced writer writes
  *     q  the read-only watcher does         d  the durable writer does
- *     o  somebody opens, and reads          O  somebody opens, and writes
+ *     o  a new handle reads everything      O  a new handle writes
  *     p  the same, read-only                t  a moment passes
  */
 void kill_witness_go_on(struct kill_trial *trial, const char *order);
 
-/* The same by the trial's order, right after the death. */
+/* The same in the trial's order, right after the death. */
 void kill_witness_look_first(struct kill_trial *trial);
 
-/* One of them sets a key, or removes it where the value is an empty text. */
+/* Sets a key by one of the handles, or removes it if the value is an empty
+ * text. */
 void kill_witness_write(struct kill_trial *trial,
                         const char *who,
                         kvstore *store,
                         const char *key,
                         const char *value);
 
-/* Those who only read, at their first call behind a compaction. */
+/* Checks the handles that only read, at their first call after a compaction. */
 void kill_witness_meet_new_pair(struct kill_trial *trial);
 
-/* While somebody is stopped. */
+/* Checks the handles while a process is stopped. */
 void kill_witness_meet_stopped(struct kill_trial *trial, int pid);
 
-/* At the end: the log alone, and the index built anew or a compaction. */
+/* At the end: checks the log alone, and an index built anew or a compaction. */
 void kill_witness_close_case(struct kill_trial *trial);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Stores that are known, with checked outcomes. */
+/* Stores whose records are known, with checked outcomes. */
 
 #include "known_store.h"
 

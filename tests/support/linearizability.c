@@ -3,16 +3,16 @@
 /* The sweep over one key's calls.
  *
  * Invariants:
- * 1. A configuration's bits are of open calls only; a call that has ended
- *    has taken effect in all of them.
- * 2. In each configuration all open reads have taken effect that can at its
- *    value. They change nothing, so this forbids nothing.
- * 3. Uncertain calls that are left are sets that nobody read and removes:
- *    spares. A spare set serves only a remove that needs one, a spare remove
- *    only a read that does. So they take effect right before that, or just
- *    before they end: anywhere else they could as well not happen. Of several
- *    the one that ends first is taken, since the others can stand in for it
- *    later. */
+ * 1. A configuration's bits are of open calls only; a call that has ended has
+ *    taken effect in all of them.
+ * 2. In each configuration all open reads that can take effect at its value
+ *    have done so. They change nothing, so this forbids nothing.
+ * 3. The uncertain calls that remain are removes, and sets that no call has
+ *    read: spares. A spare set serves only a remove that needs one, a spare
+ *    remove only a read that does. So they take effect right before that, or
+ *    just before they end: anywhere else they might as well not happen. Of
+ *    several, the one that ends first is taken, since the others can stand in
+ *    for it later. */
 
 #include "linearizability.h"
 
@@ -30,17 +30,17 @@ struct event {
     bool is_end;
 };
 
-/* A value that was read, and the first end of a call that did. */
+/* A value that was read, and the earliest end of a call that read it. */
 struct reading {
     uint64_t value;
     uint64_t ended_ns;
 };
 
 struct sweep {
-    const struct linearizability_call *calls; /* As they were given. */
+    const struct linearizability_call *calls; /* As given. */
     struct linearizability_verdict *verdict;
     uint64_t *ended_ns;             /* Of each call, or earlier. */
-    bool *is_spare;                 /* Each call. */
+    bool *is_spare;                 /* Of each call. */
     size_t at[CONFIGURATION_SLOTS]; /* The call in each slot, or NO_CALL. */
     unsigned calls_end;             /* Slots in use are below this, */
     unsigned spares_end;            /* and those of spares below this. */
@@ -65,7 +65,7 @@ static uint64_t read_value(const struct linearizability_call *call)
                                              : LINEARIZABILITY_ABSENT;
 }
 
-/* The open call in a slot, unless it has taken effect; else NULL. */
+/* Returns the open call in a slot, unless it has taken effect; else NULL. */
 static const struct linearizability_call *pending(
     const struct sweep *sweep,
     const struct configuration *item,
@@ -76,7 +76,7 @@ static const struct linearizability_call *pending(
                : &sweep->calls[sweep->at[slot]];
 }
 
-/* Invariant 2. */
+/* Keeps invariant 2. */
 static void do_reads(const struct sweep *sweep, struct configuration *item)
 {
     for (unsigned slot = 0; slot < sweep->calls_end; slot++) {
@@ -100,8 +100,8 @@ static bool awaits_absence(const struct sweep *sweep,
     return false;
 }
 
-/* Does one call end before another? Those that end together have an order, too,
- * so that spares of no end are used in the same order everywhere. */
+/* True if one call ends before another. Calls that end together have an order,
+ * too, so that spares without an end are used in the same order everywhere. */
 static bool ends_first(const struct sweep *sweep, size_t call, size_t other)
 {
     return sweep->ended_ns[call] != sweep->ended_ns[other]
@@ -109,8 +109,8 @@ static bool ends_first(const struct sweep *sweep, size_t call, size_t other)
                : call < other;
 }
 
-/* The slot of the spare of a kind that ends first; CONFIGURATION_SLOTS: there
- * is none. */
+/* Returns the slot of the spare of a kind that ends first; CONFIGURATION_SLOTS:
+ * there is none. */
 static unsigned find_spare(const struct sweep *sweep,
                            const struct configuration *item,
                            enum linearizability_kind kind)
@@ -187,7 +187,7 @@ static void swap(struct sweep *sweep)
     sweep->next = emptied;
 }
 
-/* Files all that can come next of a configuration. */
+/* Files all that can come next after a configuration. */
 static void expand(struct sweep *sweep,
                    const struct configuration *item,
                    unsigned ending)
@@ -215,8 +215,8 @@ static void expand(struct sweep *sweep,
 }
 
 /* Keeps the configurations in which the ending call has taken effect, or can
- * before it ends, with others before it; of a spare also those in which it has
- * not, which now it never will. False: there are too many. */
+ * before it ends, after others or not; for a spare also those in which it has
+ * not, and now never will. False: there are too many. */
 static bool settle_end(struct sweep *sweep, unsigned ending)
 {
     configuration_set_empty(&sweep->next);
@@ -274,7 +274,7 @@ static void leave_slot(struct sweep *sweep, unsigned slot)
     }
 }
 
-/* False: the verdict is found. */
+/* False: the verdict has been found. */
 static bool begin(struct sweep *sweep, size_t call)
 {
     struct linearizability_verdict *verdict = sweep->verdict;
@@ -296,7 +296,8 @@ static bool begin(struct sweep *sweep, size_t call)
     return true;
 }
 
-/* A place is taken by every second of those that pass the place before it. */
+/* Each place is taken by every second one of those that pass the place before
+ * it. */
 static void remember_quiet(struct linearizability_verdict *verdict,
                            uint64_t time_ns,
                            uint64_t value)
@@ -311,7 +312,7 @@ static void remember_quiet(struct linearizability_verdict *verdict,
         (struct linearizability_quiet){.time_ns = time_ns, .value = value};
 }
 
-/* False: the verdict is found. */
+/* False: the verdict has been found. */
 static bool end(struct sweep *sweep, const struct event *event)
 {
     struct linearizability_verdict *verdict = sweep->verdict;
@@ -384,7 +385,7 @@ static int compare_readings(const void *a, const void *b)
     return x->ended_ns < y->ended_ns ? -1 : x->ended_ns > y->ended_ns ? 1 : 0;
 }
 
-/* The first reading of a value, or NULL. */
+/* Returns the first reading of a value, or NULL. */
 static const struct reading *find_reading(const struct reading *readings,
                                           size_t count,
                                           uint64_t value)
@@ -402,8 +403,8 @@ static const struct reading *find_reading(const struct reading *readings,
     return low < count && readings[low].value == value ? &readings[low] : NULL;
 }
 
-/* An uncertain set whose value was read is a certain one, and had ended by
- * then; the other uncertain calls are spares. */
+/* An uncertain set whose value was read is certain, and had ended by then; the
+ * other uncertain calls are spares. */
 static void settle(struct sweep *sweep, const size_t *own, size_t count)
 {
     struct reading *readings = checked_calloc(count, sizeof *readings);

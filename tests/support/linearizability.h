@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is a history of calls on a key-value store linearizable: could each call have
- * happened at one instant between its beginning and its end, so that all
- * results follow? Each key is a register of its own, absent at first; as
- * linearizability is local, keys are checked one by one (M. Herlihy, J. Wing:
- * Linearizability, ACM TOPLAS 12, 1990). Knows calls, no store.
+/* Checks whether a history of calls on a key-value store is linearizable:
+ * whether each call could have happened at one instant between its beginning
+ * and its end, so that all results follow. Each key is a register of its own,
+ * absent at first; as linearizability is local, keys are checked one by one (M.
+ * Herlihy, J. Wing: Linearizability, ACM TOPLAS 12, 1990). Knows calls, no
+ * store.
  *
  * The search is that of J. M. Wing and C. Gong (Testing and Verifying
  * Concurrent Objects, J. Parallel Distrib. Comput. 17, 1993) in the
  * just-in-time form, with memory, of G. Lowe (Testing for linearizability,
- * Concurrency and Computation 29, 2017): a sweep over the calls' beginnings
- * and ends keeps the set of all configurations that are possible, a
- * configuration being the register's value and which of the open calls have
- * taken effect; and lets calls take effect only when an end asks for it.
+ * Concurrency and Computation 29, 2017): a sweep over the calls' beginnings and
+ * ends keeps the set of all configurations that are possible, a configuration
+ * being the register's value and which of the open calls have taken effect; and
+ * lets calls take effect only when an end requires it.
  *
  * Bounds. With w writes of one key open at a time there are at most
- * (w + 2) * 2^w configurations: reads never add one, since who can read its
- * value now may as well do so now. So the work for a history of n calls is
- * n * log n for sorting, and n times that bound at worst; usually there are one
- * to ten configurations. Calls that may or may not have happened add few, see
- * is_uncertain, but
- * where many of them have no end, the bound is multiplied by the numbers of
- * such sets and removes: who knows an end should tell it. Of one key, 64 calls
- * and 192 uncertain ones may be open at a time, and a million configurations
- * be looked at for one end: what is beyond is LINEARIZABILITY_TOO_WIDE and says
- * nothing. */
+ * (w + 2) * 2^w configurations: reads never add one, since a read that can
+ * return the value now might as well take effect now. So the work for a history
+ * of n calls is n * log n for sorting, and n times that bound at worst; usually
+ * there are one to ten configurations. Calls that may or may not have happened
+ * add few, see is_uncertain; but if many of them have no end, the bound is
+ * multiplied by the numbers of such sets and removes: a caller that knows an
+ * end should give it. For one key, 64 calls and 192 uncertain ones may be open
+ * at a time, and a million configurations be examined for one end: anything
+ * beyond that is LINEARIZABILITY_TOO_WIDE and decides nothing. */
 
 #ifndef LINEARIZABILITY_H
 #define LINEARIZABILITY_H
@@ -54,12 +54,12 @@ struct linearizability_call {
     uint32_t key;
     uint32_t client; /* For people to read. */
     enum linearizability_kind kind;
-    /* Its caller has died, or was told that the outcome is unknown. It has
-     * taken effect between begun_ns and ended_ns, or never will;
-     * LINEARIZABILITY_NEVER as the end: it may at any time. Costs nothing if it
-     * is a set whose value was read, for then it has happened, and by then; the
-     * others serve only a remove that found something, or a read that found
-     * nothing, and of several the one that ends first is as good as any. */
+    /* Its caller has died, or does not know the outcome. It has taken effect
+     * between begun_ns and ended_ns, or never will; LINEARIZABILITY_NEVER as
+     * the end: it may at any time. It costs nothing if it is a set whose value
+     * was read, for then it has happened, and by then; the others serve only a
+     * remove that found something, or a read that found nothing, and of several
+     * the one that ends first is as good as any. */
     bool is_uncertain;
 };
 
@@ -78,8 +78,8 @@ struct linearizability_verdict {
     enum linearizability_answer answer;
     size_t culprit; /* Up to the end of this call nothing explains the key's
                        history; up to any earlier end something does. */
-    /* Some times before, the older the farther apart, when no call was open but
-     * uncertain ones, and the key's value beyond doubt. Time 0: none. */
+    /* Some earlier times, farther apart the older they are, when only uncertain
+     * calls were open, and the key's value was beyond doubt. Time 0: none. */
     struct linearizability_quiet quiets[LINEARIZABILITY_QUIETS];
     uint64_t quiet_count;
     size_t open_most; /* Calls of one key at one time. */
@@ -91,9 +91,9 @@ void linearizability_check(const struct linearizability_call *calls,
                            size_t count,
                            struct linearizability_verdict *verdict_out);
 
-/* Prints a part of the culprit's key's calls that is a violation in itself:
- * since the last quiet time that will do, and without the reads that it does
- * not take. Times are in microseconds before the culprit's end. */
+/* Prints a part of the calls of the culprit's key that is a violation in
+ * itself: since the last quiet time that will do, and without the reads that
+ * are not needed. Times are in microseconds before the culprit's end. */
 void linearizability_explain(FILE *stream,
                              const struct linearizability_call *calls,
                              size_t count,

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_MAX 30   /* Calls: the last ones. */
-#define TRIED_MAX 1000 /* With more, reads that do not matter stay. */
+#define SHOWN_MAX 30   /* Calls, the last ones. */
+#define TRIED_MAX 1000 /* With more calls, reads that do not matter stay. */
 
-/* A part of one key's history. The first call stands for all that was before:
- * it sets the value that the key is known to have had. */
+/* A part of one key's history. The first call stands in for all that was
+ * before: it sets the value that the key is known to have had. */
 struct part {
     struct linearizability_quiet quiet;
     struct linearizability_call *calls;
@@ -34,8 +34,8 @@ static bool is_culprit(const struct linearizability_call *call,
            call->begun_ns == culprit->begun_ns && call->kind == culprit->kind;
 }
 
-/* The calls that were open, or begun, between the quiet time and the end of the
- * culprit. */
+/* Returns the calls that were open, or begun, between the quiet time and the
+ * end of the culprit. */
 static struct part cut_out(const struct linearizability_call *calls,
                            size_t count,
                            const struct linearizability_call *culprit,
@@ -74,8 +74,8 @@ static bool is_violation(const struct part *part)
     return verdict.answer == LINEARIZABILITY_NO;
 }
 
-/* A history stays linearizable without one of its reads. So those that it takes
- * not for being a violation, are left out. */
+/* A history stays linearizable without one of its reads. So the reads without
+ * which it is still a violation are left out. */
 static void leave_out_reads(struct part *part)
 {
     size_t i = 0;
@@ -109,8 +109,9 @@ static int compare_quiets(const void *a, const void *b)
     return x->time_ns > y->time_ns ? -1 : x->time_ns < y->time_ns ? 1 : 0;
 }
 
-/* The smallest part from a quiet time on that is a violation in itself. Where a
- * call was open since long ago, what the quiet time hides may be the reason. */
+/* Returns the smallest part from a quiet time on that is a violation in itself.
+ * If a call had been open for long, what the quiet time hides may be the
+ * reason. */
 static struct part find_part(const struct linearizability_call *calls,
                              size_t count,
                              const struct linearizability_verdict *verdict)
@@ -160,7 +161,7 @@ static void print_call(FILE *stream,
     (void)fprintf(stream, call->is_uncertain ? "  (may have happened)" : "");
 }
 
-/* Where the value that the culprit read came from. */
+/* Prints where the value that the culprit read came from. */
 static void print_origin(FILE *stream,
                          const struct linearizability_call *calls,
                          size_t count,

@@ -22,7 +22,7 @@ void log_text_release(struct log_text *text)
     *text = LOG_TEXT_EMPTY;
 }
 
-/* Makes room, and returns the place of it. */
+/* Makes room, and returns its address. */
 static char *extend(struct log_text *text, size_t size)
 {
     if (text->size + size > text->capacity) {

@@ -43,12 +43,12 @@ size_t log_text_expiring_set(struct log_text *text,
                              const char *value,
                              int64_t expires_ms);
 
-/* A Set whose sum does not fit. It is closed, and tells its key. */
+/* A Set whose sum does not fit. It is closed, and its key can be read. */
 size_t log_text_damaged_set(struct log_text *text,
                             const char *key,
                             const char *value);
 
-/* Any bytes; as they are. */
+/* Any bytes, as they are. */
 size_t log_text_add(struct log_text *text, const char *string);
 size_t log_text_add_bytes(struct log_text *text,
                           const char *bytes,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* How each of them works. */
+/* How each role works. */
 
 #include "model_cast.h"
 
@@ -29,10 +29,11 @@ static const struct habit {
     bool exclusive;
     int sync;
     int compaction;
-    unsigned sets; /* Of a hundred. */
+    unsigned sets; /* Out of a hundred. */
     unsigned removes;
     unsigned calls_to_reopen; /* On average; 0: never */
-    unsigned calls_to_rest;   /* Who only reads would make all the calls. */
+    unsigned calls_to_rest;   /* Else a role that only reads would make all the
+                                 calls. */
     int32_t lock_timeout_ms;
 } habits[MODEL_ROLES] = {
     [MODEL_DURABLE] = {.threads = 3,
@@ -110,7 +111,7 @@ static void rest(uint64_t *random_state)
     (void)nanosleep(&pause, NULL);
 }
 
-/* A failure that may be: the lock is taken, the disk is full. */
+/* True for a failure that may be: the lock is taken, the disk is full. */
 static bool is_excused(const struct model_plan *plan, kvstore_status status)
 {
     if (status == KVSTORE_BUSY) {
@@ -141,7 +142,7 @@ static void excuse(const struct actor *actor,
     }
 }
 
-/* NULL: not now. */
+/* Returns NULL if it cannot be opened now. */
 static kvstore *open_store(const struct actor *actor)
 {
     const struct habit *habit = actor->habit;
@@ -173,8 +174,8 @@ static bool visit_damage(void *context, const kvstore_damage *damage)
     return false;
 }
 
-/* Sets many keys, then removes them: the index grows, and what is stale is more
- * than what is not. */
+/* Sets many keys, then removes them: the index grows, and more is stale than
+ * not. */
 static void fill_one(const struct actor *actor, kvstore *store)
 {
     uint64_t i = actor->plan->board->fillers++;

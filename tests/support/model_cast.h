@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Who works on the store in the model test, each a process of its own with some
- * threads, and what each of them does. All that they decide follows from a
- * seed. */
+/* The roles that work on the store in the model test, each a process of its own
+ * with some threads, and what each of them does. All that they decide follows
+ * from a seed. */
 
 #ifndef MODEL_CAST_H
 #define MODEL_CAST_H
@@ -18,8 +18,8 @@ enum model_role {
     MODEL_DURABLE,   /* Threads share a handle. */
     MODEL_UNSYNCED,  /* Each thread has its own, and opens it anew. */
     MODEL_EXCLUSIVE, /* Some calls by an exclusive handle, again and again. */
-    MODEL_READER,    /* Read-only handles that do not live long. */
-    MODEL_STRANGER,  /* The same by another user, where this one is root. */
+    MODEL_READER,    /* Short-lived read-only handles. */
+    MODEL_STRANGER,  /* The same by another user, if this one is root. */
     MODEL_WITNESS,   /* Reads by one handle, open all along. */
     MODEL_COMMANDS,  /* Runs the command. */
     MODEL_KEEPER,    /* Compacts, verifies, and lets the index grow. */
@@ -29,7 +29,7 @@ enum model_role {
 #define MODEL_THREADS 3
 #define MODEL_CLIENTS (MODEL_ROLES * MODEL_THREADS)
 
-/* Seen by all processes. */
+/* Shared by all processes. */
 struct model_board {
     _Atomic uint64_t failures;
     _Atomic uint64_t compactions;
@@ -41,7 +41,7 @@ struct model_board {
 
 struct model_plan {
     const char *path;    /* The store. */
-    const char *program; /* The command; NULL: nobody runs it. */
+    const char *program; /* The command; NULL: it is not run. */
     struct history *history;
     struct model_board *board;
     uint64_t seed;
@@ -50,7 +50,7 @@ struct model_plan {
     bool may_be_full;
 };
 
-/* Starts one in a process group of its own. */
+/* Starts a role in a process group of its own. */
 pid_t model_cast_start(const struct model_plan *plan,
                        enum model_role role,
                        uint64_t seed);

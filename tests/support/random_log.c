@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Each kind of piece has its maker. One maker in four makes damage of a line
- * that another one has made. */
+/* Each kind of piece has its maker. One maker in four damages a line that
+ * another one has made. */
 
 #include "random_log.h"
 
@@ -14,7 +14,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define RUN_PRINTED 12 /* A run that is longer is printed as its count. */
+#define RUN_PRINTED 12 /* A longer run is printed as its count. */
 
 const char *const random_log_keys[RANDOM_LOG_KEYS] =
     {"a", "b", "c", "d", "e", "fill", "told", "\xff\x01"};
@@ -27,7 +27,7 @@ uint64_t random_log_below(uint64_t *random_state, uint64_t bound)
     return (mixed ^ mixed >> 31) % bound;
 }
 
-/* Never more than one among the arguments of a call, whose order is up to the
+/* Must not occur twice in the arguments of one call: their order is up to the
  * compiler. */
 static uint64_t dice(struct random_log *log, uint64_t bound)
 {
@@ -75,7 +75,7 @@ __attribute__((format(printf, 2, 3))) static struct random_piece *add_text(
     return add(log, text, (size_t)size);
 }
 
-/* A line that ends in a comma gets a sum that fits, and its end. */
+/* Adds a line that ends in a comma, with a sum that fits, and its end. */
 __attribute__((format(printf, 2, 3))) static struct random_piece *add_summed(
     struct random_log *log,
     const char *format,
@@ -98,7 +98,8 @@ static const char *any_key(struct random_log *log)
     return random_log_keys[dice(log, 5)];
 }
 
-/* Seldom a long one: a line of 4,095 bytes or more is measured. */
+/* Returns a value, rarely a long one: a line of 4,095 bytes or more is
+ * measured. */
 static const char *any_value(struct random_log *log)
 {
     static char value[6000];
@@ -152,7 +153,7 @@ static void foreign_set(struct random_log *log)
     const char *key = any_key(log);
     const char *value = any_value(log);
     const char *layout = layouts[dice(log, 4)];
-    /* By hand, for formats are not to be chosen at run time. */
+    /* By hand, since formats must not be chosen at run time. */
     const char *first = strstr(layout, "%s");
     const char *second = strstr(first + 2, "%s");
     int size = snprintf(text,
@@ -249,7 +250,7 @@ static void blank_line(struct random_log *log)
     fill(log, byte, count, dice(log, 8) != 0);
 }
 
-/* What comes next begins near a multiple of 512, seldom of 65,536. */
+/* Lets the next piece begin near a multiple of 512, rarely of 65,536. */
 static void up_to_a_multiple(struct random_log *log)
 {
     size_t unit = dice(log, 12) == 0 ? 65536 : 512;
@@ -349,7 +350,8 @@ static void sound_line_inside(struct random_log *log)
                    any_key(log));
 }
 
-/* The last piece loses a bit, some bytes, or its end, or gets NULs. */
+/* Flips a bit of the last piece, puts NULs or tabs in place of some of its
+ * bytes, or cuts off its end. */
 static void break_last(struct random_log *log)
 {
     if (log->count == 0 || log->pieces[log->count - 1].size < 4) {

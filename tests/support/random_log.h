@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Logs made by chance: sound lines of all layouts, and damage of all kinds, in
- * pieces that can be dropped one by one. The same seed makes the same log. Lays
- * lines out on its own, and judges nothing. */
+/* Random logs: sound lines of all layouts, and damage of all kinds, in pieces
+ * that can be dropped one by one. The same seed makes the same log. Lays lines
+ * out on its own, and judges nothing. */
 
 #ifndef RANDOM_LOG_H
 #define RANDOM_LOG_H
@@ -29,22 +29,22 @@ struct random_log {
     uint64_t random_state; /* Splitmix64. */
 };
 
-/* Below a bound; a state may be any number. */
+/* Returns a number below a bound; a state may be any number. */
 uint64_t random_log_below(uint64_t *random_state, uint64_t bound);
 
-/* To be released. */
+/* The log must be released. */
 void random_log_make(struct random_log *log, uint64_t seed);
 void random_log_release(struct random_log *log);
 
-/* A copy without one piece, to be released. */
+/* Copies a log without one piece; the copy must be released. */
 void random_log_without(const struct random_log *log,
                         size_t piece,
                         struct random_log *log_out);
 
-/* All bytes, to be freed; log->size of them. */
+/* Returns all bytes, to be freed; log->size of them. */
 char *random_log_join(const struct random_log *log);
 
-/* A piece on each line; runs of one byte as their count. */
+/* Prints a piece on each line; runs of one byte as their count. */
 void random_log_print(FILE *stream, const struct random_log *log);
 
 #endif

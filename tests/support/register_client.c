@@ -21,7 +21,7 @@ extern char **environ;
 
 #define VALUE_MAX 4096
 #define LIES_ONE_IN 50
-#define NO_VALUE UINT64_MAX /* That is no value of any set. */
+#define NO_VALUE UINT64_MAX /* No set has this value. */
 
 uint64_t register_random_below(uint64_t *random_state, uint64_t bound)
 {
@@ -44,7 +44,7 @@ static size_t make_value(uint64_t number, char out[VALUE_MAX])
     return size + letters;
 }
 
-/* The number of a whole value, else NO_VALUE. */
+/* Returns the number of a whole value, else NO_VALUE. */
 static uint64_t read_value(const char *value, size_t size)
 {
     char expected[VALUE_MAX];
@@ -212,7 +212,7 @@ bool register_client_append(struct register_client *client,
     return true;
 }
 
-/* Runs a command, and reads what it prints, with one NUL behind it. Returns its
+/* Runs a command, and reads what it prints, with one NUL after it. Returns its
  * exit status. */
 static int run(const struct register_client *client,
                char **words,
@@ -228,7 +228,7 @@ static int run(const struct register_client *client,
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1) != 0 ||
         posix_spawn_file_actions_addclose(&actions, ends[0]) != 0 ||
         posix_spawn_file_actions_addclose(&actions, ends[1]) != 0 ||
-        /* Disks that are full are no news. */
+        /* A full disk is expected. */
         (client->may_be_full &&
          posix_spawn_file_actions_addopen(
              &actions, 2, "/dev/null", O_WRONLY, 0) != 0) ||
@@ -320,7 +320,7 @@ bool register_client_command(struct register_client *client,
     int status = run(client, all, output, sizeof output, &size);
     uint64_t number = LINEARIZABILITY_ABSENT;
     if (kind == LINEARIZABILITY_GET && status == 0) {
-        /* Without the newline that it adds. */
+        /* Without the newline that the command adds. */
         size -= size > 0 ? 1 : 0;
         output[size] = '\0';
         number = read_value(output, size);

@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 #define FILLER_KEYS 3000 /* At a time: the index grows twice. */
-#define FILLER_REST 32   /* It rests that much less than others. */
-#define BURST 40         /* So many calls on average come one upon the other; */
-#define REST_NS UINT64_C(6000000) /* then at most this long none. */
-#define PAUSE_NS UINT64_C(400000) /* Within a call; at most. */
+#define FILLER_REST 32   /* It rests this many times less often than others. */
+#define BURST 40         /* On average this many calls come in a row; */
+#define REST_NS UINT64_C(6000000) /* then none for at most this long. */
+#define PAUSE_NS UINT64_C(400000) /* Within a call, at most. */
 #define PAUSES_ONE_IN 400
-#define OFTEN 4000 /* One in so many steps of each write is the last, */
+#define OFTEN 4000 /* One in this many steps of each write is the last, */
 #define SELDOM 60  /* and of each change of a name. */
 
 _Static_assert(REGISTER_CLIENTS == REGISTER_CREWS * REGISTER_CREW_THREADS,
@@ -35,7 +35,7 @@ static const struct habit {
     bool share_a_handle;
     int sync;
     bool read_only;
-    unsigned sets; /* Of a hundred. */
+    unsigned sets; /* Out of a hundred. */
     unsigned removes;
     unsigned calls_to_reopen; /* 0: never */
 } habits[REGISTER_CREWS] = {
@@ -80,8 +80,8 @@ static bool is_over(const struct register_plan *plan)
     return plan->history->begun >= plan->calls || plan->board->failures > 0;
 }
 
-/* In bursts, so that now these and now those are at work together, and who does
- * not wait for locks does not make all the calls. */
+/* So that calls come in bursts, from these threads now and from those then, and
+ * a thread that does not wait for locks does not make all the calls. */
 static void rest_by_chance(uint64_t *state)
 {
     if (register_random_below(state, BURST) == 0) {
@@ -91,7 +91,7 @@ static void rest_by_chance(uint64_t *state)
     }
 }
 
-/* One thread: makes calls until there are enough. */
+/* Runs one thread: makes calls until there are enough. */
 static void *work(void *context)
 {
     struct register_crew *crew = ((struct thread *)context)->crew;
@@ -127,8 +127,8 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Sets many keys, removes them, and again: the index grows, what is stale gets
- * more, and a compaction makes the index small. */
+/* Sets many keys, removes them, and again: the index grows, more becomes stale,
+ * and a compaction makes the index small. */
 static void *fill(void *context)
 {
     struct register_crew *crew = ((struct thread *)context)->crew;
@@ -136,7 +136,7 @@ static void *fill(void *context)
     uint64_t random_state = seed_of(((struct thread *)context)->client);
     free(context);
     while (!is_over(plan)) {
-        /* Where the one that was killed left off. */
+        /* Goes on where the one that was killed left off. */
         uint64_t i = plan->board->fillers++;
         char key[32];
         size_t size = (size_t)snprintf(
@@ -190,7 +190,7 @@ void register_crew_join(struct register_crew *crew)
     kvstore_close(crew->shared);
 }
 
-/* --- Steps that are watched --- */
+/* --- Watched steps --- */
 
 static const struct register_plan *watched;
 static struct kv_io_table table;
@@ -203,14 +203,14 @@ static bool is_last(uint64_t one_in)
     return watched->are_suicidal && register_random_below(&fate, one_in) == 0;
 }
 
-/* All threads of the process, at once. */
+/* Kills all threads of the process, at once. */
 static void die(void)
 {
     watched->board->suicides++;
     (void)kill(getpid(), SIGKILL);
 }
 
-/* Where others may come in between. */
+/* Pauses where others may come in between. */
 static void pause_by_chance(uint64_t one_in)
 {
     fate = fate == 0 ? seed_of(0) : fate;
@@ -234,7 +234,7 @@ static void dying_step(const char *name)
     die_by_chance(strcmp(name, "state") == 0 ? SELDOM : OFTEN);
 }
 
-/* The last thing that is written may be a part of a line. */
+/* The last thing written may be a part of a line. */
 static ssize_t dying_pwrite(int fd,
                             const void *bytes,
                             size_t size,

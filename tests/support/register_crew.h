@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Crews of threads that work on one store: each a process, or all in one. What
- * a crew does and how it opens the store differ; one makes the index grow
+/* Crews of threads that work on one store: each a process, or all in one. They
+ * differ in what they do and how they open the store; one makes the index grow
  * again and again, and compactions due. */
 
 #ifndef REGISTER_CREW_H
@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seen by all processes. */
+/* Shared by all processes. */
 struct register_board {
     _Atomic uint64_t failures;
-    _Atomic uint64_t compactions; /* Logs that got the name; */
+    _Atomic uint64_t compactions; /* Logs that got the name store.log; */
     _Atomic uint64_t growths;     /* indexes that took a smaller one's place, */
     _Atomic uint64_t rebuilds;    /* and others without a new log. */
     _Atomic uint64_t suicides;    /* Between two steps. */
@@ -49,15 +49,15 @@ struct register_crew {
     pthread_t ids[REGISTER_CREW_THREADS];
 };
 
-/* Starts a crew's threads in this process, and waits for their end. */
+/* Starts a crew's threads in this process; waits for their end. */
 void register_crew_start(struct register_crew *crew,
                          const struct register_plan *plan,
                          unsigned number);
 void register_crew_join(struct register_crew *crew);
 
-/* Makes this process count on the board what gets a name, pause now and then
- * within calls and, if so planned, kill itself between their steps. Before any
- * thread is started. */
+/* Makes this process count on the board the files that get a name, pause now
+ * and then within calls and, if so planned, kill itself between their steps. To
+ * be called before any thread is started. */
 void register_watch_steps(const struct register_plan *plan);
 
 #endif

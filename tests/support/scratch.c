@@ -44,7 +44,7 @@ void scratch_make(char path_out[SCRATCH_PATH_SIZE])
     }
 }
 
-/* Opens a directory's stream at the end of a path; NULL where there is none. */
+/* Opens a directory's stream at the end of a path; NULL if there is none. */
 static DIR *open_stream(const char *path)
 {
     DIR *stream = opendir(path);
@@ -59,8 +59,8 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Empties a directory of files and empty directories; returns the first
- * directory in it that holds something, by its path, or an empty path. */
+/* Empties a directory of files and empty directories; returns the path of the
+ * first directory in it that holds something, or an empty path. */
 static void remove_entries(const char *path, char *rest_out, size_t rest_size)
 {
     rest_out[0] = '\0';
@@ -91,7 +91,8 @@ static void empty_down(const char *path)
         if (is_empty && strcmp(at, path) == 0) {
             return;
         }
-        /* Down into what holds something; from the bottom up again. */
+        /* Down into what holds something; from an emptied one back to the
+         * top. */
         (void)snprintf(
             at, sizeof at, "%.*s", (int)sizeof at - 1, is_empty ? path : rest);
     }

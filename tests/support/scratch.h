@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A directory on the fastest file system there is, for tests that lay out
- * thousands of stores. Plain system calls: what is tested stays out of it.
- * Every call ends the program where it fails itself. */
+ * thousands of stores. Plain system calls: what is tested stays out of it. A
+ * call that fails ends the program. */
 
 #ifndef SCRATCH_H
 #define SCRATCH_H
@@ -16,14 +16,14 @@
  * /dev/shm, else in TMPDIR or /tmp. */
 void scratch_make(char path_out[SCRATCH_PATH_SIZE]);
 
-/* Removes a directory with all that is in it, A missing one is fine. */
+/* Removes a directory with all that is in it. A missing one is fine. */
 void scratch_remove(const char *path);
 
-/* Removes what is in it, and makes it where it is absent. */
+/* Removes what is in it, and makes it if it is absent. */
 void scratch_empty(const char *path);
 
 /* Whole files, by directory and name. The caller frees what is read; one NUL
- * follows. A file that is absent reads as NULL. */
+ * follows. An absent file reads as NULL. */
 void scratch_write(const char *directory,
                    const char *name,
                    const void *bytes,
@@ -38,7 +38,7 @@ void scratch_list(const char *directory, scratch_visit visit, void *context);
 /* Prints what went wrong and ends the program. */
 _Noreturn void scratch_die(const char *what);
 
-/* An unsigned number from the environment, or a default. */
+/* Returns an unsigned number from the environment, or a default. */
 unsigned long scratch_number(const char *variable, unsigned long otherwise);
 
 #endif

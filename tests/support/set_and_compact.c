@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Sets a key and compacts in the same call, for scripts: set_and_compact DIR KEY
- * VALUE. The command does so too, but when a mebibyte is stale. Prints "ok", or
- * "failed" and a reason. */
+/* Sets a key and compacts in the same call, for scripts: set_and_compact DIR
+ * KEY VALUE. The command does so too, but only when a mebibyte is stale. Prints
+ * "ok", or "failed" and a reason. */
 
 #include "kvstore.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Opens the store in a directory and sets a key a number of times, for whoever
- * counts the system calls: sets_in_a_row DIR COUNT. */
+/* Opens the store in a directory and sets a key a number of times, for a test
+ * that counts the system calls: sets_in_a_row DIR COUNT. */
 
 #include "kvstore.h"
 

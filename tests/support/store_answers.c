@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Each question is asked by every call that can answer it. */
+/* Each question is put to every call that can answer it. */
 
 #include "store_answers.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* All that a store says of itself, to be compared with what it says when it has
- * come to the same state in another way. Knows the public calls alone. */
+ * reached the same state in another way. Knows only the public calls. */
 
 #ifndef STORE_ANSWERS_H
 #define STORE_ANSWERS_H
@@ -15,14 +15,14 @@
 
 #define ANSWERS_PLACES 64
 
-/* What is wrong, by the name of the relation that does not hold. The first thing
- * counts. */
+/* What is wrong, by the name of the relation that does not hold. The first
+ * failure counts. */
 struct store_failure {
-    char relation[96]; /* Empty: nothing is. */
+    char relation[96]; /* Empty: no failure. */
     char detail[256];
 };
 
-/* True, so that callers can leave. */
+/* Returns true, so that callers can leave with it. */
 bool store_failure_set(struct store_failure *failure,
                        const char *relation,
                        const char *format,
@@ -45,8 +45,8 @@ struct store_answers {
     size_t place_count;       /* May be more. */
 };
 
-/* Asks for everything, in all ways that there are, which must agree. False: they
- * do not. */
+/* Asks for everything, in every way there is; the answers must agree. False:
+ * they do not. */
 bool store_answers_take(const kvstore *store,
                         const char *when,
                         struct store_answers *answers_out,
@@ -58,7 +58,8 @@ bool store_answers_same_keys(const struct store_answers *wanted,
                              const char *relation,
                              struct store_failure *failure);
 
-/* The same of the counters, but for those that tell how it came to be. */
+/* The same for the counters, except those that show how the state was
+ * reached. */
 bool store_answers_same_stats(const struct store_answers *wanted,
                               const struct store_answers *found,
                               const char *relation,

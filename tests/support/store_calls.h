@@ -27,7 +27,7 @@ void assert_value(const kvstore *store, const char *key, const char *value);
 void assert_absent(const kvstore *store, const char *key);
 void assert_corrupt(const kvstore *store, const char *key, uint64_t offset);
 
-/* The counters, after checking that they add up to the log's size. */
+/* Returns the counters, after checking that they add up to the log's size. */
 kvstore_stats checked_stats(const kvstore *store);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does os/access.c keep its header's word? */
+/* Does os/access.c do what its header promises? */
 
 #include "os/access.h"
 #include "os/error.h"
@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-/* A system where nobody may give files away, and the model is somebody's. */
+/* A system where no file can be given away, and where the model's owner and
+ * group are shifted. */
 static struct {
     struct kv_io_table table;
     struct kv_io_file file;
@@ -127,7 +128,7 @@ static void place_is_refused_where_it_locks_somebody_out(void **state)
         {0600, 0, 0, false},
         {0600, 1, 0, true},
         {0640, 1, 0, true},
-        {0660, 1, 0, false}, /* He is one of the group. */
+        {0660, 1, 0, false}, /* The owner is in the group. */
         {0606, 1, 0, true},
         {0660, 1, 1, true},
         {0606, 1, 1, false},
@@ -152,8 +153,8 @@ static void place_is_refused_where_it_locks_somebody_out(void **state)
 
 /* --- Access control lists --- */
 
-/* u::rw-,u:1234:rw-,g::---,m::rw-,o::--- as the kernel has it: the version, then
- * tag, permissions and identifier of each. */
+/* u::rw-,u:1234:rw-,g::---,m::rw-,o::--- as the kernel stores it: the version,
+ * then tag, permissions and identifier of each. */
 static const unsigned char list[] = {
     2,    0,    0,    0,    1,  0, 6, 0, 0xff, 0xff, 0xff, 0xff, 2,  0, 6, 0,
     0xd2, 4,    0,    0,    4,  0, 0, 0, 0xff, 0xff, 0xff, 0xff, 16, 0, 6, 0,
@@ -189,7 +190,7 @@ static void access_list_is_kept(void **state)
     assert_int_equal(mode_of(&world.file), 0660);
 }
 
-/* As a file has from its directory when it is made. */
+/* A file gets such a list from its directory when it is made. */
 static void list_that_the_model_lacks_goes(void **state)
 {
     (void)state;
@@ -214,7 +215,7 @@ static void list_is_not_given_to_another_group(void **state)
     assert_int_equal(kv_io_adopt_place(&world.file, &world.model), KVSTORE_IO);
 }
 
-/* --- In which order --- */
+/* --- The order of steps --- */
 
 static char steps[256];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does compaction.c keep its header's word? A log from a text is compacted and
- * compared with another text, byte for byte. */
+/* Does store/compaction.c do what its header promises? A log made from a text
+ * is compacted and compared with another text, byte for byte. */
 
 #include "compaction_run.h"
 #include "index/build.h"
@@ -105,7 +105,7 @@ static kvstore_status run(const struct store_dir *dir,
     return status;
 }
 
-/* Compacts, and holds the new index against one that is built from the new
+/* Compacts, and compares the new index with one that is built from the new
  * log. */
 static void compact(const struct store_dir *dir)
 {
@@ -129,7 +129,7 @@ static void compact(const struct store_dir *dir)
     close_pair(&fresh);
 }
 
-/* Both texts are released. */
+/* Releases both texts. */
 static void assert_compacts(void **state,
                             struct log_text *from,
                             struct log_text *to)
@@ -260,7 +260,8 @@ static void batches_lose_their_member(void **state)
     assert_compacts(state, &from, &to);
 }
 
-/* No call of the library reaches such a key; another program may have. */
+/* No call of the library can name such a key; another program may have written
+ * one. */
 static void batch_with_an_empty_key_loses_its_member(void **state)
 {
     struct log_text from = LOG_TEXT_EMPTY;
@@ -288,7 +289,7 @@ static void broken_batches_are_kept_as_they_are(void **state)
     assert_compacts(state, &from, &to);
 }
 
-/* Folds the new log anew: it must come to what the compaction has counted. */
+/* Folds the new log again: it must come to what the compaction counted. */
 static void assert_counted_anew(const struct store_dir *dir,
                                 const struct pair *new)
 {
@@ -300,8 +301,8 @@ static void assert_counted_anew(const struct store_dir *dir,
     close_pair(&built);
 }
 
-/* The key of a damaged line that NULs cut short, and that of one that begins with
- * a space, must not become one line's. */
+/* The key of a damaged line that NULs cut short, and the key of a line that
+ * begins with a space, must not end up in one line. */
 static void damaged_lines_do_not_grow_together(void **state)
 {
     const struct store_dir *dir = *state;
@@ -325,8 +326,8 @@ static void damaged_lines_do_not_grow_together(void **state)
     close_pair(&new);
 }
 
-/* A last line that is closed, after a run of NULs, comes to be at a sector's
- * beginning: as if its first bytes were among those that a power cut took. */
+/* A closed last line after a run of NULs can move to the start of a sector: as
+ * if a power cut had taken its first bytes. */
 static void closed_last_line_stays_closed(void **state)
 {
     const struct store_dir *dir = *state;
@@ -355,7 +356,7 @@ static void closed_last_line_stays_closed(void **state)
     }
 }
 
-/* The same with tabs in it, which may be a sector that was lost of a line that was
+/* The same with tabs in the line, which may be a lost sector of a line that was
  * written over padding. */
 static void closed_line_with_tabs_stays_closed(void **state)
 {
@@ -389,7 +390,7 @@ static void closed_line_with_tabs_stays_closed(void **state)
     }
 }
 
-/* What was between two runs of NULs goes; they stay two lines. */
+/* What was between two runs of NULs is dropped; they stay two lines. */
 static void runs_of_nuls_that_meet_stay_apart(void **state)
 {
     const struct store_dir *dir = *state;
@@ -470,7 +471,7 @@ static void mode_of_the_log_is_kept(void **state)
 
 /* --- The new file --- */
 
-/* What stood between the damage and the line behind is left out. */
+/* What was between the damage and the next line is left out. */
 static void damage_does_not_grow_together_with_a_record(void **state)
 {
     static const char nul_tail[] = "abc\0";
@@ -501,7 +502,8 @@ static void leftover_is_never_read(void **state)
     assert_compacts(state, &from, &to);
 }
 
-/* Fails with a status, and leaves the log as it was. */
+/* Asserts that a compaction fails with a status, and leaves the log as it
+ * was. */
 static void assert_fails(const struct store_dir *dir,
                          struct pair *pair,
                          kvstore_status expected)
@@ -555,7 +557,8 @@ static void second_compaction_is_busy(void **state)
     close_pair(&pair);
 }
 
-/* The name given to another file while the new log is being written. */
+/* The directory where another file gets the new log's name while that is being
+ * written. */
 static const struct store_dir *swapped_dir;
 static int swapped_fd;
 
@@ -582,7 +585,7 @@ static int failing_rename(int fd, const char *from, const char *to)
     return -1;
 }
 
-/* In a directory's file, as the old one is. */
+/* The new index is in a file of the directory, as the old one is. */
 static void given_up_log_and_index_leave_no_files(void **state)
 {
     const struct store_dir *dir = *state;
@@ -635,7 +638,7 @@ static int linking_fsync(int fd)
     return kv_io_system_table()->fsync(fd);
 }
 
-/* It would be a log that two directories write. */
+/* It would be a log that is written from two directories. */
 static void file_with_one_more_name_is_given_up(void **state)
 {
     const struct store_dir *dir = *state;
@@ -717,7 +720,7 @@ static void index_with_an_older_record_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* Where the slot of a key stands. */
+/* Returns the number of a key's slot. */
 static uint64_t slot_of(const struct pair *pair, const char *key)
 {
     const struct kv_table *table = &pair->index.table;
@@ -730,7 +733,7 @@ static uint64_t slot_of(const struct pair *pair, const char *key)
 
 #define NOWHERE UINT64_MAX
 
-/* Has the index lead to another offset for a key; NOWHERE: to none. */
+/* Points a key's slot at another offset, or with NOWHERE at none. */
 static void mislead(const struct pair *pair, const char *key, uint64_t offset)
 {
     _Atomic uint64_t *word = &pair->index.table.slots[slot_of(pair, key)];
@@ -738,8 +741,8 @@ static void mislead(const struct pair *pair, const char *key, uint64_t offset)
     atomic_store(word, offset == NOWHERE ? 0 : bits | (offset + 1));
 }
 
-/* Each of four keys is set three times, and the last one removed. The array is
- * for where their records are. */
+/* Sets each of four keys three times, and removes the last one. The array gets
+ * the offsets of the Sets. */
 static struct pair make_rich_pair(const struct store_dir *dir,
                                   uint64_t offsets[3][4])
 {
@@ -793,14 +796,14 @@ static void removed_key_is_not_brought_back_by_the_index(void **state)
     close_pair(&pair);
 }
 
-/* As many keys as there were, but other ones. */
+/* As many keys as before, but not the same ones. */
 static void two_lies_that_balance_end_it(void **state)
 {
     const struct store_dir *dir = *state;
     uint64_t offsets[3][4];
     struct pair pair = make_rich_pair(dir, offsets);
     mislead(&pair, "d", offsets[0][3]);
-    mislead(&pair, "b", NOWHERE); /* It may have stood before the other. */
+    mislead(&pair, "b", NOWHERE); /* It may have been before the other. */
 
     assert_fails(dir, &pair, KVSTORE_CORRUPT);
 
@@ -819,7 +822,7 @@ static void slot_of_another_key_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* Every slot leads to every place in turn. */
+/* Points every slot at every offset in turn. */
 static void no_lie_of_one_slot_is_believed(void **state)
 {
     static const char *const keys[] = {"a", "b", "c", "d"};
@@ -861,8 +864,8 @@ static void flipped_bit_of_a_slot_is_not_believed(void **state)
     close_pair(&pair);
 }
 
-/* Two slots that have changed places, so that each hash leads to the record of
- * the other key; and a record that two slots lead to. */
+/* Two slots are exchanged, so that each hash leads to the record of the other
+ * key; then both lead to one record. */
 static void slots_of_two_keys_that_were_exchanged_end_it(void **state)
 {
     const struct store_dir *dir = *state;
@@ -878,8 +881,8 @@ static void slots_of_two_keys_that_were_exchanged_end_it(void **state)
     close_pair(&pair);
 }
 
-/* The index stays, and the log gets other keys under it: the newest record of one
- * or a stale one, in place. */
+/* The index stays, and a record in the log, stale or the newest of its key, is
+ * overwritten with one of another key. */
 static void edited_key_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
@@ -910,7 +913,7 @@ static void log_that_shrank_ends_it(void **state)
     close_pair(&pair);
 }
 
-/* Whoever made it may have it open still, and would have the log. */
+/* The process that made it may have it open still, and would hold the log. */
 static void leftover_is_made_anew(void **state)
 {
     const struct store_dir *dir = *state;
@@ -993,7 +996,8 @@ static void directory_in_the_way_is_named(void **state)
     close_pair(&pair);
 }
 
-/* Is there whenever it is to be made, and gone when it is to be removed. */
+/* The name is taken whenever it must be created, and gone when it must be
+ * removed. */
 static int openat_of_a_flicker(int dir_fd,
                                const char *name,
                                int flags,
@@ -1020,8 +1024,8 @@ static void name_that_is_always_taken_is_busy(void **state)
     close_pair(&pair);
 }
 
-/* The leftover loses its name between the look at it and its lock, and another
- * compaction's file has it: that one stays. */
+/* The leftover loses its name between its check and its lock, and the file of
+ * another compaction gets the name: that file stays. */
 static int replacing_flock(int fd, int operation)
 {
     struct stat stat;
@@ -1072,7 +1076,7 @@ static void symbolic_link_in_the_way_goes(void **state)
     close_pair(&new);
 }
 
-/* As root's file is to others. */
+/* Fails as opening root's file fails for other users. */
 static int forbidden_openat(int dir_fd,
                             const char *name,
                             int flags,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the marks say what the index says, whatever it holds and however large the
+/* Do the marks agree with the index, whatever it holds and however large the
  * log is? */
 
 #include "index/table.h"
@@ -38,7 +38,7 @@ static struct kv_table table_of(const uint64_t *offsets,
     return table;
 }
 
-/* Looks at each offset of the list, and at those beside it. */
+/* Checks each offset of the list, and those next to it. */
 static void assert_marks(const uint64_t *offsets, size_t count)
 {
     struct kv_table table = table_of(offsets, count, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does os/file.c keep its header's word? */
+/* Does os/file.c do what its header promises? */
 
 #include "os/directory.h"
 #include "os/error.h"
@@ -26,7 +26,7 @@
 
 #include <cmocka.h>
 
-/* Leaves a forked child; non-zero is a failure. */
+/* Exits a forked child; a non-zero status is a failure. */
 static void leave_child(bool is_good)
 {
     _exit(is_good ? 0 : 1);
@@ -360,7 +360,7 @@ static void interrupted_open_is_tried_again(void **state)
     kv_io_close(&file);
 }
 
-/* --- Who and what a file is --- */
+/* --- What a file is --- */
 
 static void name_that_is_not_there_sets_no_error(void **state)
 {
@@ -527,7 +527,7 @@ static void rename_replaces_and_unlink_removes(void **state)
     assert_io_error(kv_io_unlink(&dir->directory, "b"), ENOENT);
 }
 
-/* --- Locks, clocks, chance --- */
+/* --- Locks, clocks, randomness --- */
 
 static struct kv_io_file open_again(const struct store_dir *dir)
 {
@@ -684,7 +684,7 @@ static void last_hole_ends_with_the_file(void **state)
     kv_io_close(&file);
 }
 
-/* Whatever a file system says of holes: no byte is passed over. */
+/* Whatever a file system says of holes, no byte is passed over. */
 static void bytes_are_data(void **state)
 {
     struct kv_io_file file = open_file(*state, "file");

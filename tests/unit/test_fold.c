@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does fold.c keep its header's word? A fold is compared with a string: one
- * letter for the verdict on each line, then what the fold ended with. */
+/* Does log/fold.c do what its header promises? A fold is compared with a
+ * string: one letter for the verdict on each line, then what the fold ended
+ * with. */
 
 #include "log/fold.h"
 #include "log/padding.h"
@@ -21,8 +22,8 @@
 
 #define MEGABYTE ((size_t)1 << 20)
 
-/* S and R records, U unknown, D damage, . blank, | a torn tail, ~ a newline
- * that is missing. */
+/* S and R are records, U is unknown, D damage, . blank, | a torn tail, ~ a
+ * newline that is missing. */
 struct verdicts {
     char letters[64];
     size_t count;
@@ -96,7 +97,7 @@ static struct kv_fold_result assert_fold(void **state,
     return result;
 }
 
-/* --- Lines by themselves --- */
+/* --- Single lines --- */
 
 static void empty_log_has_no_lines(void **state)
 {
@@ -253,7 +254,8 @@ static void unterminated_record_counts_its_newline(void **state)
     assert_fold(state, &text, "SS~");
 }
 
-/* Where does a fold to the end of the file stop that knows of padding? */
+/* Folds to the end of the file, knowing of padding, and returns where that
+ * stops. */
 static uint64_t fold_padded(const struct store_dir *dir,
                             const struct log_text *text,
                             const char *expected)
@@ -400,7 +402,7 @@ static void closed_line_with_a_nul_is_torn(void **state)
     assert_fold(state, &text, "S|");
 }
 
-/* What is left of a line when the sector with its beginning did not come to the
+/* What is left of a line when the sector with its beginning did not reach the
  * disk. */
 static void line_behind_a_lost_sector_is_torn_where_that_can_be(void **state)
 {
@@ -419,7 +421,7 @@ static void line_behind_a_lost_sector_is_torn_where_that_can_be(void **state)
     }
 }
 
-/* What is left where padding ended, of a line that was written across: the sector
+/* What is left of a line that was written across the end of padding: the sector
  * before is as it was, tabs and a newline. */
 static void line_behind_the_end_of_padding_is_torn(void **state)
 {
@@ -634,7 +636,7 @@ static void batch_behind_a_broken_one_is_whole(void **state)
     assert_fold(state, &text, "DDDSSS");
 }
 
-/* The same with nothing behind: the sound batch is enough to keep what stands
+/* The same with nothing after it: the sound batch is enough to keep what is
  * before it. */
 static void whole_batch_keeps_the_damage_before_it(void **state)
 {
@@ -857,8 +859,8 @@ static kvstore_status count_damage(void *context,
     return KVSTORE_OK;
 }
 
-/* Each of many damaged lines has its anchor looked for, or its newline; what is
- * in memory for the fold is not read again for that. */
+/* For each of many damaged lines its anchor is searched for, or its newline;
+ * what the fold has in memory is not read again for that. */
 static void damage_is_read_a_few_times_at_most(void **state)
 {
     const struct store_dir *dir = *state;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does the fold judge a batch of which something is lost as docs/format.md says?
- * Every bit of one is flipped, every run of its bytes zeroed, every end cut off,
- * at the end of a log, in the middle, and before a batch; and the verdicts are
- * compared with the rules written plainly. */
+/* Does the fold judge a batch that has lost something as docs/format.md says?
+ * Every bit of a batch is flipped, every run of its bytes zeroed, every end cut
+ * off, at the end of a log, in the middle, and before another batch; and the
+ * verdicts are compared with the rules written plainly. */
 
 #include "log/fold.h"
 #include "log_text.h"
@@ -59,7 +59,7 @@ static size_t piece_length(const char *bytes, size_t size)
     return length;
 }
 
-/* There are no tabs here, so nothing of padding. */
+/* There are no tabs here, so there is no padding. */
 static bool is_closed(const struct log_text *text, size_t offset, size_t length)
 {
     const char *bytes = text->bytes + offset;
@@ -131,7 +131,8 @@ static bool has_anchor_from(const struct model *model, size_t i)
     return i < model->count;
 }
 
-/* Of a batch that begins with a line: where does it end, and is it whole? */
+/* Returns where the batch that begins with a line ends, and whether it is
+ * whole. */
 static size_t batch_end(const struct model *model,
                         size_t first,
                         bool *is_whole_out)
@@ -198,7 +199,7 @@ static kvstore_status compare(void *context, const struct kv_fold_item *item)
     return KVSTORE_OK;
 }
 
-/* In place: some file systems write out what replaces a file. */
+/* Writes in place: some file systems flush a file that replaces another. */
 static void write_log(const struct store_dir *dir, const struct log_text *text)
 {
     if (!store_dir_has(dir, KV_LOG_NAME)) {
@@ -235,10 +236,10 @@ enum after { NOTHING, SET, BATCH, BLANK_AND_BATCH, GARBAGE, AFTER_COUNT };
 struct place {
     size_t begin; /* Of the batch. */
     size_t end;
-    size_t lines; /* Before it, all of them sound. */
+    size_t lines; /* Before the batch, all of them sound. */
 };
 
-/* So many bytes before the batch. */
+/* Puts so many bytes before the batch. */
 static struct log_text make_log(size_t before,
                                 enum after after,
                                 struct place *place)
@@ -266,7 +267,7 @@ static struct log_text make_log(size_t before,
     return text;
 }
 
-/* What must hold whatever is lost of a batch that was acknowledged. */
+/* Asserts what must hold whatever an acknowledged batch has lost. */
 static void assert_sane(const struct model *model, const struct place *place)
 {
     bool has_closed = false;
@@ -302,7 +303,7 @@ static void check(const struct store_dir *dir,
     assert_sane(&model, place);
 }
 
-/* The batch begins somewhere, or so that a line of it begins at a sector. */
+/* The batch begins anywhere, or such that a line of it begins at a sector. */
 static const size_t befores[] = {100, 512 + 83};
 
 #define FOR_EACH_LOG(text, place) \
@@ -364,7 +365,7 @@ static void any_lost_end_is_judged_by_the_rules(void **state)
     }
 }
 
-/* What a batch that was never whole ends with, says the result. */
+/* The result says where the last whole record of a torn batch ends. */
 static void result_tells_where_a_torn_batch_ends(void **state)
 {
     const struct store_dir *dir = *state;
@@ -377,7 +378,7 @@ static void result_tells_where_a_torn_batch_ends(void **state)
         struct kv_fold_range range = {.end = size};
         struct kv_fold_result result;
         struct seen seen = {.model = &model};
-        size_t end = 0; /* Of the last of its records that is whole. */
+        size_t end = 0; /* Of its last whole record. */
         log_text_chop(&text, lost);
         judge(&model, &text);
         for (size_t i = place.lines; i < model.count; i++) {

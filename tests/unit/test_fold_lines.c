@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does the fold see the lines that there are? It reads most of them by a short
- * way, by which the decoder finds a line's end. Here each item is compared with
- * what cursor and decoder say of the line one after the other, over logs in which
- * all that can stand in a log stands side by side. */
+/* Does the fold see the lines that are there? It reads most of them by a
+ * shortcut, in which the decoder finds a line's end. Here each item is compared
+ * with what cursor and decoder, one after the other, say of the line, over logs
+ * that hold all that a log can hold, side by side. */
 
 #include "log/cursor.h"
 #include "log/fold.h"
@@ -26,7 +26,7 @@
 
 static uint64_t random_state = 0;
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -37,7 +37,7 @@ static size_t random_below(size_t bound)
 
 /* --- Logs of everything --- */
 
-/* Text, text with escapes, UTF-8, or any bytes. */
+/* Writes text, text with escapes, UTF-8, or any bytes. */
 static size_t random_bytes(char *out, size_t least, size_t most)
 {
     static const char *const pieces[] = {
@@ -69,7 +69,7 @@ static void add_record(struct log_text *text)
     log_text_add_bytes(text, line, plan.line_size);
 }
 
-/* Mostly whole, sometimes broken off or with a line too few. */
+/* Adds a batch, mostly whole, sometimes broken off or a line short. */
 static void add_batch(struct log_text *text)
 {
     unsigned count = 1 + (unsigned)random_below(5);
@@ -86,7 +86,7 @@ static void add_batch(struct log_text *text)
     }
 }
 
-/* Lines that others write, or that nobody should. */
+/* Adds a line that other programs write, or that none should. */
 static void add_other_line(struct log_text *text)
 {
     static const char *const lines[] = {
@@ -138,7 +138,7 @@ static void add_something(struct log_text *text)
     }
 }
 
-/* Other bytes, lost ones, and NULs, anywhere. */
+/* Changes, zeroes or removes bytes anywhere. */
 static void damage(struct log_text *text)
 {
     size_t place = random_below(text->size);
@@ -266,7 +266,7 @@ static void items_are_the_lines_of_random_logs(void **state)
     assert_true(lines > 10000);
 }
 
-/* Lines that the fold's window cuts in two, at three places. */
+/* The fold's window cuts lines in two, at three places. */
 static void items_are_the_lines_of_large_logs(void **state)
 {
     random_state = 2;

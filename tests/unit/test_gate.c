@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does gate.c keep its header's word? Whether a thread waits is seen by the
- * queue, which this looks into under the gate's mutex. */
+/* Does os/gate.c do what its header promises? Whether a thread waits is read
+ * from the queue, under the gate's mutex. */
 
 #include "os/file.h"
 #include "os/gate.h"
@@ -19,7 +19,7 @@
 #define VISITORS 6
 
 static struct kv_gate gate;
-static atomic_int arrivals; /* Behind the gate so far. */
+static atomic_int arrivals; /* Let in so far. */
 
 struct visitor {
     struct kv_gate_waiter waiter; /* The first member. */
@@ -82,8 +82,8 @@ static bool is_queued(const struct kv_gate_waiter *waiter)
     return found != NULL;
 }
 
-/* Starts a thread that queues up, and waits until it has; or has run out of
- * time already. */
+/* Starts a thread, and waits until it is queued or has already run out of
+ * time. */
 static void send(struct visitor *visitor, bool has_work, int64_t deadline_ns)
 {
     *visitor = (struct visitor){.deadline_ns = deadline_ns, .arrival = -1};
@@ -138,7 +138,7 @@ static void waiting_threads_enter_in_their_order(void **state)
     assert_false(kv_gate_was_taken(&gate));
 }
 
-/* Between the leaving and the waking of who is next, the gate is taken. */
+/* After one thread leaves and before the next one wakes, the gate is taken. */
 static void nobody_gets_in_between(void **state)
 {
     (void)state;
@@ -161,7 +161,7 @@ static void nobody_gets_in_between(void **state)
     }
 }
 
-/* Of three, the one of this number has little time. */
+/* Of three threads, the one with this number has little time. */
 static void try_impatient(int impatient)
 {
     struct kv_gate_waiter own;
@@ -229,7 +229,7 @@ static void work_is_taken_in_order_past_those_without(void **state)
         }
     }
     struct visitor last;
-    send(&last, true, KV_GATE_NO_DEADLINE); /* Behind 0 and 3. */
+    send(&last, true, KV_GATE_NO_DEADLINE); /* After 0 and 3. */
     kv_gate_leave(&gate);
     assert_int_equal(outcome(&visitors[0]), KVSTORE_OK);
     assert_int_equal(outcome(&visitors[3]), KVSTORE_OK);
@@ -272,7 +272,7 @@ static void taken_work_is_waited_for_beyond_the_deadline(void **state)
 #define VISITS 3000
 
 static struct {
-    int64_t total; /* Behind the gate. */
+    int64_t total; /* Changed inside the gate. */
     int inside;
     atomic_int entered;
     atomic_int served;

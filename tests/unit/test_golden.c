@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Logs that must open for ever, and mean what they meant. New ones are added;
- * none is changed. */
+/* Logs that must open forever, and keep their meaning. New ones are added; none
+ * is changed. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -20,7 +20,7 @@
 #define TEXT(string) string, sizeof(string) - 1
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* A key and what getting it comes to. */
+/* A key and the result of getting it. */
 struct expected_key {
     const char *key;
     kvstore_status status;
@@ -105,7 +105,7 @@ static void write_and_compact(kvstore *store, const struct golden *golden)
     assert_int_equal(stats.damaged_bytes, golden->counts.damaged_bytes);
 }
 
-/* As it is, then written and compacted, then opened again. */
+/* Checks the log as it is, then written and compacted, then reopened. */
 static void check(void **state, const struct golden *golden)
 {
     const struct store_dir *dir = *state;
@@ -289,7 +289,7 @@ static void blanks(void **state)
                            .can_be_written = true});
 }
 
-/* Text that earlier versions wrote as base64, and the key of both forms. */
+/* Text that earlier versions wrote as base64, and one key in both forms. */
 static void old_base64(void **state)
 {
     static const struct expected_key keys[] = {
@@ -385,7 +385,7 @@ static void unknown_variants(void **state)
                            .key_count = COUNT(keys)});
 }
 
-/* What is deeper than the variant's members. */
+/* What is nested deeper than the variant's members. */
 static void deep(void **state)
 {
     static const struct expected_key keys[] = {

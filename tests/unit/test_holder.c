@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does os/holder.c keep its header's word? */
+/* Does os/holder.c do what its header promises? */
 
 #include "os/error.h"
 #include "os/holder.h"
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-/* The file "locks" of the directory in the place of the system's. */
+/* Opens the directory's file "locks" in place of the system's. */
 static int openat_of_locks(int dir_fd, const char *name, int flags, mode_t mode)
 {
     bool is_list = strcmp(name, "/proc/locks") == 0;
@@ -56,7 +56,7 @@ static uint64_t own_inode(const struct store_dir *dir)
     return stat.inode;
 }
 
-/* A line, from its second word up to the inode of the directory. */
+/* Writes a line, given from its second word up to the directory's inode. */
 static void write_line(const struct store_dir *dir, const char *start)
 {
     char line[256];

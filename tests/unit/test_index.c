@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do index/index.c and index/apply.c keep their header's word? Here: what is found
- * and counted. */
+/* Do index/index.c and index/apply.c do what their headers promise? Here: what
+ * is found and counted. */
 
 #include "index/apply.h"
 #include "index_pair.h"
@@ -143,7 +143,7 @@ static void line_that_rotted_is_in_doubt(void **state)
     close_pair(&pair);
 }
 
-/* Two keys of one home whose slots hold the same bits of the hash. */
+/* Finds two keys with one home whose slots hold the same bits of the hash. */
 static void find_collision(const struct kv_table *table,
                            char *one,
                            char *other,
@@ -288,6 +288,7 @@ struct lead_check {
     const struct kv_log *log;
     enum kv_index_lead leads[16];
     size_t count;
+    uint64_t known_end;
 };
 
 static kvstore_status check_lead(void *context, const struct kv_fold_item *item)
@@ -297,11 +298,10 @@ static kvstore_status check_lead(void *context, const struct kv_fold_item *item)
     assert_int_equal(
         kv_index_get_key(&check->pair->index.table, item->record, &key),
         KVSTORE_OK);
-    kvstore_status status = kv_index_lead(&check->pair->index,
-                                          check->log,
-                                          &key,
-                                          item->pointer.offset,
-                                          &check->leads[check->count++]);
+    struct kv_index_leads leads = {.known_end = check->known_end};
+    kvstore_status status = kv_index_lead(
+        &check->pair->index, check->log, &key, item->pointer.offset, &leads);
+    check->leads[check->count++] = leads.lead;
     kv_io_free(key.allocated);
     return status;
 }
@@ -368,9 +368,9 @@ static void slot_of_an_older_record_leads_astray(void **state)
     close_pair(&pair);
 }
 
-/* --- Lines in another's place --- */
+/* --- Lines in another line's place --- */
 
-/* Two lines of one length change places under the index. */
+/* Two lines of the same length change places under the index. */
 static void line_of_another_key_is_in_doubt(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -396,7 +396,7 @@ static void line_of_another_key_is_in_doubt(void **state)
     close_pair(&pair);
 }
 
-/* A record that is a part of another line's value. */
+/* A record that is part of another line's value. */
 static void middle_of_a_line_is_in_doubt(void **state)
 {
     static const char line[] = "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index/file.c keep its header's word? */
+/* Does index/file.c do what its header promises? */
 
 #include "index/file.h"
 #include "log/log.h"
@@ -34,7 +34,7 @@ static void use_system_table(void)
     kv_io_swap_table(kv_io_system_table());
 }
 
-/* A log, and whom it belongs to. */
+/* A log and its identity. */
 struct place {
     const struct store_dir *dir;
     struct kv_log log;
@@ -53,7 +53,7 @@ static struct place make_place(void **state)
     return place;
 }
 
-/* An index and the memory that it stands in. */
+/* An index and the memory that it is in. */
 struct opened {
     struct kv_index_file file;
     struct kv_table table;
@@ -77,7 +77,7 @@ static struct opened make_temporary(const struct place *place)
     return opened;
 }
 
-/* An index by name, live. */
+/* Makes an index that has its name and is LIVE. */
 static struct opened make_named(const struct place *place)
 {
     struct opened opened = make_temporary(place);
@@ -461,7 +461,7 @@ static void index_of_another_log_is_not_trusted(void **state)
     kv_log_close(&place.log);
 }
 
-/* A file system gives the number of a file that is gone to the next one. */
+/* A file system gives the inode number of a deleted file to the next one. */
 static void born_log(int fd, struct kv_io_birth *birth_out)
 {
     (void)fd;
@@ -525,7 +525,7 @@ static void index_of_another_boot_is_not_trusted(void **state)
     kv_log_close(&place.log);
 }
 
-/* Anybody who may read the file can hold a lock on it. */
+/* Any process that may read the file can hold a lock on it. */
 static void lock_vouches_for_no_other_boot(void **state)
 {
     struct place place = make_place(state);
@@ -566,7 +566,8 @@ static int no_boot_id(uint64_t id_out[2])
     return 0;
 }
 
-/* Where the system tells no boot, only who holds the index vouches for it. */
+/* Where the system names no boot, only a process that holds the index vouches
+ * for it. */
 static void zero_boot_id_is_never_known(void **state)
 {
     struct place place = make_place(state);
@@ -616,7 +617,7 @@ static void index_of_another_mount_is_superseded(void **state)
     kv_log_close(&place.log);
 }
 
-/* A handle that may not write it leaves it to those that may. */
+/* A handle that may not write the index leaves it to those that may. */
 static void read_only_probe_changes_nothing(void **state)
 {
     struct place place = make_place(state);
@@ -741,7 +742,7 @@ static void file_of_another_size_is_not_trusted(void **state)
                               0};
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        /* A file system may not have files as long as that. */
+        /* A file system may not allow files as long as that. */
         if (truncate(store_dir_path(place.dir, KV_INDEX_NAME),
                      (off_t)sizes[i]) == 0) {
             assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
@@ -875,7 +876,7 @@ static void sweep_takes_what_it_may_not_open(void **state)
 static const struct store_dir *swept_dir;
 static int sweeps;
 
-/* Somebody sweeps just before a new file is locked. */
+/* A sweep runs just before a new file is locked. */
 static int flock_behind_a_sweep(int fd, int operation)
 {
     if (sweeps == 0) {

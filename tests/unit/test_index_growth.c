@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do index/index.c and index/apply.c keep their header's word? Here: growing, and
- * what readers see of an index in use. */
+/* Do index/index.c and index/apply.c do what their headers promise? Here:
+ * growing, and what readers see of an index in use. */
 
 #include "index/apply.h"
 #include "index/build.h"
@@ -43,7 +43,7 @@ static void numbered_key(char *key, size_t size, unsigned number)
     (void)snprintf(key, size, "k%u", number);
 }
 
-/* From the smallest index on: through all kinds of growing. */
+/* From the smallest index on, through all kinds of growing. */
 static void many_keys_are_all_found(void **state)
 {
     const struct store_dir *dir = *state;
@@ -84,7 +84,8 @@ static void many_keys_are_all_found(void **state)
     close_pair(&pair);
 }
 
-/* As many keys as the smallest index takes; with a seed that lets it. */
+/* Makes an index of as many keys as the smallest takes, with a seed that allows
+ * it. */
 static struct pair make_full_pair(const struct store_dir *dir)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -269,7 +270,7 @@ static void damaged_totals_are_refused(void **state)
     close_pair(&pair);
 }
 
-/* A writer that died had stored the slot, and not the totals yet. */
+/* A writer that died had stored the slot, but not the totals yet. */
 static void line_applied_twice_is_in_doubt(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does json.c keep its header's word? */
+/* Does record/json.c do what its header promises? */
 
 #include "json_cases.h"
 #include "os/bounds.h"
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 /* Judges a copy that ends where its memory ends, so that the address sanitizer
- * sees each read beyond it. */
+ * sees each read past it. */
 static bool is_valid(const char *text,
                      size_t size,
                      struct kv_json_facts *facts_out)
@@ -88,7 +88,7 @@ static void beginnings_of_right_texts_are_refused(void **state)
         while (strchr(" \t\r\n", given->text[last]) != NULL) {
             last--;
         }
-        /* A number that ends early may still be one. */
+        /* A number that ends early may still be valid. */
         bool is_closed = strchr("]}\"", given->text[last]) != NULL;
         for (size_t size = 0; is_closed && size <= last; size++) {
             assert_refused(given, given->text, size);
@@ -163,7 +163,7 @@ static void longest_number_is_told(void **state)
     }
 }
 
-/* Writes count times before, middle, count times behind. */
+/* Writes before count times, middle once, and behind count times. */
 static char *nest(size_t count,
                   const char *before,
                   const char *middle,
@@ -230,13 +230,13 @@ static void very_deep_nesting_is_refused(void **state)
 static void nesting_remembers_what_each_level_is(void **state)
 {
     (void)state;
-    /* Levels that were left and entered again as the other kind. */
+    /* Levels that are left and entered again as the other kind. */
     assert_true(is_valid_text("[[],{},[{},[]],{\"a\":[],\"b\":{}}]"));
     assert_true(is_valid_text("{\"a\":[{}],\"b\":{\"c\":[]},\"d\":[[]]}"));
     assert_false(is_valid_text("[{},\"a\":1]"));
     assert_false(is_valid_text("{\"a\":[],1}"));
     assert_false(is_valid_text("[[],{\"a\":1],{}}"));
-    /* Each of the first ten levels may be of each kind. */
+    /* Each of the first ten levels may be of either kind. */
     for (unsigned kinds = 0; kinds < 1u << 10; kinds++) {
         char text[128];
         size_t size = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does log.c keep its header's word? */
+/* Does log/log.c do what its header promises? */
 
 #include "log/cursor.h"
 #include "log/log.h"
@@ -71,7 +71,7 @@ static void log_is_created_as_open_as_its_directory(void **state)
         {0750, 0027, 0640},
         {0755, 0027, 0640},
         {0755, 0077, 0600},
-        {0777, 0022, 0664}, /* What the group shares, it keeps. */
+        {0777, 0022, 0664}, /* The group keeps what it shares. */
         {0770, 0077, 0660},
         {02750, 0077, 0640},
         {02755, 0077, 0640},
@@ -142,11 +142,11 @@ static int counted_fchown(int fd, uid_t owner, gid_t group)
     (void)fd;
     (void)owner;
     (void)group;
-    fail_msg("it was given away");
+    fail_msg("%s", "it was given away");
     return -1;
 }
 
-/* It may be anybody's, whatever its name. */
+/* It may be any user's file, whatever its name. */
 static void log_that_appeared_meanwhile_is_not_given_away(void **state)
 {
     const struct store_dir *dir = *state;
@@ -169,7 +169,7 @@ static void log_that_appeared_meanwhile_is_not_given_away(void **state)
     kv_log_close(&log);
 }
 
-/* Appears whenever it is to be made, and is gone before it is opened. */
+/* Exists whenever it must be created, and is gone before it is opened. */
 static int openat_of_a_flicker(int dir_fd,
                                const char *name,
                                int flags,
@@ -384,7 +384,7 @@ static void few_lines_are_read_and_many_mapped(void **state)
     struct kv_log log = open_log_of(dir, "one\n\nthree\n", 11);
     assert_false(is_mapped(&log, 11));
     read_often(&log, 11);
-    assert_false(is_mapped(&log, 11)); /* Nobody has asked for it. */
+    assert_false(is_mapped(&log, 11)); /* No caller has asked for it. */
     kv_log_map(&log);
     assert_false(is_mapped(&log, 11));
 
@@ -398,8 +398,8 @@ static void few_lines_are_read_and_many_mapped(void **state)
     kv_log_close(&log);
 }
 
-/* The byte where the newline is missing may stand on a page that the file does
- * not reach: touching it would be a SIGBUS. */
+/* The byte where the newline is missing may be on a page that the file does not
+ * reach: touching it would be a SIGBUS. */
 static void mapped_line_without_newline_is_not_passed(void **state)
 {
     const struct store_dir *dir = *state;
@@ -432,7 +432,7 @@ static void appended_lines_are_in_the_map(void **state)
     kv_log_close(&log);
 }
 
-/* The first piece has 64 MiB; the log has holes, so that it takes no room. */
+/* The first piece is 64 MiB; the log has holes, so that it takes no room. */
 static void line_across_two_pieces_is_read(void **state)
 {
     const struct store_dir *dir = *state;
@@ -500,7 +500,7 @@ static void line_of_megabytes_is_read_whole(void **state)
 
 /* --- Lines in order --- */
 
-/* Visits the log with a window of a size, and writes what it sees as text:
+/* Visits the log with a window of this size, and writes what it sees as text:
  * each line, then $ for its newline, or % for none. */
 static void assert_views(const struct kv_log *log,
                          uint64_t offset,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does log/cursor.c take a log apart where docs/format.md says, however long the
- * lines are? Linked with a cursor that holds a handful of bytes, and compared with
- * the rule written plainly. */
+/* Does log/cursor.c split a log where docs/format.md says, however long the
+ * lines are? It is linked with a cursor that holds a handful of bytes, and
+ * compared with the rule written plainly. */
 
 #include "log/cursor.h"
 #include "log/log.h"
@@ -22,7 +22,7 @@
 
 static uint64_t random_state = 0;
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -119,7 +119,7 @@ static size_t assert_lines(const struct kv_log *log,
         assert_view(&view, bytes + offset, offset, length);
         cut += view.is_cut ? 1 : 0;
 
-        /* A look ahead from there, or from past it, sees the same. */
+        /* A fork from there, or from past it, sees the same. */
         size_t from = random_below(2) == 0 ? offset : offset + length;
         assert_int_equal(kv_log_cursor_fork(&cursor, from, window_size, &fork),
                          KVSTORE_OK);
@@ -138,7 +138,7 @@ static size_t assert_lines(const struct kv_log *log,
 
 /* --- Holes --- */
 
-/* Stands in for a file system that knows holes, of as few bytes as can be. */
+/* Stands in for a file system that reports even the smallest holes. */
 static const char *file_bytes;
 static size_t file_size;
 static size_t holes_passed;
@@ -184,7 +184,7 @@ static size_t random_log(char *bytes)
     return size;
 }
 
-/* In place: some file systems write out what replaces a file. */
+/* Writes in place: some file systems flush a file that replaces another. */
 static void write_log(const struct store_dir *dir,
                       const char *bytes,
                       size_t size)

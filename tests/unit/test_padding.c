@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does log/padding.c keep its header's word? */
+/* Does log/padding.c do what its header promises? */
 
 #include "log/padding.h"
 #include "os/error.h"
@@ -19,15 +19,15 @@
 #include <cmocka.h>
 
 #define NAME "lines"
-#define UNIT ((size_t)64 << 10) /* What is padded at once. */
+#define UNIT ((size_t)64 << 10) /* What is padded at a time. */
 #define EXT4 0xef53
-#define WARM_UP 64 /* Writes that there is no room for. */
+#define WARM_UP 64 /* Writes that get no room yet. */
 
-/* A system whose file system, disk and addresses are what a test says. */
+/* A system whose file system, disk and addresses are set by a test. */
 static struct {
     struct kv_io_table table;
     long type;
-    uint64_t disk_size; /* No byte goes behind this. */
+    uint64_t disk_size; /* No byte goes past this. */
     unsigned writes;
     bool has_addresses;
     bool can_cut;
@@ -145,7 +145,7 @@ static void close_lines(struct lines *lines)
     free(lines->bytes);
 }
 
-/* Appends a line of so many bytes, by the tail or not. */
+/* Appends a line of so many bytes. True if there was padding for it. */
 static bool append(struct lines *lines, size_t size)
 {
     char *line = lines->bytes + lines->end;
@@ -174,7 +174,7 @@ static void warm_up(struct lines *lines)
     }
 }
 
-/* The file holds the lines, and behind them padding or nothing. */
+/* Asserts that the file holds the lines, then padding or nothing. */
 static void assert_lines(const struct lines *lines)
 {
     size_t size = 0;
@@ -479,8 +479,8 @@ static void padding_is_tabs_and_many(void **state)
     }
 }
 
-/* Are so many tabs and a text padding, where a log ends so far past a multiple of
- * the unit? */
+/* True if so many tabs and a text are padding in a log that ends so far past a
+ * multiple of the unit. */
 static bool find_at(const struct lines *lines,
                     const char *text,
                     size_t tabs,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does os/reader_lock.c keep its header's word? */
+/* Does os/reader_lock.c do what its header promises? */
 
 #include "os/file.h"
 #include "os/reader_lock.h"
@@ -18,7 +18,7 @@
 
 struct scene {
     struct kv_reader_lock lock;
-    int guarded[2]; /* Equal, but while a writer is at them. */
+    int guarded[2]; /* Equal, except while a writer changes them. */
     atomic_int readers_inside;
     atomic_bool is_written;
     atomic_bool is_read;
@@ -59,7 +59,7 @@ static void *read_once(void *argument)
     return NULL;
 }
 
-/* Waits for the others inside, so that all have to be there at once. */
+/* Waits for the others inside, so that all must be there at once. */
 static void *read_together(void *argument)
 {
     struct scene *scene = argument;

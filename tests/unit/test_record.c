@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does the module record keep its header's word? Lines are written here with
- * single quotes where they have double ones, and with SUM where their sum is
- * to be put. */
+/* Does the module record do what its header promises? Lines are written here
+ * with single quotes for double ones, and with SUM where their sum goes. */
 
 #include "json_cases.h"
 #include "os/bounds.h"
@@ -36,7 +35,7 @@ static void *allocate(size_t size)
     return memory;
 }
 
-/* A line to be decoded, in memory of exactly its size. */
+/* A line to decode, in memory of exactly its size. */
 struct line {
     char *bytes;
     size_t size;
@@ -51,7 +50,7 @@ static struct line line_of_bytes(const char *bytes, size_t size)
     return line;
 }
 
-/* Puts the right sum in the place of the word SUM. */
+/* Puts the right sum in place of the word SUM. */
 static void put_sum(char *text, size_t size)
 {
     char *place = strstr(text, ",\"sum\":\"SUM\"");
@@ -67,7 +66,7 @@ static void put_sum(char *text, size_t size)
     memcpy(behind - 3, digits, 8);
 }
 
-/* The line that a text with single quotes stands for. */
+/* Makes the line that a text with single quotes stands for. */
 static struct line line_of(const char *quoted)
 {
     char text[LINE_CAPACITY];
@@ -107,7 +106,7 @@ static void check_type(const char *quoted,
     }
 }
 
-/* NULL for the key: it cannot be told. */
+/* A NULL key: the record must have none. */
 static void check_key(const char *quoted,
                       const struct kv_record *record,
                       const char *key)
@@ -190,7 +189,7 @@ static void assert_batch(const char *quoted, uint32_t batch)
     free(line.bytes);
 }
 
-/* What the encoder makes of a record, without its newline. */
+/* Encodes a record, without its newline. */
 static struct line encode(const struct kv_record_plan *plan)
 {
     struct line line = {allocate(plan->line_size), plan->line_size - 1};
@@ -269,8 +268,8 @@ static void text_of_many_escapes_is_a_string(void **state)
                       "'sum':'SUM'}}");
 }
 
-/* The plan of a Set with a value of so many quotation marks, which are not
- * there. */
+/* Plans a Set with a value of so many quotation marks, which are not in
+ * memory. */
 static struct kv_record_plan plan_quotes(size_t count, int64_t expires_ms)
 {
     struct kv_record_plan plan = kv_record_plan_set("k", 1, "\"", 1);
@@ -283,8 +282,8 @@ static struct kv_record_plan plan_quotes(size_t count, int64_t expires_ms)
 static void value_is_base64_where_its_line_would_be_too_long(void **state)
 {
     (void)state;
-    /* Half of what is left beside {"Set":{"key":"k","val":"...","sum":"..."}}
-     * and the newline. */
+    /* Half of what {"Set":{"key":"k","val":"...","sum":"..."}} and the newline
+     * leave. */
     size_t beside = kv_record_plan_set("k", 1, "", 0).line_size;
     size_t most = (KV_TEXT_LINE_SIZE_MAX - beside) / 2;
 
@@ -424,7 +423,8 @@ static void escaped_nul_is_a_byte(void **state)
     assert_bad_json("{'Set':{'key':'a','val64':'\\u0000'}}", "a");
 }
 
-/* The characters that may stand in for NULs on the way are bytes like others. */
+/* The characters that may stand in for NULs meanwhile are bytes like any
+ * others. */
 static void stand_ins_are_themselves(void **state)
 {
     (void)state;
@@ -547,13 +547,13 @@ static void duplicate_members_are_damage(void **state)
                     NULL);
     assert_bad_json("{'Incr':{'x':1,'x':2}}", NULL);
     assert_bad_json("{'Incr':{},'Incr':{}}", NULL);
-    /* The beginning tells a key. */
+    /* The beginning gives the key. */
     assert_bad_json("{'Set':{'key':'a','key':'a','val':'b'}}", "a");
     assert_bad_json("{'Set':{'key':'a','key64':'Yg==','val':'b'}}", "a");
     assert_bad_json("{'Set':{'key':'a','val':'b'},'Remove':{'key':'c'}}", "a");
 }
 
-/* A Set with so many members, some of them in an object of its own. */
+/* Makes a Set with so many members, some of them in an object of its own. */
 static struct line line_of_members(size_t count, size_t inner_count)
 {
     char *text = allocate(count * 16 + 96);
@@ -704,7 +704,7 @@ static void other_expiry_is_damage_that_tells_its_key(void **state)
                        "{ 'Set':{'expires':%s,'val':'b','key':'a'}}",
                        wrong[i]);
         assert_bad_json(text, "a");
-        /* A Remove has no use for it. */
+        /* A Remove ignores it. */
         (void)snprintf(text,
                        sizeof text,
                        "{'Remove':{'key':'a','expires':%s,'sum':'SUM'}}",
@@ -787,7 +787,7 @@ static void sum_in_another_place_is_corrupt(void **state)
     assert_corrupt("{'Set':{'sum':'00000000','key':'a','val':'b'}}", "a");
     assert_corrupt("{'Set':{'key':'a','val':'b','sum':'SUM','x':1}}", "a");
     assert_corrupt("{'Set':{'key':'a','val':'b','sum':'SUM'},'x':1}", "a");
-    /* The line ends in a fitting sum, but in that of another object. */
+    /* The line ends in a sum that matches, but another object's. */
     assert_corrupt("{'Set':{'key':'a','val':'b','sum':'00000000'},"
                    "'x':{'y':1,'sum':'SUM'}}",
                    "a");
@@ -816,7 +816,7 @@ static void sum_is_verified_in_foreign_layouts(void **state)
     assert_set(" \t{ 'Set':{ 'key':'a', 'val':'b','sum':'SUM'}}", "a", "b");
     assert_set("{'x':{},'Set':{'val':'b','key':'a','sum':'SUM'}}", "a", "b");
     assert_remove("{'Remove':{'batch':1,'key':'a','sum':'SUM'}}", "a");
-    /* Fitting, but no record. */
+    /* The sum matches, but this is no record. */
     assert_bad_json("{ 'Set':{'val':'b','sum':'SUM'}}", NULL);
     assert_bad_json("{'Set':{'key':'a','sum':'SUM'}}", "a");
     assert_bad_json("{'Set':{'key':'a','val':'b',,'sum':'SUM'}}", "a");
@@ -943,8 +943,8 @@ static void every_flipped_bit_is_noticed(void **state)
     for (size_t bit = 0; bit < line.size * 8; bit++) {
         line.bytes[bit / 8] = (char)(line.bytes[bit / 8] ^ (1 << bit % 8));
         struct kv_record record = decode(&line);
-        /* Without this word, the sum is an unknown member, the line one
-         * without a sum, and everything that counts in it untouched. */
+        /* Without this word the sum is an unknown member, the line is one
+         * without a sum, and everything that counts in it is unchanged. */
         bool is_in_word = bit / 8 >= line.size - 17 && bit / 8 < line.size - 14;
         if (!is_in_word) {
             check_type("flipped", &record, KV_RECORD_DAMAGED);
@@ -976,7 +976,7 @@ static void torn_lines_are_damage_and_may_tell_their_key(void **state)
             struct line torn = line_of_bytes(line.bytes, size);
             struct kv_record record = decode(&torn);
             check_type(whole[i], &record, KV_RECORD_DAMAGED);
-            /* One byte behind the key's quote is needed. */
+            /* One byte past the key's quote is needed. */
             bool is_told = size > (size_t)(key_end - line.bytes);
             check_key(whole[i], &record, is_told ? "user" : NULL);
             kv_record_release(&record);
@@ -1080,7 +1080,7 @@ static void long_numbers_in_unknown_members_are_ignored(void **state)
     }
 }
 
-/* {"Set":{"key":"a","val":"b","x":[[[...]]]}} */
+/* Makes {"Set":{"key":"a","val":"b","x":[[[...]]]}}. */
 static struct line nested_line(size_t count)
 {
     static const char before[] = "{\"Set\":{\"key\":\"a\",\"val\":\"b\",\"x\":";
@@ -1200,8 +1200,9 @@ static bool is_damaged(const struct kv_record *record)
     return record->type == KV_RECORD_DAMAGED;
 }
 
-/* Decodes a line that becomes another at the n-th allocation, for each n: it is
- * what it was, with this value, or what it becomes, which is damage. */
+/* Decodes a line that becomes another at the n-th allocation, for each n: the
+ * result is what it was, with this value, or what it becomes, which is
+ * damage. */
 static void check_each_change(const char *before,
                               const char *after,
                               const char *value)
@@ -1256,7 +1257,7 @@ static void foreign_line_that_changes_is_the_one_or_the_other(void **state)
     cJSON_InitHooks(NULL);
 }
 
-/* Escapes, which its texts borrow from the line, and the key that is told. */
+/* Overwrites the escapes that the key and the value borrow from the line. */
 static void canonical_line_that_changes_is_not_decoded(void **state)
 {
     (void)state;
@@ -1303,8 +1304,8 @@ static void counted_free(void *memory)
     }
 }
 
-/* The most that decoding a line has allocated at a time, in the library's own
- * memory and in cJSON's. */
+/* Returns the most that decoding a line has allocated at a time, in the
+ * library's own memory and in cJSON's. */
 static size_t decode_counted(const struct line *line,
                              struct kv_record *record_out)
 {
@@ -1328,7 +1329,7 @@ static size_t decode_counted(const struct line *line,
     return most_bytes;
 }
 
-/* A Set with a text so many times between two others. */
+/* Makes a line of a text so many times between two others. */
 static struct line line_around(const char *before,
                                const char *repeated,
                                size_t count,
@@ -1370,7 +1371,7 @@ static void what_is_deeper_costs_no_memory(void **state)
     }
 }
 
-/* Blanks are no excuse for what is not JSON; and brackets in strings are none. */
+/* Blanks do not excuse what is not JSON, and brackets in strings are none. */
 static void what_is_deeper_is_judged_all_the_same(void **state)
 {
     (void)state;
@@ -1392,9 +1393,9 @@ static void what_is_deeper_is_judged_all_the_same(void **state)
 static void line_over_its_bound_is_damage(void **state)
 {
     (void)state;
-    /* Only the beginning is looked at; most of the rest is not even there. But
-     * there have to be so many addresses behind it, which 32 bits do not have
-     * behind the stack. */
+    /* Only the beginning is read; most of the rest is not even there. But that
+     * many addresses must follow it, which 32 bits do not have past the
+     * stack. */
     static const char begin[] = "{\"Set\":{\"key\":\"a\",\"val\":\"b\"}}";
     static char bytes[256];
     memcpy(bytes, begin, sizeof begin);
@@ -1422,7 +1423,7 @@ static void release_leaves_nothing_behind(void **state)
 
 static uint64_t random_state = 0;
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -1431,7 +1432,7 @@ static size_t random_below(size_t bound)
     return (size_t)((mixed ^ mixed >> 31) % bound);
 }
 
-/* Plain text, text with escapes, or any bytes. */
+/* Writes plain text, text with escapes, or any bytes. */
 static size_t random_bytes(char *bytes, size_t smallest, size_t largest)
 {
     static const char *const special[] = {
@@ -1510,8 +1511,8 @@ static void largest_key_comes_back(void **state)
     }
 }
 
-/* Writes a canonical line without a sum, sometimes with all that others may
- * put into one. */
+/* Writes a canonical line without a sum, sometimes with everything that others
+ * may put into one. */
 static size_t random_canonical_line(char *out)
 {
     char key[24];
@@ -1603,8 +1604,8 @@ static bool is_same_text(const struct kv_text *left,
     return is_same;
 }
 
-/* Decodes a line as it is, and with a blank behind its first brace, by which
- * it is foreign. The two must agree. Returns the type. */
+/* Decodes a line as it is, and with a blank after its first brace, which makes
+ * it foreign. The two must agree. Returns the type. */
 static enum kv_record_type compare_decoders(const char *bytes, size_t size)
 {
     struct line line = line_of_bytes(bytes, size);
@@ -1634,7 +1635,7 @@ static enum kv_record_type compare_decoders(const char *bytes, size_t size)
     return type;
 }
 
-/* The length that is told of a line which begins these bytes. */
+/* Returns the length that is reported for a line that begins these bytes. */
 static size_t length_ahead(const char *quoted, const char *behind)
 {
     struct line line = line_of(quoted);
@@ -1698,7 +1699,7 @@ static void no_other_line_tells_where_it_ends(void **state)
     }
 }
 
-/* Of a line that is cut off anywhere, and of no bytes at all. */
+/* A line that is cut off anywhere, or has no bytes. */
 static void cut_line_tells_no_end(void **state)
 {
     (void)state;

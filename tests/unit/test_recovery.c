@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does index/build.c keep its header's word? */
+/* Do index/build.c and log/mend.c do what their headers promise? */
 
 #include "index/build.h"
 #include "log/mend.h"
@@ -207,8 +207,8 @@ static void torn_line_with_its_newline_is_saved(void **state)
     assert_true(store_dir_has(dir, "store.log.cut-0"));
 }
 
-/* It may have been whole, and have rotted, if it is one; or be what a power cut
- * has left of one. */
+/* It may be a whole line that has rotted, or what a power cut has left of
+ * one. */
 static void line_behind_a_lost_sector_is_saved_if_it_may_be_whole(void **state)
 {
     static const struct {
@@ -284,8 +284,8 @@ static void second_line_far_behind_is_seen(void **state)
     log_text_release(&text);
 }
 
-/* A batch that was never whole says so itself; unless more follows than its next
- * line, or damage is before it. */
+/* A batch that was never whole says so itself, unless more than its next line
+ * follows, or damage is before it. */
 static void torn_batch_is_saved_if_it_may_be_more(void **state)
 {
     static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does scan.c keep its header's word, by vectors and by words? Both are held
- * to the definition, which is written down here byte by byte. */
+/* Does record/scan.c do what its header promises, by vectors and by words? Both
+ * are compared with the definition, which is written here byte by byte. */
 
 #include "record/scan.h"
 
@@ -21,7 +21,7 @@
 
 static uint64_t random_state = 0;
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -30,7 +30,7 @@ static size_t random_below(size_t bound)
     return (size_t)((mixed ^ mixed >> 31) % bound);
 }
 
-/* RFC 3629 by its definition: decode, then compare with the shortest form. */
+/* RFC 3629 by its definition: decodes, then compares with the shortest form. */
 static bool is_character(const unsigned char *bytes, size_t size)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -77,8 +77,8 @@ static size_t defined_stop(const char *text, size_t size)
 }
 
 /* Scans a copy that ends where its memory ends, so that the address sanitizer
- * sees each read beyond it; it begins at an odd place, and what stands before
- * it would stop a scan. */
+ * sees each read past it; it begins at any alignment, and what is before it
+ * would stop a scan. */
 static void assert_stops(const char *text, size_t size, size_t alignment)
 {
     char *memory = malloc(alignment + size == 0 ? 1 : alignment + size);
@@ -140,7 +140,7 @@ static void special_byte_is_found_at_every_place_of_every_length(void **state)
     }
 }
 
-/* Sound characters, truncated ones, overlong ones, surrogates, and what lies
+/* Sound characters, truncated ones, overlong ones, surrogates, and what is
  * above U+10FFFF. */
 static const char *const sequences[] = {
     "\xc2\x80",
@@ -181,7 +181,7 @@ static const char *const sequences[] = {
     "\xf0\x41\x98\x80",
 };
 
-/* What surrounds the sequence: text of one byte a character, or of more. */
+/* What surrounds the sequence: text of one byte per character, or of more. */
 static const char *const fillings[] = {"a",
                                        "\xc3\xa9",
                                        "\xe2\x82\xac",
@@ -222,7 +222,7 @@ static void sequences_are_judged_at_every_place(void **state)
     }
 }
 
-/* Every pair of a lead and a second byte, with the third at its borders, on the
+/* Every pair of a lead and a second byte, with the third at its bounds, on the
  * border of two blocks and within one. */
 static void lead_and_second_bytes_match_the_definition(void **state)
 {

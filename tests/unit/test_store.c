@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: arguments, bounds, options
- * and statuses. */
+/* Do the public calls do what kvstore.h promises? Here: arguments, bounds,
+ * options and statuses. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -339,7 +339,7 @@ static void keys_of_1_to_65535_bytes_are_taken(void **state)
     kvstore_close(store);
 }
 
-/* The value is never read: there are not so many bytes behind the pointer. */
+/* The value is never read: there are not that many bytes after the pointer. */
 static void value_over_its_limit_is_refused_unread(void **state)
 {
     const struct store_dir *dir = *state;
@@ -631,7 +631,7 @@ static void failed_sync_refuses_writes_until_compaction(void **state)
     kvstore_close(store);
 }
 
-/* The kernel tells of lost pages once; the next sync would succeed. */
+/* The kernel reports lost pages once; the next sync would succeed. */
 static void sync_that_failed_never_succeeds_again(void **state)
 {
     const struct store_dir *dir = *state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does a compaction let others go on, and come to a right end beside them? */
+/* Does a compaction let others go on, and end correctly beside them? */
 
 #include "compaction_scene.h"
 #include "index/file.h"
@@ -41,8 +41,8 @@ static void write_of_all_kinds(void)
     if (scene.syncs > 1) {
         return;
     }
-    must_set(scene.store, "key-0", "newer"); /* Copied already; */
-    must_remove(scene.store, "key-1");       /* that, too, is taken back. */
+    must_set(scene.store, "key-0", "newer"); /* Copied already. */
+    must_remove(scene.store, "key-1");       /* Copied, too, and removed. */
     must_set(scene.store, "brand new", "1"); /* Not in the copy. */
     must_set(scene.store, "short-lived", "1");
     must_remove(scene.store, "short-lived");
@@ -193,7 +193,7 @@ static void readers_go_on_and_see_the_new_pair(void **state)
 
 static char large[LARGE + 1];
 
-/* More than fits a last round, each time. */
+/* More than fits in a last round, each time. */
 static void write_much(void)
 {
     if (atomic_load(&scene.store->compactor.is_behind_gate)) {
@@ -229,7 +229,7 @@ static void writers_are_slowed_until_it_is_ahead(void **state)
     close_verified();
 }
 
-/* The clock of a machine whose disk takes its time. */
+/* The clock of a machine with a slow disk. */
 static _Atomic int64_t passed_ns;
 
 static int64_t late_clock_ns(void)
@@ -253,7 +253,7 @@ static void write_much_beside_a_slow_disk(void)
     }
 }
 
-/* A first round as long as the copy: whoever writes at its end is still slowed. */
+/* A first round as long as the copy: a writer at its end is still slowed. */
 static void slowness_lasts_as_long_as_a_round(void **state)
 {
     (void)state;
@@ -271,7 +271,7 @@ static void slowness_lasts_as_long_as_a_round(void **state)
     close_verified();
 }
 
-/* Without the pauses nobody could tell the writer from one as fast. */
+/* Without the pauses this writer would look like one just as fast. */
 static void rounds_end_beside_a_writer_as_fast_as_they(void **state)
 {
     (void)state;
@@ -371,7 +371,7 @@ static void one_thread_at_a_time(void **state)
     close_verified();
 }
 
-/* While somebody else compacts, nobody starts a thread at each set. */
+/* While another handle compacts, none starts a thread at each set. */
 static void second_handle_leaves_it_to_the_first(void **state)
 {
     (void)state;
@@ -454,7 +454,7 @@ static void without_threads_it_is_put_off(void **state)
 
 /* --- Closing --- */
 
-/* A log of which more is left to be copied than anybody waits for. */
+/* Makes a log of which more is left to copy than a close waits for. */
 static void set_much(void)
 {
     char key[16];
@@ -477,7 +477,7 @@ static ssize_t held_pread(int fd, void *buffer, size_t size, off_t offset)
     return kv_io_system_table()->pread(fd, buffer, size, offset);
 }
 
-/* The handle is there for as long as its compaction is held up. */
+/* The handle is there as long as its compaction is held up. */
 static void *let_go_of_a_closing_one(void *argument)
 {
     (void)argument;
@@ -642,7 +642,7 @@ static int foreign_fstat(int fd, struct stat *stat_out)
     return result;
 }
 
-/* Its owner would not be able to open the new one. */
+/* The owner could not open the new log. */
 static void log_of_another_owner_is_left_to_him(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: a line of the log changes
- * between the two looks that a get takes at it. */
+/* Do the public calls do what kvstore.h promises? Here: a line of the log
+ * changes between the two reads that a get makes of it. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-/* What stands between the quotes of the value, and what it becomes. */
+/* What is between the quotes of the value, and what it becomes. */
 struct change {
     const char *member;
     const char *before;
@@ -43,8 +43,17 @@ static const struct change changes[] = {
 static struct {
     struct kv_io_table table;
     const struct store_dir *dir;
-    const struct change *change; /* NULL: it is made. */
+    const struct change *change; /* NULL: it has been made. */
 } world;
+
+/* A log is not mapped where addresses have 32 bits: then a line is read once, into
+ * memory of the reader's own. */
+static void skip_without_a_map(void)
+{
+    if (sizeof(void *) < 8) {
+        skip();
+    }
+}
 
 static void make_change(void)
 {
@@ -112,6 +121,7 @@ static void assert_was_changed(kvstore_status status)
 
 static void get_of_a_value_that_changes_is_corrupt(void **state)
 {
+    skip_without_a_map();
     (void)state;
     for (size_t i = 0; i < CHANGE_COUNT; i++) {
         kvstore *store = open_mapped(&changes[i]);
@@ -130,6 +140,7 @@ static void get_of_a_value_that_changes_is_corrupt(void **state)
 
 static void item_of_many_that_changes_is_corrupt(void **state)
 {
+    skip_without_a_map();
     (void)state;
     kvstore *store = open_mapped(&changes[0]);
     kvstore_item item = {.key = "k", .key_size = 1};
@@ -143,9 +154,11 @@ static void item_of_many_that_changes_is_corrupt(void **state)
     kvstore_close(store);
 }
 
-/* Nothing is called between the two looks: the halves of kvstore_get_into(). */
+/* Nothing is called between the two reads, so this calls the halves of
+ * kvstore_get_into(). */
 static void get_into_a_buffer_stays_in_it(void **state)
 {
+    skip_without_a_map();
     (void)state;
     for (size_t i = 0; i < CHANGE_COUNT; i++) {
         kvstore *store = open_mapped(&changes[i]);

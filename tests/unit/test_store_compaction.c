@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: when a compaction runs, and
- * what a failed one leaves. */
+/* Do the public calls do what kvstore.h promises? Here: when a compaction runs,
+ * and what a failed one leaves. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -39,7 +39,7 @@ static uint64_t line_size(void)
     return size;
 }
 
-/* How many sets of one key does it take until a compaction has run? */
+/* Returns how many sets of one key it takes until a compaction has run. */
 static int sets_to_compaction(kvstore *store, int most)
 {
     uint64_t compactions = checked_stats(store).compactions;
@@ -73,7 +73,7 @@ static void percent_makes_it_due_and_not_earlier(void **state)
     kvstore_options options = inline_options(1, 75);
     kvstore *store = open_with(dir, &options);
 
-    /* 3 of 4 lines are stale with the fourth set. */
+    /* With the fourth set 3 of 4 lines are stale. */
     assert_int_equal(sets_to_compaction(store, 100), 4);
     kvstore_close(store);
 }
@@ -89,7 +89,7 @@ static void large_store_waits_for_its_share(void **state)
         must_set(store, key, VALUE);
     }
 
-    /* With the key itself 31 lines are live. */
+    /* Counting the key itself, 31 lines are live. */
     assert_int_equal(sets_to_compaction(store, 100), 32);
     kvstore_close(store);
 }

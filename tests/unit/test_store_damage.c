@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: on damaged stores, after
- * killed writers, and with what other programs wrote. */
+/* Do the public calls do what kvstore.h promises? Here: on damaged stores,
+ * after killed writers, and with what other programs wrote. */
 
 #include "idle_clock.h"
 #include "kvstore.h"
@@ -28,7 +28,7 @@ static kvstore *open_text(const struct store_dir *dir,
     return open_plain(dir);
 }
 
-/* --- A damaged line that tells its key --- */
+/* --- A damaged line with a readable key --- */
 
 static void damaged_newest_line_hides_the_older_value(void **state)
 {
@@ -164,8 +164,8 @@ static void compaction_meets_what_rotted(void **state)
     kvstore_close(store);
 }
 
-/* Acknowledged lines that rot at the end of the log look like writes that were
- * not finished: they leave the log, but not unsaved. */
+/* Acknowledged lines that rot at the end of the log look like unfinished
+ * writes: they leave the log, but are saved. */
 static void compaction_saves_what_rotted_at_the_end(void **state)
 {
     const struct store_dir *dir = *state;
@@ -191,7 +191,7 @@ static void compaction_saves_what_rotted_at_the_end(void **state)
     kvstore_close(store);
 }
 
-/* Two damaged lines tell the key, with a sound one between them: the newest is
+/* Two damaged lines have the key, with a sound one between them: the newest is
  * damaged, before a compaction and after. */
 static void newest_damage_is_the_newest_after_a_compaction(void **state)
 {
@@ -411,8 +411,8 @@ static void torn_batch_is_not_applied(void **state)
     log_text_release(&text);
 }
 
-/* The batch was acknowledged, its lines written whole: nothing of it is cut off,
- * none is served, and no older value is. */
+/* The batch was acknowledged, its lines written whole: nothing of it is cut
+ * off, none is served, and no older value is. */
 static void flipped_bit_in_the_first_line_of_a_batch_is_damage(void **state)
 {
     const struct store_dir *dir = *state;
@@ -514,8 +514,8 @@ static void huge_garbage_and_deep_nesting_are_carried(void **state)
     log_text_release(&text);
 }
 
-/* Every byte of a small log, changed in three ways: what opens must add up,
- * and serve no value that was not set. */
+/* Changes every byte of a small log in three ways: what opens must add up, and
+ * serve no value that was not set. */
 static void any_changed_byte_serves_nothing_wrong(void **state)
 {
     const struct store_dir *dir = *state;
@@ -554,8 +554,8 @@ static void any_changed_byte_serves_nothing_wrong(void **state)
 
 /* --- Repair --- */
 
-/* What can be before and after a place that repair removes; the sound keys count
- * up from a. */
+/* Adds what can be before and after a place that repair removes; the sound keys
+ * count up from a. */
 static void add_awkward_piece(struct log_text *text,
                               unsigned piece,
                               unsigned *keys)
@@ -567,7 +567,7 @@ static void add_awkward_piece(struct log_text *text,
         log_text_set(text, key, "sound");
         ++*keys;
         break;
-    case 1: /* Tabs as padding would end. */
+    case 1: /* Tabs that end as padding would. */
         log_text_fill(text, '\t', unit - 1 - text->size % unit);
         log_text_add(text, "\n");
         break;
@@ -591,7 +591,7 @@ static void add_awkward_piece(struct log_text *text,
     case 7:
         log_text_add(text, "garbage\n");
         break;
-    case 8: /* Cut off before what follows. */
+    case 8: /* Cut off from what follows. */
         log_text_add(text, "x");
         log_text_fill(text, '\0', 1);
         break;
@@ -605,7 +605,7 @@ static void add_awkward_piece(struct log_text *text,
     }
 }
 
-/* Anything may be the end of a log. */
+/* Adds anything that may be the end of a log. */
 static void add_awkward_end(struct log_text *text, unsigned end)
 {
     switch (end) {
@@ -625,8 +625,8 @@ static void add_awkward_end(struct log_text *text, unsigned end)
     }
 }
 
-/* Has the store no damage, by its own word and by a fold of the log, and all of
- * its sound keys? */
+/* Asserts that the store has no damage, by its own word and by a fold of the
+ * log, and has all of its sound keys. */
 static void assert_repaired(const struct store_dir *dir, unsigned keys)
 {
     for (int is_anew = 0; is_anew < 2; is_anew++) {
@@ -667,7 +667,7 @@ static void repair_leaves_no_damage_whatever_is_beside_it(void **state)
     table.sleep_ns = no_sleep;
     kv_io_swap_table(&table);
     enum { PIECES = 11, ENDS = 4 };
-    /* All orders of three pieces in front of a sound line or of none. */
+    /* All orders of three pieces before a sound line or none. */
     for (unsigned i = 0; i < PIECES * PIECES * PIECES * ENDS; i += 17) {
         struct log_text text = LOG_TEXT_EMPTY;
         unsigned keys = 0;

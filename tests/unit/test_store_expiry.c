@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: records that expire, by a
- * clock that jumps. */
+/* Do the public calls do what kvstore.h promises? Here: records that expire, by
+ * a clock that jumps. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -22,7 +22,7 @@
 static struct {
     struct kv_io_table table;
     int64_t now_ms;
-    unsigned asked; /* How often, since this was set. */
+    unsigned asked; /* How often, since it was last set. */
 } clock_world;
 
 static int64_t told_clock(void)
@@ -321,7 +321,7 @@ static void damage_older_than_what_has_expired_is_past(void **state)
     kvstore_close(store);
 }
 
-/* What is damaged has no time of expiry that could be believed. */
+/* What is damaged has no expiry that could be trusted. */
 static void damaged_line_does_not_expire(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;

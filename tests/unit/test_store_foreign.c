@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: what others do to the log
- * without the lock, while handles have it open. */
+/* Do the public calls do what kvstore.h promises? Here: what others do to the
+ * log without the lock, while handles have it open. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -21,7 +21,7 @@
 
 /* --- Between two calls --- */
 
-/* Handles look at the names of their files every 10 ms. */
+/* Handles check the names of their files every 10 ms. */
 static void pass_the_check_interval(void)
 {
     kv_io_sleep_ns(25 * INT64_C(1000000));
@@ -117,7 +117,7 @@ static struct {
     struct kv_io_table table;
     const struct store_dir *dir;
     const char *bytes;
-    int looks_left; /* Before the append; -1: no append any more. */
+    int looks_left; /* Before the append; -1: it was made. */
 } appender;
 
 static off_t appending_file_end(int fd)
@@ -130,8 +130,8 @@ static off_t appending_file_end(int fd)
     return kv_io_system_table()->file_end(fd);
 }
 
-/* Writes, and has bytes appended just before one of the looks at the log's size
- * that this takes. Has that look been taken at all? */
+/* Writes, and has bytes appended just before one of the checks of the log's
+ * size that this makes. True if that check was made. */
 static bool append_at_look(const struct store_dir *dir,
                            kvstore *store,
                            const char *bytes,
@@ -165,8 +165,8 @@ static int count_cut_files(const struct store_dir *dir)
     return count;
 }
 
-/* Begins with a line that was written; then something stands behind it that was
- * not, and at some look more. */
+/* Begins with a line that the store wrote; then something follows that it did
+ * not write, and more at one of the checks. */
 static bool try_moment(const struct store_dir *dir,
                        bool is_durable,
                        const char *before,
@@ -196,7 +196,7 @@ static bool try_moment(const struct store_dir *dir,
     return was_taken;
 }
 
-/* Each look that a write takes at the log's size finds more than the last. */
+/* Each check of the log's size in a write finds more than the last. */
 static void line_appended_at_any_moment_of_a_write_is_kept(void **state)
 {
     static const char line[] = "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n";
@@ -216,8 +216,8 @@ static void line_appended_at_any_moment_of_a_write_is_kept(void **state)
     assert_true(moments >= 12);
 }
 
-/* The newline that the last line lacks is added by somebody else, and a line
- * behind it. */
+/* Another program adds the newline that the last line lacks, and a line after
+ * it. */
 static void missing_newline_added_by_another_is_no_torn_tail(void **state)
 {
     static const char open_line[] = "{\"Set\":{\"key\":\"x\",\"val\":\"0\"}}";
@@ -230,8 +230,8 @@ static void missing_newline_added_by_another_is_no_torn_tail(void **state)
     assert_true(look >= 2);
 }
 
-/* What is joined to a line without its newline, be that torn or whole, is damage,
- * and damage is never cut. */
+/* What is joined to a line without its newline, torn or whole, is damage, and
+ * damage is never cut. */
 static void assert_joined_is_damage(const struct store_dir *dir,
                                     const char *open_line)
 {

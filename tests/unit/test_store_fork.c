@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: forks by one thread while
- * others are in the middle of calls. Parent and child both go on. */
+/* Do the public calls do what kvstore.h promises? Here: forks by one thread
+ * while others are in the middle of calls. Parent and child both go on. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -26,7 +26,7 @@
 
 #define NS_PER_MS INT64_C(1000000)
 #define FORKS 200
-#define SLOW_FORKS 40 /* Where each child has to wait. */
+#define SLOW_FORKS 40 /* Where each child must wait. */
 #define THREADS 4
 #define CALLS_PER_FORK 10
 #define FOREIGN_VALUE_SIZE 100000
@@ -65,8 +65,8 @@ static int tear_down(void **state)
 
 /* --- Children --- */
 
-/* Does this process hold no file of the store, but the test's own descriptor of
- * the directory? */
+/* True if this process holds no file of the store, except the test's own
+ * descriptor of the directory. */
 static bool holds_no_file(void)
 {
     char link[64];
@@ -100,7 +100,7 @@ static kvstore_options patient_options(void)
     return options;
 }
 
-/* A new handle sees what there is, and what it sets. */
+/* True if a new handle sees what there is, and what it sets. */
 static bool works_in_child(const char *known_key, const char *own_key)
 {
     kvstore_options options = patient_options();
@@ -168,7 +168,8 @@ static void *get_all_the_time(void *argument)
     return NULL;
 }
 
-/* However slow the threads are, so many of their calls come between two forks. */
+/* Waits for so many calls of the threads between two forks, however slow they
+ * are. */
 static void await_calls(int forks)
 {
     while (atomic_load(&shared.calls) < forks * CALLS_PER_FORK) {
@@ -176,7 +177,7 @@ static void await_calls(int forks)
     }
 }
 
-/* Forks so often while threads of the handle do this. */
+/* Forks so many times while threads of the handle do their duty. */
 static void fork_beside(void *(*duty)(void *), const char *known_key, int forks)
 {
     pthread_t threads[THREADS];
@@ -253,7 +254,7 @@ static void forks_beside_parsing_of_foreign_lines(void **state)
 {
     (void)state;
 #ifdef __SANITIZE_ADDRESS__
-    skip(); /* Its allocator may be locked in the child of a fork. */
+    skip(); /* Its allocator may be locked in a forked child. */
 #endif
     kvstore_options options = patient_options();
     struct log_text text = LOG_TEXT_EMPTY;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: writes of many threads that
- * go to the log together. The first writer is held in its system call until the
- * others have queued up behind it, one after the other; so what makes up a group
- * is known. */
+/* Do the public calls do what kvstore.h promises? Here: writes of many threads
+ * that go to the log together. The first writer is held in its system call
+ * until the others have queued up after it, one by one; so it is known what
+ * makes up a group. */
 
 #include "index/file.h"
 #include "kvstore.h"
@@ -28,10 +28,10 @@
 #define NS_PER_MS INT64_C(1000000)
 #define WRITERS_MAX 64
 
-/* Fills the smallest index. */
+/* As many keys as fill the smallest index. */
 #define FULL_KEYS 832
 
-/* So many that a growth does not hash them again one by one. */
+/* So many that growing does not rehash them one by one. */
 #define MANY_KEYS 106496
 
 struct writer {
@@ -46,11 +46,11 @@ struct writer {
 static struct {
     struct kv_io_table table;
     kvstore *store;
-    atomic_bool holds; /* The next append (or its sync) is held, */
+    atomic_bool holds; /* Hold the next append (or its sync). */
     atomic_bool is_held;
     atomic_int pwrites; /* Of the log. */
     atomic_int syncs;
-    uint64_t limit; /* Of the log's size, by the space on the disk. */
+    uint64_t limit; /* On the log's size, by the space on the disk. */
     struct writer first;
     struct writer writers[WRITERS_MAX];
     unsigned count;
@@ -166,7 +166,7 @@ static kvstore_options durable_options(void)
     return options;
 }
 
-/* A writer is in the middle of its append. */
+/* Starts a writer, and holds it in the middle of its append. */
 static void begin(void)
 {
     atomic_store(&group.holds, true);
@@ -177,7 +177,7 @@ static void begin(void)
     group.count = 0;
 }
 
-/* Another one queues up; value NULL: to remove. */
+/* Queues another writer; value NULL: to remove. */
 static void add(const char *key, const char *value)
 {
     assert_true(group.count < WRITERS_MAX);
@@ -188,7 +188,7 @@ static void add(const char *key, const char *value)
     }
 }
 
-/* Lets them go, and counts what they do from now on. */
+/* Lets the writers go, and counts what they do from then on. */
 static void finish(void)
 {
     atomic_store(&group.pwrites, 0);
@@ -214,7 +214,7 @@ static void assert_calls(int pwrites, int syncs)
     assert_int_equal(atomic_load(&group.syncs), syncs);
 }
 
-/* What the handle says of its store is what a fold of the log says. */
+/* Closes the store, which must report what a fold of the log says. */
 static void close_exact(const struct store_dir *dir)
 {
     kvstore_stats told = checked_stats(group.store);
@@ -400,7 +400,7 @@ static void second_remove_in_a_group_finds_nothing(void **state)
 
 /* --- An index that has to grow --- */
 
-/* As many keys as the index holds but for a few, and the first writer's. */
+/* Fills the index, but for so many keys and the first writer's. */
 static void open_nearly_full(const struct store_dir *dir, int room)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -414,7 +414,8 @@ static void open_nearly_full(const struct store_dir *dir, int room)
                      kv_table_region_size(KV_TABLE_LEVEL_MIN));
 }
 
-/* Older keys first: their places were found in the index that is replaced. */
+/* Adds older keys first: their places were found in the index that is
+ * replaced. */
 static void add_old_and_new_keys(int old_keys, int new_keys)
 {
     for (int i = 0; i < old_keys; i++) {
@@ -479,7 +480,7 @@ static void without_room_to_grow_known_keys_are_set(void **state)
     close_exact(dir);
 }
 
-/* A full index. */
+/* Opens a store with a full index. */
 static void open_full(const struct store_dir *dir)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -499,7 +500,7 @@ static void open_full(const struct store_dir *dir)
     }
 }
 
-/* Its hash bits are used up: to grow, it is built anew. */
+/* Uses up the index's hash bits: to grow, it is built anew. */
 static void wear_out(void)
 {
     struct kv_table *table = &group.store->index.table;
@@ -546,7 +547,7 @@ static int late_failing_fdatasync(int fd)
     return kv_io_system_table()->fdatasync(fd);
 }
 
-/* The sync that the building of the index begins with. */
+/* The sync that the building of the index begins with fails. */
 static void sync_that_fails_in_the_middle_fails_the_group(void **state)
 {
     const struct store_dir *dir = *state;
@@ -611,7 +612,7 @@ static int refuse_ftruncate(int fd, off_t size)
     return -1;
 }
 
-/* What stands in the log then must not be mixed with other lines. */
+/* What is in the log then must not be mixed with other lines. */
 static void what_cannot_be_cut_off_fails_the_group(void **state)
 {
     const struct store_dir *dir = *state;
@@ -651,7 +652,7 @@ static void failed_sync_fails_the_group(void **state)
     add("old", "1");
     add("old", NULL);
     add("old", NULL);
-    /* Not the first one's. */
+    /* Not the first writer's. */
     atomic_store(&syncs_before_failure, 0);
     group.table.fdatasync = late_failing_fdatasync;
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
@@ -682,7 +683,7 @@ static void *sync_store(void *argument)
 
 static atomic_int failures_told;
 
-/* As the kernel does: of two syncs that run at once, one is told. */
+/* As the kernel does: of two syncs that run at once, one reports it. */
 static int once_failing_fdatasync(int fd)
 {
     (void)fd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: with more keys than the index
- * has room for, and with many. */
+/* Do the public calls do what kvstore.h promises? Here: with more keys than the
+ * index has room for, and with many. */
 
 #include "index/table.h"
 #include "kvstore.h"
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-/* So many that a growth does not hash them again one by one. */
+/* So many that growing does not rehash them one by one. */
 #define MANY_KEYS 106496
 
 static void name_key(char *key, size_t size, int number)
@@ -27,7 +27,7 @@ static void name_key(char *key, size_t size, int number)
     (void)snprintf(key, size, "key-%d", number);
 }
 
-/* A log in which each key is set some times. */
+/* Writes a log in which each key is set so many times. */
 static void write_log(const struct store_dir *dir, int keys, int times)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -49,7 +49,7 @@ static void assert_all(const kvstore *store, int keys)
     }
 }
 
-/* The bits of the hash that tell keys apart are used up growth by growth. */
+/* The bits of the hash that distinguish keys are used up growth by growth. */
 static void worn_index_is_built_anew_when_it_grows(void **state)
 {
     const struct store_dir *dir = *state;
@@ -93,14 +93,15 @@ static void index_of_a_stale_log_fits_its_keys(void **state)
     kvstore_close(store);
 }
 
-/* Sanitizers keep books on the memory that a process has, and need more. */
+/* Sanitizers keep account of a process's memory, and need more. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define IS_MEMORY_WATCHED true
 #else
 #define IS_MEMORY_WATCHED false
 #endif
 
-/* Kilobytes of memory that this process shares with nobody and no file. */
+/* Returns how many kilobytes of memory this process shares with no other and no
+ * file. */
 static long anonymous_kb(void)
 {
     char line[256];
@@ -118,7 +119,7 @@ static long anonymous_kb(void)
     return sum;
 }
 
-/* The index of these keys has 2 MiB. */
+/* The index of these keys takes 2 MiB. */
 static void open_store_has_little_memory_of_its_own(void **state)
 {
     const struct store_dir *dir = *state;
@@ -126,7 +127,7 @@ static void open_store_has_little_memory_of_its_own(void **state)
     kvstore_close(open_plain(dir));
     long before_kb = anonymous_kb();
     if (before_kb < 0 || IS_MEMORY_WATCHED) {
-        skip(); /* Or no /proc here. */
+        skip(); /* Or there is no /proc. */
     }
 
     kvstore *store = open_plain(dir);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: whatever happens to
+/* Do the public calls do what kvstore.h promises? Here: whatever happens to
  * store.index. It is a cache: nothing that is done to it may lose a record. */
 
 #include "index/file.h"
@@ -24,7 +24,7 @@
 
 #define SLOT_PAGE_SIZE 4096
 
-/* The same bytes in each run. */
+/* Fills with the same bytes in each run. */
 static void fill_randomly(char *bytes, size_t size, uint64_t seed)
 {
     for (size_t i = 0; i < size; i++) {
@@ -47,10 +47,10 @@ static void overwrite_index(const struct store_dir *dir,
     free(bytes);
 }
 
-/* --- While nobody has it open --- */
+/* --- While no handle has it open --- */
 
-/* As somebody could who reads the seed and chooses keys that share their hash: all
- * places of a key are taken, and the index is nearly empty. */
+/* Takes all places of a key in a nearly empty index. A user who reads the seed
+ * and chooses keys that share their hash could do that. */
 static void take_all_places(const struct store_dir *dir, const char *key)
 {
     size_t size = 0;
@@ -142,8 +142,8 @@ static void overwritten_header_is_built_anew(void **state)
     }
 }
 
-/* Sound but for its tag, and all wrong: whoever believed it would find nothing.
- */
+/* Sound but for its tag, and all wrong: a process that trusted it would find
+ * nothing. */
 static void index_of_another_byte_order_is_built_anew(void **state)
 {
     const struct store_dir *dir = *state;
@@ -183,8 +183,8 @@ static void overwritten_totals_are_built_anew(void **state)
     }
 }
 
-/* An empty slot cannot be told from a key that was never set. But a compaction
- * notices, and so nothing is lost. */
+/* An empty slot looks like a key that was never set. But a compaction notices,
+ * and so nothing is lost. */
 static void emptied_slots_lose_nothing(void **state)
 {
     const struct store_dir *dir = *state;
@@ -200,7 +200,7 @@ static void emptied_slots_lose_nothing(void **state)
     assert_heals(dir);
 }
 
-/* Some slots or all of them, read and written before anybody notices. */
+/* Some slots or all of them, read and written before any handle notices. */
 static void wild_slots_lose_nothing(void **state)
 {
     const struct store_dir *dir = *state;
@@ -234,7 +234,7 @@ static void wild_slots_lose_nothing(void **state)
     }
 }
 
-/* But for the seed, by which an index without slots looks the same. */
+/* Except the seed: whatever it is, an index without slots looks the same. */
 static void wrong_word_in_the_header_is_harmless(void **state)
 {
     const struct store_dir *dir = *state;
@@ -285,7 +285,8 @@ static void index_of_another_store_is_not_read(void **state)
     assert_int_equal(store_dir_tear_down(&other_state), 0);
 }
 
-/* From before more was written, and from before the log was another. */
+/* An index from before more was written, and one from before the log was
+ * another. */
 static void index_from_before_is_brought_up_or_not_read(void **state)
 {
     const struct store_dir *dir = *state;
@@ -368,7 +369,7 @@ static void deletion_is_noticed(void **state)
     close_two(&two);
 }
 
-/* Both still go by the same index, until they look. */
+/* Both still use the same index, until they check its name. */
 static void deletion_not_noticed_yet_is_harmless(void **state)
 {
     struct two two = open_two(state);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: an index that has to be built
- * or to grow, by whom and where it cannot be. */
+/* Do the public calls do what kvstore.h promises? Here: which handle builds or
+ * grows an index, and where none can. */
 
 #include "index/file.h"
 #include "index/table.h"
@@ -136,7 +136,7 @@ static void index_is_built_once_a_boot(void **state)
     assert_int_equal(world.renames, renames + 1);
 }
 
-/* What is on the disk after a reboot may lack some of its pages. */
+/* After a reboot the index may lack some of its pages on the disk. */
 static void pages_lost_with_a_boot_are_harmless(void **state)
 {
     const struct store_dir *dir = *state;
@@ -159,7 +159,7 @@ static void system_without_boot_ids_works(void **state)
     assert_heals(dir);
 }
 
-/* Two that see the directory through mounts of their own. */
+/* Two handles that see the directory through mounts of their own. */
 static void mounts_share_an_index(void **state)
 {
     const struct store_dir *dir = *state;
@@ -187,7 +187,7 @@ static void mounts_share_an_index(void **state)
     assert_int_equal(world.renames, renames);
 }
 
-/* While nobody has it open in between; growth and compaction included. */
+/* No handle has it open in between; growth and compaction included. */
 static void mounts_that_come_in_turns_build_once_each(void **state)
 {
     const struct store_dir *dir = *state;
@@ -218,8 +218,8 @@ static void mounts_that_come_in_turns_build_once_each(void **state)
     assert_int_equal(world.renames, renames);
 }
 
-/* By a number that is used again, another mount may be meant; and by any number
- * after a boot. */
+/* A mount number that is used again may mean another mount; and so may any
+ * number after a boot. */
 static void mounts_that_prove_nothing_have_it_built(void **state)
 {
     const struct store_dir *dir = *state;
@@ -337,7 +337,7 @@ static void others_follow_growth(void **state)
     kvstore_close(reader);
 }
 
-/* Sets new keys until one is refused; how many were not? */
+/* Sets new keys until one is refused. Returns how many were not. */
 static int fill_index(kvstore *store)
 {
     char key[32];
@@ -382,7 +382,7 @@ static void full_disk_refuses_new_keys_alone(void **state)
     kvstore_close(other);
 }
 
-/* The system tells once that it could not write them, and then nothing. */
+/* The system reports once that it could not write them, and then nothing. */
 static void failed_sync_of_appended_lines_is_not_tried_again(void **state)
 {
     const struct store_dir *dir = *state;
@@ -412,7 +412,7 @@ static kvstore *open_durable(const struct store_dir *dir)
     return open_with(dir, &options);
 }
 
-/* Nobody may write, everybody may read, until a compaction. */
+/* No handle may write, every handle may read, until a compaction. */
 static void assert_poisoned(const struct store_dir *dir,
                             kvstore *one,
                             kvstore *other,
@@ -434,7 +434,7 @@ static void assert_poisoned(const struct store_dir *dir,
     kvstore_close(third);
 }
 
-/* Leads the only slot of an index into the middle of its line. */
+/* Points the only slot of an index into the middle of its line. */
 static void move_slot_on(const struct store_dir *dir)
 {
     size_t size = 0;
@@ -451,7 +451,7 @@ static void move_slot_on(const struct store_dir *dir)
     free(bytes);
 }
 
-/* Whether or not who builds the index has met the failed sync itself. */
+/* Whether or not the builder of the index has met the failed sync itself. */
 static void failed_sync_outlives_a_rebuild(void **state)
 {
     const struct store_dir *dir = *state;
@@ -481,7 +481,7 @@ static int last_renameat(int dir_fd, const char *from, const char *to)
     _exit(0);
 }
 
-/* Who builds the index dies as soon as that has its name. */
+/* The builder of the index dies as soon as the index has its name. */
 static void failed_sync_outlives_the_death_of_a_builder(void **state)
 {
     const struct store_dir *dir = *state;
@@ -516,7 +516,7 @@ static void failed_sync_outlives_the_death_of_a_builder(void **state)
 
 static struct {
     kvstore *syncer; /* Whose sync fails; NULL: it has failed, or will not. */
-    int steps_left;  /* Before it does. */
+    int steps_left;  /* Before it fails. */
     bool is_growing;
 } failing;
 
@@ -541,8 +541,8 @@ static int step_renameat(int dir_fd, const char *from, const char *to)
     return result;
 }
 
-/* Another handle's sync of the same log fails in the middle of the growth. True:
- * so late that the growth was over. */
+/* Another handle's sync of the same log fails in the middle of the growth. True
+ * if it was so late that the growth was over. */
 static bool try_growth(const struct store_dir *dir, int step)
 {
     char key[32];
@@ -559,7 +559,7 @@ static bool try_growth(const struct store_dir *dir, int step)
     for (int i = 0; world.renames == renames; i++) {
         name_key(key, sizeof key, i);
         kvstore_status status = try_set(store, key, "1");
-        /* The one that grows the index may find the log poisoned behind that. */
+        /* The handle that grows the index may then find the log poisoned. */
         assert_true(status == KVSTORE_OK ||
                     (status == KVSTORE_IO && failing.syncer == NULL));
     }
@@ -583,7 +583,7 @@ static void sync_that_fails_during_growth_is_not_forgotten(void **state)
     assert_true(step >= 5);
 }
 
-/* What others have appended needs an index that cannot be had. */
+/* What others have appended needs an index for which there is no room. */
 static void full_disk_does_not_hide_appended_lines(void **state)
 {
     const struct store_dir *dir = *state;
@@ -603,7 +603,8 @@ static void full_disk_does_not_hide_appended_lines(void **state)
     kvstore_close(other);
 }
 
-/* Without room for an index, each keeps one of its own, until there is. */
+/* Without room for an index, each handle keeps one of its own until there
+ * is. */
 static void full_disk_leaves_private_indexes(void **state)
 {
     const struct store_dir *dir = *state;
@@ -629,7 +630,7 @@ static void full_disk_leaves_private_indexes(void **state)
     assert_heals(dir);
 }
 
-/* Who goes by an index looks at its name now and then only, and has just done
+/* A handle checks the name of its index only now and then, and has just done
  * so. */
 static void look_at_names(const kvstore *reader)
 {
@@ -675,8 +676,8 @@ static void index_of_a_moment_hides_no_private_set(void **state)
     kvstore_close(reader);
 }
 
-/* Whoever gave the log its name may have died before the directory was synced;
- * of an index for all, its builder has seen to that. */
+/* The process that gave the log its name may have died before the directory was
+ * synced; for a shared index, its builder has synced it. */
 static void sync_of_a_private_pair_includes_the_name(void **state)
 {
     const struct store_dir *dir = *state;

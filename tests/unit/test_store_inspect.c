@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: those that go through all of
- * a store: list, verify, repair. */
+/* Do the public calls do what kvstore.h promises? Here: those that go through a
+ * whole store: list, verify, repair. */
 
 #include "index/file.h"
 #include "index/table.h"
@@ -23,7 +23,7 @@
 
 #define SEEN_SIZE ((size_t)1 << 12)
 
-/* What a call has told, one item a line. */
+/* What a call has reported, one item a line. */
 struct seen {
     char text[SEEN_SIZE];
     size_t size;
@@ -151,7 +151,7 @@ static void visit_may_end_the_list(void **state)
     kvstore_close(store);
 }
 
-/* Those of which a get does not say that they are not there. */
+/* Keys that a get does not report as absent. */
 static void corrupt_keys_are_listed(void **state)
 {
     const struct store_dir *dir = *state;
@@ -229,8 +229,8 @@ static void remove_passing(kvstore *store, int first, int last)
     }
 }
 
-/* Adds keys, removes them, overwrites the steady ones, compacts, and so has the
- * index grow and shrink. */
+/* Adds keys, removes them, overwrites the steady ones, compacts, and so makes
+ * the index grow and shrink. */
 static void *write_on(void *context)
 {
     kvstore_options options = plain_options();
@@ -299,7 +299,7 @@ static void list_and_verify_hold_beside_a_writer(void **state)
 static kvstore *beside;
 static int steps;
 
-/* A writer has moved the end, and not stored the slot yet. */
+/* A writer has moved the end, but not stored the slot yet. */
 static void verify_at_the_end(const char *name)
 {
     struct seen seen = {.size = 0};
@@ -398,7 +398,7 @@ static void rotten_lines_are_told_and_not_the_index(void **state)
     store_dir_overwrite(dir, KV_LOG_NAME, at, "3", 1);
 
     assert_verified(store, expected);
-    /* The last line, such that it looks unfinished. */
+    /* The last line, changed so that it looks unfinished. */
     store_dir_overwrite(dir, KV_LOG_NAME, size - 2, "x", 1);
     struct seen seen = {.size = 0};
     assert_int_equal(kvstore_verify(store, see_damage, &seen), KVSTORE_CORRUPT);
@@ -410,7 +410,7 @@ static void rotten_lines_are_told_and_not_the_index(void **state)
     kvstore_close(store);
 }
 
-/* Changes the first slot in use: to offset 0, or to an empty one. */
+/* Points the first slot in use at offset 0, or empties it. */
 static void change_slot(const struct store_dir *dir, bool empties)
 {
     size_t size = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does kvstore_get_many() say of each key what kvstore_get() says, and keep
- * kvstore.h's word of what else it does? */
+/* Does kvstore_get_many() say of each key what kvstore_get() says, and
+ * otherwise do what kvstore.h promises? */
 
 #include "index/file.h"
 #include "kvstore.h"
@@ -46,8 +46,8 @@ static void add_foreign_lines(struct log_text *text, int number)
     }
 }
 
-/* What is done to a key depends on its number. has_damage: some are damaged, or
- * of a newer version. */
+/* What is done to a key depends on its number. has_damage: some lines are
+ * damaged, or of a newer version. */
 static void write_mixed_log(const struct store_dir *dir, bool has_damage)
 {
     struct log_text text = LOG_TEXT_EMPTY;
@@ -83,7 +83,8 @@ struct wanted {
     char names[ITEMS][NAME_SIZE];
 };
 
-/* Keys that are there, that are not, that are none, and some of them twice. */
+/* Makes keys that exist, that do not, that are invalid, and some of them
+ * twice. */
 static struct wanted *make_wanted(void)
 {
     static const char long_key[KVSTORE_KEY_SIZE_MAX + 1] = "k1";
@@ -99,7 +100,7 @@ static struct wanted *make_wanted(void)
                             (seed >> 16) % (KEYS + KEYS / 4));
         *item = (kvstore_item){.key = wanted->names[i],
                                .key_size = (size_t)size,
-                               /* Taken for nothing. */
+                               /* Ignored. */
                                .value = wanted,
                                .value_size = 99,
                                .status = KVSTORE_CONFLICT};
@@ -132,8 +133,8 @@ static void assert_same(const kvstore *store, const kvstore_item *item)
     kvstore_free(value);
 }
 
-/* Asks for many keys first, so that kvstore_get() does not do its work. Returns
- * how many had each status. */
+/* Gets many keys first, so that kvstore_get() does not do its work. Counts how
+ * many had each status. */
 static void assert_batch_agrees(const kvstore *store,
                                 size_t count,
                                 size_t counts[KVSTORE_UNSUPPORTED + 1])
@@ -224,7 +225,7 @@ static void lines_that_rot_are_found_out(void **state)
     kvstore_close(store);
 }
 
-/* Slots that lead to lines of other keys, or into the middle of one. */
+/* Slots that lead to lines of other keys, or into the middle of a line. */
 static void lying_index_gives_the_same_answers(void **state)
 {
     const struct store_dir *dir = *state;
@@ -315,10 +316,10 @@ static void child_of_fork_is_refused(void **state)
 static struct {
     struct kv_io_table table;
     int64_t now_ns;
-    int calls_left; /* Of the call that is to fail, good ones. */
+    int calls_left; /* Good ones before the call that fails. */
 } failing;
 
-/* So that each group looks at the names. */
+/* Makes each group check the names. */
 static int64_t hasty_clock(void)
 {
     failing.now_ns += 20000000;

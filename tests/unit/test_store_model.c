@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: some thousand operations in
- * a random order that is the same in each run, against a model in memory. After
- * each one the counters are compared with the model and the file. */
+/* Do the public calls do what kvstore.h promises? Here: a few thousand
+ * operations in a random order that is the same in each run, against a model in
+ * memory. After each one the counters are compared with the model and the
+ * file. */
 
 #include "kvstore.h"
 #include "log/log.h"
@@ -23,7 +24,7 @@
 #define HANDLES 2
 #define OPERATIONS 4000
 
-/* What a key has, and how many bytes of the log that takes. */
+/* A key's value, and how many bytes of the log it takes. */
 struct entry {
     bool is_there;
     char value[VALUE_SIZE_MAX];
@@ -36,7 +37,7 @@ struct model {
     kvstore *stores[HANDLES];
     struct entry entries[KEYS];
     uint64_t log_bytes;  /* Without the torn tail, */
-    uint64_t torn_bytes; /* which nobody has cut yet. */
+    uint64_t torn_bytes; /* which is not cut yet. */
     uint64_t torn_lines;
     uint64_t blank_in_tail_bytes;
     uint64_t blank_bytes;
@@ -47,7 +48,7 @@ struct model {
     uint64_t random;
 };
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static uint64_t random_below(struct model *model, uint64_t bound)
 {
     uint64_t mixed = model->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -56,7 +57,7 @@ static uint64_t random_below(struct model *model, uint64_t bound)
     return (mixed ^ mixed >> 31) % bound;
 }
 
-/* Keys of all encodings. */
+/* Makes keys of all encodings. */
 static size_t make_key(unsigned number, char *key)
 {
     static const char *const forms[] = {
@@ -104,7 +105,7 @@ static void forget_torn_tail(struct model *model)
     model->blank_in_tail_bytes = 0;
 }
 
-/* Something certain follows: what looked torn is damage. */
+/* An anchor follows: what looked torn is damage. */
 static void keep_torn_tail(struct model *model)
 {
     model->log_bytes += model->torn_bytes;
@@ -124,7 +125,7 @@ static void supersede(struct model *model, unsigned number)
 static void append_bytes(struct model *model, const char *bytes, size_t size)
 {
     store_dir_append(model->dir, KV_LOG_NAME, bytes, size);
-    /* Open handles would see it with the next write only. */
+    /* Open handles would see it only with the next write. */
     for (int i = 0; i < HANDLES; i++) {
         kvstore_close(model->stores[i]);
         model->stores[i] = open_plain(model->dir);
@@ -160,7 +161,7 @@ static void remove_key(struct model *model)
 
     kvstore_status status = kvstore_remove(any_store(model), key, key_size);
 
-    /* Also what writes nothing mends the end. */
+    /* A Remove that writes nothing mends the end, too. */
     forget_torn_tail(model);
     assert_int_equal(status, was_there ? KVSTORE_OK : KVSTORE_NOT_FOUND);
     if (was_there) {

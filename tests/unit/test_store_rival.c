@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What does a compaction make of rivals for the store's locks, of a log that
- * rots under it, and of foul play? */
+/* How does a compaction cope with rivals for the store's locks, with a log that
+ * rots under it, and with foul play? */
 
 #include "compaction_scene.h"
 #include "index/file.h"
@@ -53,7 +53,7 @@ static void *close_store(void *argument)
     return NULL;
 }
 
-/* The thread finds the store taken by an exclusive handle. */
+/* The thread finds the store locked by an exclusive handle. */
 static void assert_close_takes_less_than(int32_t lock_timeout_ms, int max_ms)
 {
     pthread_t thread;
@@ -76,7 +76,7 @@ static void assert_close_takes_less_than(int32_t lock_timeout_ms, int max_ms)
     }
 
     bool was_closed = atomic_load(&is_closed);
-    kvstore_close(scene.other); /* Lets the close come to its end. */
+    kvstore_close(scene.other); /* Lets the close end. */
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(was_closed);
 }
@@ -97,7 +97,7 @@ static atomic_bool is_leaving;
 static atomic_bool may_leave;
 static int held_ms_max;
 
-/* Holds the compaction up where it gives the writers' lock back. */
+/* Holds the compaction up where it releases the writers' lock. */
 static int held_flock(int fd, int operation)
 {
     if (operation == LOCK_UN && !is_main_thread() &&
@@ -150,7 +150,8 @@ static void *set_key(void *argument)
     return NULL;
 }
 
-/* Patience is for the compaction, not the compaction's own. */
+/* In a handle that tries once a set waits for a compaction, but not the
+ * reverse. */
 static void try_once_compaction_is_busy_behind_a_set(void **state)
 {
     (void)state;
@@ -281,7 +282,7 @@ static void failure_is_known_to_a_larger_index(void **state)
 
 /* --- Rot --- */
 
-/* What this handle has indexed rots, and another process takes it for torn, and
+/* What this handle has indexed rots, and another process takes it for torn and
  * cuts it off. */
 static void rot_and_rebuild(void)
 {
@@ -327,7 +328,7 @@ static void log_that_was_cut_and_is_shorter_is_noticed(void **state)
     assert_int_equal(kvstore_compact(NULL), KVSTORE_INVALID);
     must_compact(scene.store);
 
-    /* What it met on the way was no failure of its own. */
+    /* What it met on the way was not its own failure. */
     assert_int_equal(kvstore_last_error()->status, KVSTORE_INVALID);
     assert_value(scene.store, "l", "x");
     assert_value(scene.store, "key-0", "new");
@@ -349,7 +350,7 @@ static void log_that_was_cut_and_is_longer_is_noticed(void **state)
     close_verified();
 }
 
-/* As long as there is damage, Removes are kept: more than there are keys. */
+/* While there is damage, Removes are kept: more than there are keys. */
 static void removes_kept_for_rot_fit_the_new_index(void **state)
 {
     (void)state;
@@ -387,7 +388,7 @@ static void tell(void *context, uint64_t done, uint64_t total)
     }
 }
 
-/* The thread is the first to look whether the index is there, and has to build
+/* The thread is the first to check whether the index is there, and must build
  * it. */
 static int start_without_index(pthread_t *thread,
                                void *(*run)(void *),
@@ -458,7 +459,7 @@ static void fail_to_set(const char *value)
     assert_int_equal(try_set(scene.other, "key-1", value), KVSTORE_IO);
 }
 
-/* The log of which a sync has failed goes, and a later one gets its number. */
+/* The log whose sync failed goes, and a later one gets its inode number. */
 static void poison_is_not_taken_for_another_log(void **state)
 {
     (void)state;
@@ -478,7 +479,7 @@ static void poison_is_not_taken_for_another_log(void **state)
     kvstore_close(scene.other);
     close_verified();
     if (!has_come_back) {
-        skip(); /* The file system does not reuse numbers. */
+        skip(); /* The file system does not reuse inode numbers. */
     }
 }
 
@@ -513,7 +514,7 @@ static void set_that_failed_beside_it_is_not_copied(void **state)
 
 /* --- Batches of others --- */
 
-/* A writer behind it sees what the text is. */
+/* The write after it sees what the text is. */
 static void append_beside_it(const struct log_text *text)
 {
     store_dir_append(scene.dir, KV_LOG_NAME, text->bytes, text->size);
@@ -615,7 +616,7 @@ static void add_batch_behind_damage(void)
 }
 
 /* The damaged line that is copied last may have been the first of the batch
- * that is followed. */
+ * that follows. */
 static void batch_behind_damage_is_not_whole_in_a_round(void **state)
 {
     (void)state;
@@ -645,13 +646,13 @@ static void path_of(char path[512], const char *name)
     (void)snprintf(path, 512, "%s", store_dir_path(scene.dir, name));
 }
 
-/* What has another name, too, is not ours. */
+/* A file that has another name, too, is not ours. */
 static void linked_leftover_is_not_emptied(void **state)
 {
     (void)state;
     char path[512];
     open_half_stale();
-    size_t size = store_dir_file_size(scene.dir, KV_LOG_NAME);
+    uint64_t size = store_dir_file_size(scene.dir, KV_LOG_NAME);
     store_dir_write(scene.dir, "theirs", "theirs", 6);
     path_of(path, "theirs");
     assert_int_equal(link(path, store_dir_path(scene.dir, KV_LOG_COMPACT_NAME)),
@@ -674,8 +675,8 @@ static ino_t inode_of(const char *name)
 
 static ino_t replacement;
 
-/* By the same bytes: no end and no line tells that it is another one. A handle
- * looks at names every 10 ms. */
+/* Replaces it with one of the same bytes: neither end nor lines show that it is
+ * another. A handle checks names every 10 ms. */
 static void replace_the_log(void)
 {
     char copy_path[512];
@@ -712,7 +713,7 @@ static void log_that_replaced_the_old_one_is_left_alone(void **state)
     close_verified();
 }
 
-/* -1: no /proc here. */
+/* Returns -1 if there is no /proc. */
 static int count_descriptors(void)
 {
     int count = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: threads, several handles on
- * one directory, exclusive ones, and fork. */
+/* Do the public calls do what kvstore.h promises? Here: threads, several
+ * handles on one directory, exclusive ones, and fork. */
 
 #include "idle_clock.h"
 #include "index/file.h"
@@ -313,7 +313,8 @@ static bool message_begins_with(const char *start)
     return strncmp(kvstore_last_error()->message, start, strlen(start)) == 0;
 }
 
-/* What anybody can have written into the index, or who died, is not blamed. */
+/* A process that died, or that only the index names, is not blamed: any user
+ * can have written that. */
 static void only_a_process_that_holds_the_lock_is_named(void **state)
 {
     const struct store_dir *dir = *state;
@@ -500,7 +501,7 @@ static void child_opens_a_handle_of_its_own(void **state)
     kvstore_close(store);
 }
 
-/* A child that lives until the other end of the pipe is closed. */
+/* Forks a child that lives until the other end of the pipe is closed. */
 static pid_t fork_until_closed(int *end_out)
 {
     int ends[2];
@@ -577,7 +578,7 @@ static int64_t standing_clock(void)
     return now_ns;
 }
 
-/* Names are not looked at again meanwhile. */
+/* Names are not checked again meanwhile. */
 static int rename_and_die(int fd, const char *from, const char *to)
 {
     int result = kv_io_system_table()->renameat(fd, from, to);
@@ -619,12 +620,12 @@ static void writer_by_a_lost_index_learns_of_a_dead_compactors_log(void **state)
 static struct {
     struct kv_io_table table;
     const struct store_dir *dir; /* NULL: nothing happens. */
-    const kvstore *reader;       /* Goes by the index. */
+    const kvstore *reader;       /* Uses the index. */
     bool has_newcomer_seen;
     bool has_reader_seen;
 } beside_sync;
 
-/* The line stands in the log, and nobody has been told. */
+/* The line is in the log, and not acknowledged yet. */
 static int visited_fdatasync(int fd)
 {
     const struct store_dir *dir = beside_sync.dir;
@@ -640,7 +641,7 @@ static int visited_fdatasync(int fd)
     return kv_io_system_table()->fdatasync(fd);
 }
 
-/* Without patience for the lock, either. */
+/* This holds without waiting for the lock, too. */
 static void nobody_reads_an_older_value_than_another_has(void **state)
 {
     const struct store_dir *dir = *state;

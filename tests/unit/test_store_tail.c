@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: an exclusive handle, which
- * copies its lines to the mapped end of the log, or writes them over padding if
- * it is durable. */
+/* Do the public calls do what kvstore.h promises? Here: an exclusive handle,
+ * which copies its lines to the mapped end of the log, or writes them over
+ * padding if it is durable. */
 
 #include "kvstore.h"
 #include "log/log.h"
-#include "log/padding.h"
 #include "os/directory.h"
 #include "os/file.h"
 #include "store/handle.h"
@@ -29,24 +28,24 @@
 
 #include <cmocka.h>
 
-#define UNIT ((uint64_t)64 << 10) /* What is padded at once. */
+#define UNIT ((uint64_t)64 << 10) /* What is padded at a time. */
 #define WARM_UP 64                /* Sets that are written by system calls. */
-#define LARGE_READ 4097           /* Larger than a look for padding. */
+#define LARGE_READ 4097           /* Larger than a read for padding. */
 #define EXT4 0xef53
 #define NFS 0x6969
 
-/* A system whose file system, disk and clock are what a test says. */
+/* A system whose file system, disk and clock are set by a test. */
 static struct {
     struct kv_io_table table;
     long type;
-    const kvstore *limited; /* Its log does not go beyond */
+    const kvstore *limited; /* Its log does not go past */
     uint64_t disk_size;     /* this. */
-    bool is_clock_stopped;  /* Nobody looks at names again. */
+    bool is_clock_stopped;  /* No handle checks names again. */
     atomic_int syncs;
     bool is_sync_failing;
     kvstore *writer;   /* Once, sets */
-    int lines;         /* so many numbers while somebody's read */
-    size_t split_from; /* of such a size or more */
+    int lines;         /* so many numbers while a read */
+    size_t split_from; /* of this size or more */
     uint64_t seam;     /* is at this offset. */
 } world;
 
@@ -163,13 +162,13 @@ static void assert_number(const kvstore *store, int key, int number)
     assert_value(store, name, value);
 }
 
-/* So many sets that the tail is in use. */
+/* Makes enough sets that padding is in use. */
 static void warm_up(kvstore *store)
 {
     for (int i = 0; i <= WARM_UP; i++) {
         set_number(store, i, i);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
 }
 
 static uint64_t log_size(const struct store_dir *dir)
@@ -177,7 +176,8 @@ static uint64_t log_size(const struct store_dir *dir)
     return store_dir_file_size(dir, KV_LOG_NAME);
 }
 
-/* The log is lines that begin and end as records do, and no padding. */
+/* Asserts that the log is lines that begin and end as records do, and no
+ * padding. */
 static void assert_clean(const struct store_dir *dir)
 {
     size_t size = 0;
@@ -217,7 +217,7 @@ static uint64_t next_random(uint64_t *seed)
     return *seed;
 }
 
-/* The same calls in any store that was empty. */
+/* Makes the same calls in any store that was empty. */
 static void work(kvstore *store, uint64_t seed)
 {
     static char value[200000];
@@ -253,7 +253,7 @@ static char *log_of_work(const struct store_dir *dir,
 {
     size_t size = 0;
     work(store, 42);
-    assert_int_equal(kv_log_padding_is_padded(store->log.tail), is_padded);
+    assert_int_equal(kv_log_is_padded(&store->log), is_padded);
     *stats_out = checked_stats(store);
     kvstore_close(store);
     char *bytes = store_dir_read(dir, KV_LOG_NAME, &size);
@@ -271,7 +271,7 @@ static void all_ways_write_the_same_log(void **state)
 
     logs[0] = log_of_work(dir, open_exclusive(dir), true, &stats[0]);
     logs[1] = log_of_work(dir, open_durable(dir), true, &stats[1]);
-    world.type = NFS + 1; /* Some file system or other. */
+    world.type = NFS + 1; /* Some other file system. */
     logs[2] = log_of_work(dir, open_exclusive(dir), false, &stats[2]);
 
     for (int i = 1; i < 3; i++) {
@@ -297,7 +297,7 @@ static void only_exclusive_handles_have_a_tail(void **state)
             set_number(store, j, j);
         }
 
-        assert_int_equal(kv_log_padding_is_padded(store->log.tail), i > 0);
+        assert_int_equal(kv_log_is_padded(&store->log), i > 0);
         kvstore_close(store);
     }
 }
@@ -358,7 +358,7 @@ static void padding_goes_at_close(void **state)
     assert_clean(dir);
 }
 
-/* A deleted index is built anew by a get, too. */
+/* A get builds a deleted index anew, too. */
 static void padding_goes_with_the_index(void **state)
 {
     const struct store_dir *dir = *state;
@@ -416,16 +416,16 @@ static void compaction_and_growth_go_on_with_another_tail(void **state)
     for (int i = 0; i < 5000; i++) {
         set_number(store, i % 2500, i);
         if (i % 1500 == 1499) {
-            assert_true(kv_log_padding_is_padded(store->log.tail));
+            assert_true(kv_log_is_padded(&store->log));
             must_compact(store);
-            assert_false(kv_log_padding_is_padded(store->log.tail));
+            assert_false(kv_log_is_padded(&store->log));
         }
     }
 
     for (int i = 2500; i < 5000; i++) {
         assert_number(store, i % 2500, i);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     kvstore_close(store);
     assert_clean(dir);
 }
@@ -487,7 +487,7 @@ static void threads_share_the_tail(void **state)
     assert_clean(dir);
 }
 
-/* --- Others beside it --- */
+/* --- Other handles beside it --- */
 
 static void readers_see_each_set_at_once(void **state)
 {
@@ -518,7 +518,7 @@ static void readers_see_each_set_at_once(void **state)
     assert_clean(dir);
 }
 
-/* One without an index folds the log by itself, padding and all. */
+/* A reader without an index folds the log itself, padding and all. */
 static void private_reader_leaves_padding_out(void **state)
 {
     const struct store_dir *dir = *state;
@@ -537,7 +537,7 @@ static void private_reader_leaves_padding_out(void **state)
         assert_int_equal(stats.blank_bytes + stats.damaged_bytes, 0);
         assert_int_equal(stats.log_bytes, store->index.totals.applied);
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     assert_int_equal(kvstore_verify(reader, NULL, NULL), KVSTORE_OK);
     world.is_clock_stopped = false;
 
@@ -546,9 +546,9 @@ static void private_reader_leaves_padding_out(void **state)
     kvstore_close(reader);
 }
 
-/* A read is no moment: while a reader copies the log's end, the writer puts lines
- * in the place of padding. What the reader has of them begins behind tabs that
- * are there no more. */
+/* A read takes time: while a reader copies the log's end, the writer replaces
+ * padding with lines. What the reader has of them begins after tabs that are no
+ * longer there. */
 static ssize_t split_pread(int fd, void *buffer, size_t size, off_t offset)
 {
     const struct kv_io_table *real = kv_io_system_table();
@@ -622,7 +622,7 @@ static void private_reader_meets_a_writer_at_a_newline(void **state)
     assert_reads_whole_lines(*state, LARGE_READ, -1);
 }
 
-/* A view that is up with padded lines needs no second fold. */
+/* An index that is up to date with padded lines needs no second fold. */
 static void private_reader_is_up_with_padded_lines(void **state)
 {
     const struct store_dir *dir = *state;
@@ -709,7 +709,7 @@ static void childs_close_leaves_the_padding(void **state)
     kvstore_close(store);
 }
 
-/* --- Those who come when it has died --- */
+/* --- Handles that open after it has died --- */
 
 /* Sets in a child that dies with padding in the log. */
 static void die_padded(const struct store_dir *dir)
@@ -795,7 +795,7 @@ static void compaction_and_repair_take_it_away(void **state)
     assert_clean(dir);
 }
 
-/* What a writer leaves that is killed while it copies a line. */
+/* What a writer leaves when it is killed while copying a line. */
 static void cut_killed_copy(const struct store_dir *dir,
                             const char *torn,
                             size_t size)
@@ -838,7 +838,7 @@ static void killed_copy_is_cut_without_a_trace(void **state)
 }
 
 /* Any beginning of a line that was written over padding, or all of it but its
- * newline, with a sum that is wrong. */
+ * newline, with a wrong sum. */
 static void killed_write_is_cut_without_a_trace(void **state)
 {
     static const char line[] =
@@ -849,8 +849,8 @@ static void killed_write_is_cut_without_a_trace(void **state)
     }
 }
 
-/* A power cut leaves any sectors of a write; where one is missing, the padding
- * shows. */
+/* A power cut leaves any of a write's sectors; where one is missing, the
+ * padding shows. */
 static void lost_sector_of_a_write_is_no_damage(void **state)
 {
     const struct store_dir *dir = *state;
@@ -879,7 +879,7 @@ static void lost_sector_of_a_write_is_no_damage(void **state)
     assert_clean(dir);
 }
 
-/* Somebody's own line, not quite JSON. */
+/* Another program's line, not quite JSON. */
 static void tabs_behind_a_line_do_not_make_it_torn(void **state)
 {
     const struct store_dir *dir = *state;
@@ -900,7 +900,7 @@ static void tabs_behind_a_line_do_not_make_it_torn(void **state)
 }
 
 /* A last line that has rotted is closed by its own newline, before the padding:
- * it is not one that was cut short. */
+ * it was not cut short. */
 static void rotted_line_before_padding_is_not_dropped(void **state)
 {
     const struct store_dir *dir = *state;
@@ -968,7 +968,7 @@ static void fill_disk(const struct store_dir *dir, kvstore *store)
         (void)snprintf(key, sizeof key, "full-%d", i);
         assert_value(store, key, "value");
     }
-    assert_true(kv_log_padding_is_padded(store->log.tail));
+    assert_true(kv_log_is_padded(&store->log));
     kvstore_close(store);
     assert_clean(dir);
 }

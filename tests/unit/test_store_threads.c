@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is what handles share in memory shared as it should be? All calls at once, by
- * many threads and handles, for some seconds; meant for ThreadSanitizer. It does
- * not know that two mappings of one file are the same memory. So here mmap gives
- * all handles of the process one mapping of a file. */
+/* Do handles share memory correctly? All calls at once, by many threads and
+ * handles, for a few seconds; meant for ThreadSanitizer. It does not know that
+ * two mappings of one file are the same memory. So here mmap gives all handles
+ * of the process one mapping of a file. */
 
 #include "index/file.h"
 #include "kvstore.h"
@@ -31,7 +31,7 @@
 #define SECONDS INT64_C(2)
 #define HANDLES 3
 #define WRITERS 6
-#define KEYS 400 /* Of each writer; together the index grows twice. */
+#define KEYS 400 /* Per writer; together the index grows twice. */
 
 /* --- One mapping for all --- */
 
@@ -118,8 +118,9 @@ static int shared_munmap(void *memory, size_t size)
     return result;
 }
 
-/* Whoever opens a file by its name sees what was stored before it was given
- * that. The system keeps that order, but does not tell the sanitizer. */
+/* A caller that opens a file by its name sees what was stored before the file
+ * got that name. The system keeps that order, but the sanitizer does not
+ * know. */
 static void keep_order(void)
 {
     (void)pthread_mutex_lock(&mappings.mutex);
@@ -158,7 +159,7 @@ static int tear_down(void **state)
     return store_dir_tear_down(state);
 }
 
-/* --- Those who work --- */
+/* --- The workers --- */
 
 static struct {
     const struct store_dir *dir;
@@ -197,7 +198,7 @@ static void name_key(char key[32], int writer, int number)
     (void)snprintf(key, 32, "key-%d-%d", writer, number);
 }
 
-/* Value n of a key is the key and n: the reader can tell whose it is. */
+/* True if a key's value is its own: value n of a key is the key and n. */
 static bool holds_own_value(const kvstore *store, const char *key, int *n_out)
 {
     char buffer[64] = "";
@@ -259,7 +260,7 @@ static void *read_keys(void *argument)
     return NULL;
 }
 
-/* Neighbouring keys of one writer, with one call. */
+/* Reads neighbouring keys of one writer, with one call. */
 static void *read_many_keys(void *argument)
 {
     enum { MANY = 40 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Do the public calls keep kvstore.h's word? Here: who waits for whom, and that
- * everybody's turn comes. Bounds of time are generous: they tell a wait that
- * ends from one that does not. */
+/* Do the public calls do what kvstore.h promises? Here: which caller waits for
+ * which, and that every caller's turn comes. Bounds of time are generous: they
+ * distinguish a wait that ends from one that does not. */
 
 #include "index/file.h"
 #include "known_store.h"
@@ -58,7 +58,7 @@ static int tear_down(void **state)
     return store_dir_tear_down(state);
 }
 
-/* --- Readers of a private view --- */
+/* --- Readers of a private index --- */
 
 static int refuse_blocks(int fd, off_t size)
 {
@@ -84,7 +84,7 @@ static void *read_all_the_time(void *argument)
     return NULL;
 }
 
-/* Half of them read by one handle, half by the other. */
+/* Half of them read through one handle, half through the other. */
 static void start_readers(const kvstore *const stores[2],
                           atomic_bool *must_stop,
                           struct reader *readers,
@@ -137,11 +137,11 @@ static void readers_do_not_starve_a_private_view(void **state)
 /* --- Opening beside a busy writer --- */
 
 static struct {
-    kvstore *writer; /* Sets a key behind each look at a size; or NULL. */
+    kvstore *writer; /* Sets a key after each check of a size; or NULL. */
     int sets;
 } meanwhile;
 
-/* What it tells is old by the time that it is told. */
+/* What it returns is old by then. */
 static off_t end_of_growing_file(int fd)
 {
     off_t end = kv_io_system_table()->file_end(fd);
@@ -172,7 +172,7 @@ static void writes_between_an_openers_looks_are_no_damage(void **state)
 
     for (int i = 0; i < 20; i++) {
         kvstore_close(open_with(dir, &options));
-        /* Who distrusts the index waits for the lock, which is not to be had. */
+        /* A handle that distrusts the index waits for the lock, in vain. */
         assert_true(ms_since(start_ns) < 15000);
     }
 
@@ -186,8 +186,8 @@ static void writes_between_an_openers_looks_are_no_damage(void **state)
     kvstore_close(store);
 }
 
-/* Unsynced, and without a pause; until it is killed. Few keys, so that the index
- * does not grow. Says by the pipe that it is at it. */
+/* Writes unsynced and without a pause until it is killed. Few keys, so that the
+ * index does not grow. Reports through the pipe that it has begun. */
 static void write_until_killed(const struct store_dir *dir, int end)
 {
     kvstore_options options = plain_options();
@@ -340,8 +340,8 @@ static void reader_waits_for_a_switch_and_not_for_the_lock(void **state)
 
 /* --- Writers take turns --- */
 
-/* As slow as many disks, and the same on all: a writer that lets go of the lock
- * for a moment only, every so often, is then hardly ever met without it. */
+/* As slow as many disks, and the same on all: a writer that releases the lock
+ * only for a moment, every so often, is then hardly ever met without it. */
 static int slow_fdatasync(int fd)
 {
     (void)fd;
@@ -354,7 +354,8 @@ struct turn {
     long failures;
 };
 
-/* Sets one key without a pause for a while, and tells how often by a pipe. */
+/* Sets one key without a pause for a while, and reports through a pipe how
+ * often. */
 static pid_t fork_writer(const struct store_dir *dir,
                          int sync,
                          int64_t duration_ms,
@@ -424,7 +425,7 @@ static void durable_writers_take_turns(void **state)
     assert_true(turns[1].sets >= all / 5);
 }
 
-/* One that never waits for the disk has the lock nearly all the time. */
+/* A writer that never waits for the disk has the lock nearly all the time. */
 static void unsynced_writer_lets_a_durable_one_in(void **state)
 {
     struct turn turns[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does store/switch.c keep its header's word? Each call of the system that
+/* Does store/switch.c do what its header promises? Each system call that
  * belongs to a step is noted, with the states that others saw at that moment
  * through mappings of their own. */
 
@@ -33,7 +33,7 @@ static struct {
     const struct kv_table *new_table;
     int64_t slept_ns;
     char failing;     /* The step that fails, */
-    int system_errno; /* in this way. */
+    int system_errno; /* with this error. */
 } notes;
 
 static char state_letter(const struct kv_table *table)
@@ -122,7 +122,7 @@ static void end_notes(void)
 struct scene {
     const struct store_dir *dir;
     struct kv_log old_log;
-    struct kv_index old_index;   /* Live. */
+    struct kv_index old_index;   /* Shared. */
     struct kv_index_file mapped; /* The old index, as others have it. */
     struct kv_table others_table;
     struct kv_log log;
@@ -170,7 +170,7 @@ static void write_log(const struct store_dir *dir)
     log_text_release(&text);
 }
 
-/* A log, and no index yet. */
+/* Makes a log, and no index yet. */
 static struct scene *make_scene(void **state)
 {
     struct scene *scene = calloc(1, sizeof *scene);
@@ -192,7 +192,7 @@ static struct scene *make_scene(void **state)
     return scene;
 }
 
-/* The same with a live index, which others have mapped, too. */
+/* The same with a shared index, which others have mapped. */
 static struct scene *make_live_scene(void **state)
 {
     struct scene *scene = make_scene(state);
@@ -284,7 +284,7 @@ static bool is_current(const struct scene *scene, const struct kv_index *index)
     return is_current;
 }
 
-/* store.index is the new one, and trusted for a log. */
+/* Asserts that store.index is the new one, and trusted for a log. */
 static void assert_new_index_is_named(const struct scene *scene,
                                       const struct kv_log *log)
 {
@@ -301,7 +301,7 @@ static void assert_new_index_is_named(const struct scene *scene,
     kv_index_file_release(&scene->dir->directory, &file);
 }
 
-/* Nothing has happened. */
+/* Asserts that nothing has happened. */
 static void assert_old_pair_serves(const struct scene *scene)
 {
     assert_states(scene, "LS");
@@ -354,7 +354,7 @@ static void compaction_steps_are_in_order(void **state)
     free_scene(scene);
 }
 
-/* Those who have an index that nobody can find are given time to look. */
+/* Readers of an index that no process can find are given time to check. */
 static void untold_readers_are_waited_for(void **state)
 {
     struct scene *scene = make_scene(state);

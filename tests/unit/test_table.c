@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does table/table.c keep its header's word? */
+/* Does index/table.c do what its header promises? */
 
 #include "index/table.h"
 #include "os/bounds.h"
@@ -17,13 +17,13 @@
 #define REACH UINT64_C(32)
 #define LEVEL KV_TABLE_LEVEL_MIN
 
-/* A table and what is counted beside it. */
+/* A table and its totals. */
 struct fixture {
     struct kv_table table;
     struct kv_table_totals totals;
 };
 
-/* A region as exact as it is promised to be. */
+/* Makes a table in a region of exactly the size that is promised. */
 static struct fixture make_table(unsigned level)
 {
     void *region = calloc(1, kv_table_region_size(level));
@@ -51,7 +51,8 @@ static bool put_new(struct fixture *fixture, uint64_t hash, uint64_t offset)
     return probe.has_place;
 }
 
-/* How many candidates does a hash have, and is an offset among them? */
+/* Returns how many candidates a hash has, and whether an offset is among
+ * them. */
 static unsigned count_candidates(const struct kv_table *table,
                                  uint64_t hash,
                                  uint64_t offset,
@@ -77,7 +78,7 @@ static void assert_leads_to(const struct kv_table *table,
     assert_true(is_among);
 }
 
-/* The same hashes in each run (splitmix64). */
+/* Returns the same hashes in each run (splitmix64). */
 static uint64_t hash_of(uint64_t number)
 {
     uint64_t mixed = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -213,8 +214,8 @@ static bool has_place(const struct kv_table *table, uint64_t hash)
     return probe.has_place;
 }
 
-/* Hashes that are equal fill the buckets that their walk may reach, and no
- * more; the places of other walks are left. */
+/* Equal hashes fill the buckets that their walk may reach, and no more; the
+ * places of other walks are left free. */
 static void walk_ends_at_its_reach(void **state)
 {
     (void)state;
@@ -335,7 +336,8 @@ static uint64_t count_entries(const struct kv_table *table)
     return count;
 }
 
-/* The slots move by what they hold of the hash, as often as that is enough. */
+/* Slots move by the bits of the hash that they hold, as long as those
+ * suffice. */
 static void spread_slots_are_found_at_each_level(void **state)
 {
     (void)state;
@@ -367,7 +369,7 @@ static void spread_slots_are_found_at_each_level(void **state)
     free_table(&fixture);
 }
 
-/* To a lower level, whatever bits are used up; and from there on as from any
+/* To a lower level, whichever bits are used up, and from there on as from any
  * other. */
 static void spread_to_a_lower_level_keeps_all(void **state)
 {
@@ -418,8 +420,8 @@ static void spread_keeps_crowded_slots(void **state)
     free_table(&larger);
 }
 
-/* Equal hashes take each place of their walk. From every one of these the home
- * is told, at every level, whatever the step. */
+/* Equal hashes take each place of their walk. Each of these gives the home, at
+ * every level, whatever the step. */
 static void slots_tell_their_home_from_each_place(void **state)
 {
     (void)state;
@@ -451,7 +453,7 @@ static void spread_without_a_place_says_so(void **state)
     (void)state;
     struct fixture fixture = make_table(LEVEL);
     struct fixture larger = make_table(LEVEL + 1);
-    /* One walk at both levels, and all of its places taken. */
+    /* One walk at both levels, with all of its places taken. */
     for (uint64_t i = 0; i < REACH * BUCKET_SLOTS; i++) {
         assert_true(put_new(&fixture, 3 + (i << (LEVEL + 10)), i));
     }
@@ -544,7 +546,7 @@ static void stored_totals_are_loaded(void **state)
     free_table(&fixture);
 }
 
-/* A writer that dies while it publishes leaves the totals before. */
+/* A writer that dies while it publishes leaves the earlier totals. */
 static void half_stored_totals_are_not_loaded(void **state)
 {
     (void)state;
@@ -581,7 +583,7 @@ static void totals_with_a_wrong_word_are_refused(void **state)
 
 /* --- Attaching --- */
 
-/* With a hash that fits whatever the header holds. */
+/* True if it attaches, with a hash that matches whatever the header holds. */
 static bool attaches(struct fixture *fixture, size_t size)
 {
     struct kv_table table;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Does text.c keep its header's word? */
+/* Does record/text.c do what its header promises? */
 
 #include "record/text.h"
 
@@ -29,8 +29,8 @@ static char *allocate(size_t size)
     return memory;
 }
 
-/* A copy that ends where its memory ends, so that the address sanitizer sees
- * each read beyond it. */
+/* Makes a copy that ends where its memory ends, so that the address sanitizer
+ * sees each read past it. */
 static char *exact_copy(const char *bytes, size_t size)
 {
     char *copy = allocate(size);
@@ -42,7 +42,7 @@ static char *exact_copy(const char *bytes, size_t size)
 
 static uint64_t random_state = 0;
 
-/* The same numbers in each run (splitmix64). */
+/* Returns the same numbers in each run (splitmix64). */
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -157,8 +157,8 @@ static const struct bytes invalid_utf8[] = {
     {BYTES("\xf0\x41\x98\x80")},
 };
 
-/* Surrounds a case with so much text that it falls into every place of a
- * word, and into both loops. */
+/* Surrounds a case with enough text that it falls at every place in a word, and
+ * into both loops. */
 static void assert_utf8_everywhere(const struct bytes *given, bool is_valid)
 {
     for (size_t before = 0; before <= 40; before++) {
@@ -194,7 +194,7 @@ static void invalid_utf8_is_refused_at_every_place(void **state)
     }
 }
 
-/* RFC 3629 by its definition: decode, then compare with the shortest form. */
+/* RFC 3629 by its definition: decodes, then compares with the shortest form. */
 static bool is_one_character(const unsigned char *bytes, size_t size)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -214,7 +214,7 @@ static bool is_one_character(const unsigned char *bytes, size_t size)
            (code < 0xd800 || code > 0xdfff);
 }
 
-/* Two to four bytes with this beginning. */
+/* Checks the first two, three and four of these bytes. */
 static void check_characters(const unsigned char bytes[4])
 {
     const char *text = (const char *)bytes;
@@ -349,7 +349,7 @@ static void string_ends_at_its_first_quote(void **state)
 }
 
 /* Bytes next to the special ones in value must not be taken for them, whatever
- * stands beside them. */
+ * is beside them. */
 static void all_byte_pairs_stand_as_they_should(void **state)
 {
     (void)state;
@@ -574,7 +574,7 @@ static size_t escaped_byte_size(char character)
     return (unsigned char)character < 0x20 ? 6 : 1;
 }
 
-/* The rule of the format, byte by byte. */
+/* Plans by the rule of the format, byte by byte. */
 static struct kv_text_plan plan_by_definition(const char *bytes,
                                               size_t size,
                                               size_t raw_size_max)
@@ -594,7 +594,8 @@ static struct kv_text_plan plan_by_definition(const char *bytes,
         escaped_size == size ? KV_TEXT_PLAIN : KV_TEXT_ESCAPED, escaped_size};
 }
 
-/* Text with some quotes, which take two bytes, and some escapes of six. */
+/* Plans text with some quotes, which take two bytes, and some escapes of
+ * six. */
 static void check_plan(size_t size, size_t quotes, size_t controls)
 {
     char bytes[48];
@@ -632,7 +633,7 @@ static void text_is_base64_only_beyond_its_bound(void **state)
     }
 }
 
-/* Fills bytes with characters of one kind in ten, and returns their size. */
+/* Fills bytes with text of one of ten kinds, and returns their size. */
 static size_t random_bytes(char *bytes, size_t capacity)
 {
     static const char *const special[] = {
@@ -716,7 +717,7 @@ static struct kv_text scan(const char *line, size_t size, bool is_base64_text)
     return text;
 }
 
-/* Decodes to memory of exactly the text's size and one byte more, which must
+/* Decodes into memory of exactly the text's size and one byte more, which must
  * stay as it is. */
 static bool decode_with_canary(const struct kv_text *text)
 {
@@ -794,7 +795,7 @@ static void text_that_keeps_its_size_is_what_it_is_now(void **state)
     assert_true(kv_text_equals(&text, "bDC", 3));
 }
 
-/* Any bytes in the place of any text: nothing beyond the room is touched. */
+/* Any bytes in the place of any text: nothing past the room is touched. */
 static void text_that_becomes_anything_stays_in_its_room(void **state)
 {
     (void)state;
