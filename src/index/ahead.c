@@ -29,7 +29,8 @@ static kvstore_status apply_queued(struct kv_index_queue *queue,
         .pointer = queued->pointer, .type = queued->type, .record = &record};
     struct kv_index_key key = {
         .bytes = queued->key, .size = queued->key_size, .hash = queued->hash};
-    return kv_index_apply_key(queue->index, queue->log, &item, &key);
+    return kv_index_apply_key(
+        queue->index, queue->log, &item, &key, &queue->lacks_room);
 }
 
 static kvstore_status apply_batch(struct kv_index_queue *queue,
@@ -38,7 +39,9 @@ static kvstore_status apply_batch(struct kv_index_queue *queue,
     const struct kv_table_counts *counts = &queue->index->totals.counts;
     uint64_t stale_before = counts->stale_bytes;
     kvstore_status status = KVSTORE_OK;
-    for (unsigned i = 0; i < batch->count && status == KVSTORE_OK; i++) {
+    for (unsigned i = 0;
+         i < batch->count && status == KVSTORE_OK && !queue->lacks_room;
+         i++) {
         status = apply_queued(queue, &batch->queued[i]);
     }
     batch->count = 0;
@@ -118,6 +121,7 @@ void kv_index_queue_init(struct kv_index_queue *queue,
     queue->index = index;
     queue->log = log;
     queue->last = (struct kv_log_pointer){0};
+    queue->lacks_room = false;
     queue->meets_older = false;
     queue->filling = 0;
     for (unsigned i = 0; i < KV_INDEX_BATCH_COUNT; i++) {
@@ -152,14 +156,16 @@ kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
         return enqueue(queue, item);
     }
     kvstore_status status = apply_all(queue);
-    return status == KVSTORE_OK ? kv_index_apply(queue->index, queue->log, item)
-                                : status;
+    return status == KVSTORE_OK && !queue->lacks_room
+               ? kv_index_apply(
+                     queue->index, queue->log, item, &queue->lacks_room)
+               : status;
 }
 
 kvstore_status kv_index_queue_flush(struct kv_index_queue *queue)
 {
     kvstore_status status = apply_all(queue);
-    if (status == KVSTORE_OK && queue->last.length != 0) {
+    if (status == KVSTORE_OK && !queue->lacks_room && queue->last.length != 0) {
         status = kv_index_note_last(queue->index, queue->log, queue->last);
     }
     return status;

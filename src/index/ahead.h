@@ -52,6 +52,8 @@ struct kv_index_queue {
     struct kv_index *index;   /* Set by the caller, as is the log; */
     const struct kv_log *log; /* the rest is empty at first. */
     struct kv_log_pointer last;
+    bool lacks_room;  /* Out: as kv_index_apply() has it. Nothing is applied
+                         any more. */
     bool meets_older; /* Keys of the last batch that was applied had lines. */
     unsigned filling; /* Which batch is; the next one is the oldest. */
     struct kv_index_batch batches[KV_INDEX_BATCH_COUNT];

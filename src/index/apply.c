@@ -52,7 +52,8 @@ static bool reserve_place(const struct kv_index *index,
 }
 
 /* Walks to a key's slot. Where the key has none, the walk ends on an empty one
- * in an index that may take one more. */
+ * in an index that may take one more, or the index is in use and lacks room for
+ * it. */
 static kvstore_status walk_to_place(struct kv_index *index,
                                     const struct kv_log *log,
                                     const struct kv_index_key *key,
@@ -60,6 +61,7 @@ static kvstore_status walk_to_place(struct kv_index *index,
                                     struct kv_index_reserve *reserve,
                                     struct kv_index_find *find)
 {
+    reserve->lacks_room = false;
     kv_index_find_init(find);
     for (;;) {
         kvstore_status status =
@@ -68,7 +70,11 @@ static kvstore_status walk_to_place(struct kv_index *index,
             reserve_place(index, reserve, &find->place)) {
             return status;
         }
-        assert(index->is_live || reserve->count == 0);
+        if (index->is_in_use) {
+            reserve->lacks_room = true;
+            return KVSTORE_OK;
+        }
+        assert(reserve->count == 0);
         status = kv_index_grow(index, log);
         if (status != KVSTORE_OK) {
             return status;
@@ -87,7 +93,7 @@ kvstore_status kv_index_prepare(struct kv_index *index,
         kv_index_plain_key(&index->table, key, key_size);
     kvstore_status status =
         walk_to_place(index, log, &plain, false, reserve, older_out);
-    if (status != KVSTORE_OK) {
+    if (status != KVSTORE_OK || reserve->lacks_room) {
         kv_index_find_release(older_out);
     }
     return status;
@@ -167,7 +173,7 @@ static bool count_superseded(struct kv_table_counts *counts,
     return true;
 }
 
-/* Counts a line in the totals, and publishes them if others look. */
+/* Counts a line in the totals, and publishes them if readers may look. */
 static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
 {
     struct kv_table_totals *totals = &index->totals;
@@ -184,7 +190,7 @@ static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
                totals->applied);
     atomic_store_explicit(
         &index->table.header->end, totals->applied, memory_order_release);
-    if (index->is_live) {
+    if (index->is_in_use) {
         kv_table_store_totals(&index->table, totals);
         kv_io_step("totals");
     }
@@ -233,7 +239,8 @@ static void take_place(struct kv_index *index,
 static kvstore_status put_item(struct kv_index *index,
                                const struct kv_log *log,
                                const struct kv_fold_item *item,
-                               const struct kv_index_key *key)
+                               const struct kv_index_key *key,
+                               bool *lacks_room_out)
 {
     struct kv_index_find older;
     struct kv_index_reserve reserve;
@@ -241,7 +248,8 @@ static kvstore_status put_item(struct kv_index *index,
     bool is_flagged = kv_index_is_flagged(item);
     kvstore_status status =
         walk_to_place(index, log, key, is_flagged, &reserve, &older);
-    if (status == KVSTORE_OK) {
+    *lacks_room_out = reserve.lacks_room;
+    if (status == KVSTORE_OK && !reserve.lacks_room) {
         take_place(index, &older, item);
     }
     kv_index_find_release(&older);
@@ -261,9 +269,11 @@ void kv_index_commit(struct kv_index *index,
 kvstore_status kv_index_apply_key(struct kv_index *index,
                                   const struct kv_log *log,
                                   const struct kv_fold_item *item,
-                                  const struct kv_index_key *key)
+                                  const struct kv_index_key *key,
+                                  bool *lacks_room_out)
 {
     assert(item->pointer.offset == index->totals.applied);
+    *lacks_room_out = false;
     if (item->pointer.offset + item->pointer.length > KV_OFFSET_MAX) {
         return kv_fail_at(KVSTORE_TOO_LARGE,
                           item->pointer.offset,
@@ -271,8 +281,8 @@ kvstore_status kv_index_apply_key(struct kv_index *index,
                           KV_LOG_NAME);
     }
     if (kv_index_is_indexed(item)) {
-        kvstore_status status = put_item(index, log, item, key);
-        if (status != KVSTORE_OK) {
+        kvstore_status status = put_item(index, log, item, key, lacks_room_out);
+        if (status != KVSTORE_OK || *lacks_room_out) {
             return status;
         }
     }
@@ -282,15 +292,17 @@ kvstore_status kv_index_apply_key(struct kv_index *index,
 
 kvstore_status kv_index_apply(struct kv_index *index,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item)
+                              const struct kv_fold_item *item,
+                              bool *lacks_room_out)
 {
     struct kv_index_key key = {0};
     kvstore_status status = KVSTORE_OK;
+    *lacks_room_out = false;
     if (kv_index_is_indexed(item)) {
         status = kv_index_get_key(&index->table, item->record, &key);
     }
     if (status == KVSTORE_OK) {
-        status = kv_index_apply_key(index, log, item, &key);
+        status = kv_index_apply_key(index, log, item, &key, lacks_room_out);
     }
     kv_io_free(key.allocated);
     return status;
@@ -327,7 +339,7 @@ kvstore_status kv_index_apply_new(struct kv_index *index,
 
 void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
 {
-    assert(!index->is_live);
+    assert(!index->is_in_use);
     index->totals.counts.damaged_bytes += bytes;
     index->totals.applied += bytes;
     atomic_store_explicit(

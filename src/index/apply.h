@@ -12,6 +12,7 @@
 #include "log/pointer.h"
 #include "record/record.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,13 +21,16 @@
 kvstore_status kv_index_apply_key(struct kv_index *index,
                                   const struct kv_log *log,
                                   const struct kv_fold_item *item,
-                                  const struct kv_index_key *key);
+                                  const struct kv_index_key *key,
+                                  bool *lacks_room_out);
 
 /* Empty slots that were found for records which are about to be written
  * together. All of them are committed in the same order, or none. */
 #define KV_INDEX_RESERVE_MAX 64u
 struct kv_index_reserve {
-    unsigned count; /* 0 at first. */
+    unsigned count;  /* 0 at first. */
+    bool lacks_room; /* Out: there is none for the key that was prepared last,
+                        since the index is in use and cannot grow in place. */
     uint64_t slots[KV_INDEX_RESERVE_MAX];
 };
 
@@ -35,8 +39,9 @@ struct kv_index_reserve {
  * for it; so that kv_index_commit() cannot fail. The caller releases older_out
  * on KVSTORE_OK. Costs a look at the key's older record; the copying of the
  * index where it has to grow; and one read of the log for each key where these
- * are few. KVSTORE_CONFLICT, without an error set: the index is live, and has to be
- * switched for a larger one. One that is not live takes one record at a time. */
+ * are few. On KVSTORE_OK, see reserve->lacks_room: then nothing was found, and a
+ * larger index has to take the place of this one. One that is not in use takes
+ * one record at a time. */
 kvstore_status kv_index_prepare(struct kv_index *index,
                                 const struct kv_log *log,
                                 const void *key,
@@ -58,10 +63,11 @@ void kv_index_commit(struct kv_index *index,
                      const struct kv_fold_item *item);
 
 /* Applies a line that begins where the last one ended. On a failure nothing
- * has changed. KVSTORE_CONFLICT as above. */
+ * has changed; nor where the index is in use, and has no room for the line. */
 kvstore_status kv_index_apply(struct kv_index *index,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item);
+                              const struct kv_fold_item *item,
+                              bool *lacks_room_out);
 
 /* Applies a line whose key is in no slot yet, without reading the log: for an
  * index that is built from the newest records alone, with room for them. */

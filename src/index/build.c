@@ -21,28 +21,57 @@
 
 /* --- Folding into an index --- */
 
+struct folding {
+    struct kv_index_queue queue;
+    bool stops_at_damage;
+    bool meets_damage;
+    bool is_over;
+};
+
 static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
 {
-    return kv_index_queue_apply(context, item);
+    struct folding *folding = context;
+    kvstore_status status = KVSTORE_OK;
+    if (folding->stops_at_damage && item->type == KV_RECORD_DAMAGED) {
+        folding->meets_damage = true;
+    } else {
+        status = kv_index_queue_apply(&folding->queue, item);
+    }
+    folding->is_over = folding->meets_damage || folding->queue.lacks_room;
+    return status;
 }
 
+/* What was read before damage is applied; the last of it may yet find no
+ * room. */
 static kvstore_status fold_into(const struct kv_log *log,
                                 struct kv_fold_range range,
+                                bool stops_at_damage,
                                 struct kv_index *index,
-                                struct kv_fold_result *result_out)
+                                struct kv_fold_result *result_out,
+                                enum kv_catch_up *outcome_out)
 {
-    struct kv_index_queue queue;
-    kv_index_queue_init(&queue, index, log);
-    kvstore_status status = kv_fold(log, range, apply_item, &queue, result_out);
-    return status == KVSTORE_OK ? kv_index_queue_flush(&queue) : status;
+    struct folding folding = {.stops_at_damage = stops_at_damage};
+    kv_index_queue_init(&folding.queue, index, log);
+    range.is_over = &folding.is_over;
+    kvstore_status status =
+        kv_fold(log, range, apply_item, &folding, result_out);
+    if (status == KVSTORE_OK) {
+        status = kv_index_queue_flush(&folding.queue);
+    }
+    *outcome_out = folding.queue.lacks_room ? KV_CATCH_UP_LACKS_ROOM
+                   : folding.meets_damage   ? KV_CATCH_UP_MEETS_DAMAGE
+                                            : KV_CATCH_UP_WHOLE;
+    return status;
 }
 
 kvstore_status kv_build_catch_up(const struct kv_log *log,
                                  uint64_t size,
                                  const struct kv_progress *progress,
+                                 bool stops_at_damage,
                                  struct kv_index *index,
-                                 struct kv_fold_result *result_out)
+                                 enum kv_catch_up *outcome_out)
 {
+    struct kv_fold_result result;
     const struct kv_table_totals *totals = &index->totals;
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
@@ -50,7 +79,7 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
                                   .may_be_padded = true,
                                   .progress = progress};
     assert(totals->applied <= size);
-    return fold_into(log, range, index, result_out);
+    return fold_into(log, range, stops_at_damage, index, &result, outcome_out);
 }
 
 /* A guess at how many keys a log holds, from how many newlines some places of it
@@ -101,7 +130,8 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = fold_into(log, range, &index, result_out);
+    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE;
+    status = fold_into(log, range, false, &index, result_out, &outcome);
     if (status != KVSTORE_OK) {
         kv_index_release(&index);
         return status;

@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "os/file.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Folds the whole log, size bytes long and maybe padded, into a new index: in a file of the
@@ -30,13 +31,22 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
                                     struct kv_index *index_out,
                                     struct kv_fold_result *result_out);
 
+/* How far an index has caught up. Where it is not whole, it holds all lines
+ * before the one that it came to. */
+enum kv_catch_up {
+    KV_CATCH_UP_WHOLE,        /* Up to the end, or to a torn tail. */
+    KV_CATCH_UP_LACKS_ROOM,   /* It is in use and full: a larger one has to take
+                                 its place. */
+    KV_CATCH_UP_MEETS_DAMAGE, /* Where it was to stop. */
+};
+
 /* Folds what the log has gained into the index. On a failure the index holds
- * all lines before the one that failed. KVSTORE_CONFLICT, without an error set:
- * it is live, and has to be switched for a larger one to go on. */
+ * all lines before the one that failed. */
 kvstore_status kv_build_catch_up(const struct kv_log *log,
                                  uint64_t size,
                                  const struct kv_progress *progress,
+                                 bool stops_at_damage,
                                  struct kv_index *index,
-                                 struct kv_fold_result *result_out);
+                                 enum kv_catch_up *outcome_out);
 
 #endif

@@ -158,9 +158,7 @@ kvstore_status kv_index_create_larger(const struct kv_index *index,
 
 kvstore_status kv_index_grow(struct kv_index *index, const struct kv_log *log)
 {
-    if (index->is_live) {
-        return KVSTORE_CONFLICT;
-    }
+    assert(!index->is_in_use);
     struct kv_index larger;
     kvstore_status status = kv_index_create_larger(index, log, &larger);
     if (status == KVSTORE_OK) {
@@ -172,7 +170,7 @@ kvstore_status kv_index_grow(struct kv_index *index, const struct kv_log *log)
 
 void kv_index_shrink(struct kv_index *index, const struct kv_log *log)
 {
-    assert(!index->is_live);
+    assert(!index->is_in_use);
     unsigned level = kv_table_level_for(index->totals.slots_used);
     if (level >= index->table.level) {
         return;

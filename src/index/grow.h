@@ -21,7 +21,7 @@ kvstore_status kv_index_create_larger(const struct kv_index *index,
  * for each key, and there are many? Then one fold of the log is faster. */
 bool kv_index_is_worn(const struct kv_index *index);
 
-/* Makes an index that nobody else sees as small as its keys allow, if there is
+/* Makes an index that is not in use as small as its keys allow, if there is
  * room for another one. */
 void kv_index_shrink(struct kv_index *index, const struct kv_log *log);
 
@@ -32,8 +32,7 @@ bool kv_index_put_new(struct kv_index *index,
                       uint64_t offset,
                       bool is_flagged);
 
-/* Puts a larger index in the place of one that nobody else sees.
- * KVSTORE_CONFLICT, without an error set: others see it. */
+/* Puts a larger index in the place of one that is not in use. */
 kvstore_status kv_index_grow(struct kv_index *index, const struct kv_log *log);
 
 #endif

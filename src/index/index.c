@@ -76,16 +76,23 @@ void kv_index_release(struct kv_index *index)
     *index = KV_INDEX_NONE;
 }
 
-kvstore_status kv_index_refresh(struct kv_index *index)
+void kv_index_begin_use(struct kv_index *index)
 {
-    assert(index->is_live);
+    assert(!index->is_in_use && !index->is_shared);
+    kv_table_store_totals(&index->table, &index->totals);
+    index->is_in_use = true;
+}
+
+bool kv_index_refresh(struct kv_index *index)
+{
+    assert(index->is_in_use);
     struct kv_table_totals totals;
     if (!kv_table_load_totals(&index->table, &totals) ||
         !kv_table_totals_add_up(&index->table, &totals)) {
-        return KVSTORE_CORRUPT;
+        return false;
     }
     index->totals = totals;
-    return KVSTORE_OK;
+    return true;
 }
 
 /* --- Keys of lines --- */
@@ -382,7 +389,7 @@ kvstore_status kv_index_note_last(struct kv_index *index,
         index->totals.last = pointer;
         index->totals.last_hash = XXH3_64bits(line.bytes, line.size);
         kv_log_line_release(&line);
-        if (index->is_live) {
+        if (index->is_in_use) {
             kv_table_store_totals(&index->table, &index->totals);
         }
     }

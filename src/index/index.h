@@ -26,10 +26,13 @@ struct kv_index {
     struct kv_index_file memory;        /* Where the index stands, owned. */
     const struct kv_io_file *directory; /* Of its file; NULL: private memory.
                                            Borrowed. */
-    bool is_live; /* Others see the index: what is applied is published at
-                     once, and growing takes a switch. */
-    /* The totals as this handle last knew or changed them. With a live index
-     * they are true under the writers' lock, after kv_index_refresh(). */
+    bool is_in_use; /* Readers may be at it: what is applied is published at
+                       once, and to grow, a larger one takes its place. */
+    bool is_shared; /* Others map it, or may: they sign it, and learn by its
+                       state word what becomes of it. Then it is in use. */
+    /* The totals as this handle last knew or changed them: for the thread that
+     * applies, alone. Those of a shared index are true under the writers' lock,
+     * after kv_index_refresh(). */
     struct kv_table_totals totals;
 };
 #define KV_INDEX_NONE ((struct kv_index){.memory = {.file = {.fd = -1}}})
@@ -55,9 +58,13 @@ bool kv_index_is_crowded(const struct kv_index *index);
 
 void kv_index_release(struct kv_index *index);
 
-/* Loads the published totals of a live index. KVSTORE_CORRUPT, without an error
- * set, where they are damaged. */
-kvstore_status kv_index_refresh(struct kv_index *index);
+/* From now on readers may be at an index that this process has built for itself:
+ * publishes its totals. */
+void kv_index_begin_use(struct kv_index *index);
+
+/* Loads the published totals of an index in use. False where they are
+ * damaged. */
+bool kv_index_refresh(struct kv_index *index);
 
 /* What the index knows of a key. */
 struct kv_index_find {

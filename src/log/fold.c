@@ -415,6 +415,11 @@ static uint64_t tell_progress(const struct kv_fold_range *range,
     return offset + PROGRESS_SIZE;
 }
 
+static bool is_over(const struct kv_fold_range *range)
+{
+    return range->is_over != NULL && *range->is_over;
+}
+
 kvstore_status kv_fold(const struct kv_log *log,
                        struct kv_fold_range range,
                        kv_fold_visit visit,
@@ -433,7 +438,7 @@ kvstore_status kv_fold(const struct kv_log *log,
         &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
     fold.cursor = &cursor;
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
-    while (status == KVSTORE_OK && !fold.result.is_torn) {
+    while (status == KVSTORE_OK && !fold.result.is_torn && !is_over(&range)) {
         struct kv_log_view view;
         struct kv_record record;
         status = next_line(&cursor, &view, &record);

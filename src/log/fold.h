@@ -58,6 +58,8 @@ struct kv_fold_range {
     bool may_be_padded; /* The range goes to the end of the file, where an
                            exclusive writer has or had padding. */
     const struct kv_progress *progress; /* May be NULL. */
+    const bool *is_over; /* True after a visit that wants no other: the fold
+                            ends with KVSTORE_OK. May be NULL. */
 };
 
 struct kv_fold_result {
@@ -82,7 +84,7 @@ bool kv_fold_is_closed_at(const char *bytes,
                           const char before[2]);
 
 /* On KVSTORE_OK every line of the range was visited, but for a torn tail, and
- * for padding. */
+ * for padding; or up to the one that was enough. */
 kvstore_status kv_fold(const struct kv_log *log,
                        struct kv_fold_range range,
                        kv_fold_visit visit,

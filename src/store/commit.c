@@ -46,15 +46,22 @@ struct group {
 
 /* --- Preparing --- */
 
-/* Finds what is to be removed. KVSTORE_OK: it is a Set, and has been prepared
- * for. KVSTORE_CONFLICT: it may be a line that tells the key and cannot be
- * served; the place is to be prepared. KVSTORE_NOT_FOUND: there is nothing, or
- * what has expired. */
+/* What a Remove would do. */
+enum removal {
+    REMOVES_NOTHING, /* There is no such key, or it has expired. */
+    REMOVES_SET,     /* Its place was found on the way. */
+    REMOVES_DOUBT,   /* Perhaps a line that tells the key and cannot be served;
+                        its place is to be prepared. */
+};
+
+/* The caller releases older_out where a Set was found. */
 static kvstore_status find_to_remove(const kvstore *store,
                                      const struct kv_record_plan *plan,
                                      struct kv_expiry *expiry,
-                                     struct kv_index_find *older_out)
+                                     struct kv_index_find *older_out,
+                                     enum removal *removal_out)
 {
+    *removal_out = REMOVES_NOTHING;
     kvstore_status status = kv_index_find(
         &store->index, &store->log, plan->key, plan->key_size, older_out);
     if (status != KVSTORE_OK) {
@@ -68,11 +75,14 @@ static kvstore_status find_to_remove(const kvstore *store,
         older_out->is_found && kv_expiry_is_live(expiry, &older_out->record);
     bool is_in_doubt = older_out->doubt_offset != KV_NO_OFFSET;
     if (is_live && flagged_offset == KV_NO_OFFSET && !is_in_doubt) {
+        *removal_out = REMOVES_SET;
         return KVSTORE_OK;
     }
     kv_index_find_release(older_out);
-    return is_flagged || is_live || is_in_doubt ? KVSTORE_CONFLICT
-                                                : KVSTORE_NOT_FOUND;
+    if (is_flagged || is_live || is_in_doubt) {
+        *removal_out = REMOVES_DOUBT;
+    }
+    return KVSTORE_OK;
 }
 
 static bool has_same_key(const struct kv_record_plan *a,
@@ -96,35 +106,60 @@ static const struct kv_store_write *find_earlier(const struct group *group,
     return NULL;
 }
 
-static kvstore_status prepare_write(const struct group *group,
-                                    unsigned number,
-                                    struct kv_index_reserve *reserve)
+/* True if a record does anything after another of its key. */
+static bool has_effect_after(const struct kv_record_plan *plan,
+                             const struct kv_record_plan *earlier)
 {
-    struct kv_store_write *write = group->writes[number];
-    const struct kv_record_plan *plan = write->plan;
-    bool is_remove = plan->type == KV_RECORD_REMOVE;
     struct kv_expiry expiry = {.has_asked = false};
-    kvstore_status status = KVSTORE_OK;
-    write->earlier = find_earlier(group, number);
-    if (write->earlier != NULL) {
-        const struct kv_record_plan *earlier = write->earlier->plan;
-        bool is_there = earlier->type == KV_RECORD_SET &&
-                        !kv_expiry_has_come(&expiry, earlier->expires_ms);
-        status = is_remove && !is_there ? KVSTORE_NOT_FOUND : KVSTORE_OK;
-    } else {
-        status =
-            is_remove
-                ? find_to_remove(group->store, plan, &expiry, &write->older)
-                : KVSTORE_CONFLICT;
-        if (status == KVSTORE_CONFLICT) {
-            status = kv_store_prepare(group->store,
-                                      plan->key,
-                                      plan->key_size,
-                                      reserve,
-                                      &write->older);
+    return plan->type != KV_RECORD_REMOVE ||
+           (earlier->type == KV_RECORD_SET &&
+            !kv_expiry_has_come(&expiry, earlier->expires_ms));
+}
+
+/* Finds the place of the first record of its key in the group. KVSTORE_NOT_FOUND:
+ * it is a Remove that has nothing to remove. */
+static kvstore_status find_place(kvstore *store,
+                                 struct kv_store_write *write,
+                                 struct kv_index_reserve *reserve,
+                                 bool *has_grown_out)
+{
+    const struct kv_record_plan *plan = write->plan;
+    if (plan->type == KV_RECORD_REMOVE) {
+        struct kv_expiry expiry = {.has_asked = false};
+        enum removal removal = REMOVES_NOTHING;
+        kvstore_status status =
+            find_to_remove(store, plan, &expiry, &write->older, &removal);
+        if (status != KVSTORE_OK || removal == REMOVES_SET) {
+            return status;
+        }
+        if (removal == REMOVES_NOTHING) {
+            return KVSTORE_NOT_FOUND;
         }
     }
-    write->is_prepared = status == KVSTORE_OK;
+    return kv_store_prepare(store,
+                            plan->key,
+                            plan->key_size,
+                            reserve,
+                            &write->older,
+                            has_grown_out);
+}
+
+/* Sees whether a record goes to the log, and where in the index it will be. */
+static kvstore_status prepare_write(const struct group *group,
+                                    unsigned number,
+                                    struct kv_index_reserve *reserve,
+                                    bool *has_grown_out)
+{
+    struct kv_store_write *write = group->writes[number];
+    kvstore_status status = KVSTORE_OK;
+    *has_grown_out = false;
+    write->earlier = find_earlier(group, number);
+    if (write->earlier == NULL) {
+        status = find_place(group->store, write, reserve, has_grown_out);
+    } else if (!has_effect_after(write->plan, write->earlier->plan)) {
+        status = KVSTORE_NOT_FOUND;
+    }
+    write->is_prepared = status == KVSTORE_OK && !*has_grown_out;
     return status;
 }
 
@@ -148,26 +183,22 @@ static void release_prepared(const struct group *group)
 }
 
 /* Finds the place of each record. Where the index grows on the way, it begins
- * anew: no place in the old one means anything in the new. KVSTORE_CONFLICT: the
- * pair is one in private memory by now, which takes one record at a time.
- * KVSTORE_IO: a sync was lost on the way. */
+ * anew: no place in the old one means anything in the new. Fails if a sync was
+ * lost on the way. */
 static kvstore_status prepare_group(const struct group *group)
 {
-    kvstore_status status = KVSTORE_CONFLICT;
-    while (status == KVSTORE_CONFLICT) {
+    bool has_grown = true;
+    while (has_grown) {
         struct kv_index_reserve reserve;
         reserve.count = 0;
+        has_grown = false;
         release_prepared(group);
-        status = kv_store_check_poison(group->store);
+        kvstore_status status = kv_store_check_poison(group->store);
         if (status != KVSTORE_OK) {
             return status;
         }
-        if (!group->store->index.is_live && group->count > 1) {
-            return KVSTORE_CONFLICT;
-        }
-        for (unsigned i = 0; i < group->count && status != KVSTORE_CONFLICT;
-             i++) {
-            status = prepare_write(group, i, &reserve);
+        for (unsigned i = 0; i < group->count && !has_grown; i++) {
+            status = prepare_write(group, i, &reserve, &has_grown);
             note_outcome(group->writes[i], status);
         }
     }
@@ -246,7 +277,7 @@ static void publish_group(const struct group *group)
 /* --- Together --- */
 
 /* The group has failed as a whole. A Remove that found nothing only because of
- * one before it in the group has not either; other outcomes stand. */
+ * one before it in the group has not either; other outcomes hold. */
 static void note_failure(const struct group *group, kvstore_status status)
 {
     for (unsigned i = 0; i < group->count; i++) {
@@ -265,8 +296,7 @@ static void note_refusal(const struct group *group, kvstore_status status)
     }
 }
 
-/* Writes a group, and notes each record's outcome. KVSTORE_CONFLICT: it is to be
- * written one by one. */
+/* Writes a group, and notes each record's outcome. */
 static kvstore_status write_group(const struct group *group)
 {
     kvstore_status status = prepare_group(group);
@@ -312,27 +342,21 @@ static void write_somehow(const struct group *group)
     }
     kv_error_hold();
     kvstore_status status = write_group(group);
-    if (status != KVSTORE_OK) {
-        kvstore_status poison = kv_store_check_poison(group->store);
-        if (poison == KVSTORE_OK) {
-            write_one_by_one(group);
-        } else if (status == KVSTORE_CONFLICT) {
-            note_refusal(group, poison);
-        }
+    if (status != KVSTORE_OK &&
+        kv_store_check_poison(group->store) == KVSTORE_OK) {
+        write_one_by_one(group);
     }
     /* What has failed for others is no failure of this thread. */
     kv_error_release();
 }
 
-/* Takes along what other threads have brought. A pair in private memory takes
- * one record at a time. */
+/* Takes along what other threads have brought. */
 static void gather(struct group *group, struct kv_store_write *own)
 {
     size_t size = own->plan->line_size;
     group->writes[0] = own;
     group->count = 1;
-    while (group->store->index.is_live && group->count < GROUP_MAX &&
-           size < GROUP_BYTES_MAX) {
+    while (group->count < GROUP_MAX && size < GROUP_BYTES_MAX) {
         struct kv_gate_waiter *waiter = kv_gate_take_work(&group->store->gate);
         if (waiter == NULL) {
             break;

@@ -20,7 +20,7 @@ struct kv_store_write {
     const struct kv_record_plan *plan; /* Its key and its value, and the line */
     const char *line;                  /* that they make. */
 
-    /* Of who writes it: */
+    /* Of the thread that writes it: */
     kvstore_status status;
     kvstore_error error;
     bool is_prepared; /* It goes to the log, and older is to be released. */

@@ -167,7 +167,7 @@ static kvstore_status check_source(const struct kv_compaction *compaction,
 kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                     uint64_t end)
 {
-    struct kv_fold_result result;
+    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE; /* It grows as it goes. */
     kvstore_status status = check_source(compaction, end);
     if (status == KVSTORE_OK) {
         status = fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
@@ -179,8 +179,9 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
         status = kv_build_catch_up(&compaction->new_log,
                                    compaction->written,
                                    NULL,
+                                   false,
                                    &compaction->new_index,
-                                   &result);
+                                   &outcome);
     }
     return status;
 }

@@ -109,6 +109,15 @@ static kvstore_status visit_alone(
 
 /* --- Keeping a line --- */
 
+static kvstore_status apply(struct kv_compaction *compaction,
+                            const struct kv_fold_item *item)
+{
+    bool lacks_room =
+        false; /* Not in use yet, the new index grows as it goes. */
+    return kv_index_apply(
+        &compaction->new_index, &compaction->new_log, item, &lacks_room);
+}
+
 /* Gives a line its slot in the new index. A record that is the newest of its
  * key is the only one; damage that tells a key may not be. */
 static kvstore_status apply_moved(struct kv_compaction *compaction,
@@ -118,10 +127,7 @@ static kvstore_status apply_moved(struct kv_compaction *compaction,
         return kv_index_apply_new(&compaction->new_index, moved);
     }
     kvstore_status status = kv_compaction_flush(compaction);
-    return status == KVSTORE_OK ? kv_index_apply(&compaction->new_index,
-                                                 &compaction->new_log,
-                                                 moved)
-                                : status;
+    return status == KVSTORE_OK ? apply(compaction, moved) : status;
 }
 
 /* Puts what has to stand before an item, and counts it: a newline belongs to the
@@ -140,8 +146,7 @@ static kvstore_status open_gap(struct kv_compaction *compaction,
                         .length = gap.blank_size},
             .type = KV_RECORD_BLANK,
             .record = &blank};
-        kvstore_status status =
-            kv_index_apply(&compaction->new_index, &compaction->new_log, &line);
+        kvstore_status status = apply(compaction, &line);
         if (status != KVSTORE_OK) {
             return status;
         }

@@ -4,11 +4,11 @@
  *
  * Invariants:
  * 1. Order of locks: gate, writers' lock (flock on the directory), pair. The
- *    writers' lock belongs to a descriptor that all threads share, so only who
- *    is behind the gate may take it.
- * 2. The pair is put in place of another only behind the gate.
- * 3. Whoever has the writers' lock has brought the pair up after taking it, so
- *    no record goes into a file that has been replaced.
+ *    writers' lock belongs to a descriptor that all threads share, so only the
+ *    thread past the gate may take it.
+ * 2. The pair is put in place of another only past the gate.
+ * 3. A writer brings the pair up after it has taken the writers' lock, so no
+ *    record goes into a file that has been replaced.
  * 4. A failed sync is not tried again. */
 
 #include "store/handle.h"
@@ -34,15 +34,15 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* How long a reader waits before it looks whether a switch is over: longer each
+/* How long a reader waits before it checks whether a switch is over: longer each
  * time. */
 #define FIRST_PAUSE_NS (NS_PER_MS / 4)
 #define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
-/* How often a writer begins anew because somebody appends without the lock. */
+/* How often a writer begins anew because a program appends without the lock. */
 #define FOLLOW_TRIES 100
 
-/* --- Bringing the pair up for a reader; behind the gate --- */
+/* --- Bringing the pair up for a reader; past the gate --- */
 
 /* Follows with the lock, which makes the index whole for everybody. */
 static kvstore_status follow_with_lock(struct kvstore *store,
@@ -57,10 +57,11 @@ static kvstore_status follow_with_lock(struct kvstore *store,
     return status;
 }
 
-/* Lines behind a trusted index: if nobody has the lock, a writer has died, or
- * somebody has appended by hand. If somebody has it, they are not acknowledged
- * yet; but where he folds, they will soon be seen. */
-static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
+/* There are lines after those of a trusted index. If the lock is free, a writer
+ * has died, or they were appended by hand. If a process has it, they are not
+ * acknowledged yet; but where that one folds, all will soon see them. */
+static kvstore_status take_lines_along(struct kvstore *store,
+                                       int64_t deadline_ns)
 {
     bool is_locked = false;
     bool is_whole = false;
@@ -81,68 +82,74 @@ static kvstore_status look_behind(struct kvstore *store, int64_t deadline_ns)
                atomic_load(&header->holder_folds) != 0) {
         status = follow_with_lock(store, deadline_ns);
         if (status == KVSTORE_BUSY) {
-            /* Nobody else sees them either. */
+            /* No other handle sees them either. */
             status = KVSTORE_OK;
         }
     }
     return status;
 }
 
-/* Takes the lock at once, and follows with it; or says that somebody has it. */
-static kvstore_status try_to_follow(struct kvstore *store)
+/* Takes the lock at once, and follows with it. is_done_out: else another process
+ * has it, or is in the way of a new index, and there may be another try. */
+static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
 {
     bool is_locked = store->is_exclusive;
     bool is_whole = false;
     kvstore_status status = KVSTORE_OK;
+    *is_done_out = false;
     if (!is_locked) {
         status = kv_io_try_lock(&store->directory, false, &is_locked);
     }
     if (status != KVSTORE_OK || !is_locked) {
-        return status == KVSTORE_OK ? KVSTORE_BUSY : status;
+        return status;
     }
     status = kv_store_follow_locked(store, true, &is_whole);
     kv_store_unlock_writers(store);
-    return status;
+    *is_done_out = status == KVSTORE_OK;
+    return status == KVSTORE_BUSY ? KVSTORE_OK : status;
 }
 
-/* Does this handle fold the log by itself by now, where no index is to be
- * trusted? All wait a moment: others may go by an index that has lost its name,
- * and do not see yet what a fold of the log does. Who may write waits for the
- * lock, too. */
+/* True if it is time to fold the log alone, where no index is to be trusted. All
+ * wait a moment: others may go by an index that has lost its name, and do not see
+ * yet what a fold of the log does. A handle that may write waits for the lock,
+ * too. */
 static bool goes_alone(const struct kvstore *store,
                        int64_t begun_ns,
                        int64_t deadline_ns)
 {
     int64_t now_ns = kv_io_clock_ns();
-    return now_ns - begun_ns >= KV_UNTOLD_NS &&
+    return now_ns - begun_ns >= KV_GRACE_NS &&
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
-/* Opens the pair by name. Where no index is to be trusted, somebody is switching
- * and soon done; or one has to be built, by who gets the lock first; or, if
- * neither comes true in time, this handle goes on alone. KVSTORE_BUSY, if it may
- * give up: somebody has the lock. */
+/* Opens the pair by name. Where no index is to be trusted, another process is
+ * switching and soon done; or one has to be built, by the first to get the lock;
+ * or, if neither comes true in time, this handle goes on alone. may_give_up: one
+ * try for the lock is enough, and the pair may be left as it is. */
 static kvstore_status bring_up(struct kvstore *store,
                                int64_t deadline_ns,
                                bool may_give_up)
 {
-    bool is_behind = false;
     int64_t begun_ns = kv_io_clock_ns();
     for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
-        kvstore_status status = kv_store_open_pair(store, &is_behind);
-        if (status == KVSTORE_OK && is_behind) {
-            status = look_behind(store, deadline_ns);
+        bool is_up = false;
+        bool has_more = false;
+        kvstore_status status = kv_store_open_pair(store, &is_up, &has_more);
+        if (status == KVSTORE_OK && has_more) {
+            status = take_lines_along(store, deadline_ns);
         }
-        if (status != KVSTORE_NOT_FOUND) {
+        if (status != KVSTORE_OK || is_up) {
             return status;
         }
         bool is_private =
-            store->index.memory.region != NULL && !store->index.is_live;
+            store->index.memory.region != NULL && !store->index.is_shared;
         if (is_private) {
             return kv_store_follow_privately(store);
         }
-        status = store->is_read_only ? KVSTORE_BUSY : try_to_follow(store);
-        if (status != KVSTORE_BUSY || may_give_up) {
+        if (!store->is_read_only) {
+            status = try_to_follow(store, &is_up);
+        }
+        if (status != KVSTORE_OK || is_up || may_give_up) {
             return status;
         }
         if (goes_alone(store, begun_ns, deadline_ns)) {
@@ -153,16 +160,13 @@ static kvstore_status bring_up(struct kvstore *store,
     }
 }
 
-/* Who may write is to wait for the lock once: in the first call, not here and
- * there. An exclusive handle has it. */
+/* A handle that may write waits for the lock once: in its first call, not here
+ * and there. An exclusive one has it. */
 kvstore_status kv_store_load(struct kvstore *store)
 {
     bool may_give_up = !store->is_read_only && !store->is_exclusive;
     kvstore_status status =
         bring_up(store, kv_store_deadline(store->lock_timeout_ms), may_give_up);
-    if (status == KVSTORE_BUSY && may_give_up) {
-        status = KVSTORE_OK;
-    }
     struct kv_pair old = kv_store_take_old(store);
     kv_pair_close(&old);
     if (status == KVSTORE_OK && store->is_exclusive) {
@@ -262,7 +266,7 @@ static kvstore_status refuse_newer(const struct kvstore *store)
 }
 
 /* Brings the pair up, and sees whether the store may be written. needs_mending:
- * something may stand behind the last line. */
+ * the log may go on after the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
                                         bool takes_poisoned,
                                         bool *needs_mending_out)
@@ -271,7 +275,7 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     *needs_mending_out = false;
     kvstore_status status =
         kv_store_follow_locked(store, store->is_durable, &is_whole);
-    if (status == KVSTORE_OK && !store->index.is_live) {
+    if (status == KVSTORE_OK && !store->index.is_shared) {
         status = check_unnamed(store);
     }
     if (status == KVSTORE_OK) {
@@ -291,26 +295,26 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* The same, and mends the end of the log. Whoever appends by hand at the very
- * moment is read first: what he wrote is not torn. */
+/* The same, and mends the end of the log. What is appended by hand at the very
+ * moment is read first: it is not torn. */
 static kvstore_status follow_to_write(struct kvstore *store,
                                       bool takes_poisoned)
 {
-    bool needs_mending = false;
-    kvstore_status status = KVSTORE_CONFLICT;
-    for (int i = 0; i < FOLLOW_TRIES && status == KVSTORE_CONFLICT; i++) {
-        status = bring_up_to_write(store, takes_poisoned, &needs_mending);
+    for (int i = 0; i < FOLLOW_TRIES; i++) {
+        bool needs_mending = false;
+        bool has_gained = false;
+        kvstore_status status =
+            bring_up_to_write(store, takes_poisoned, &needs_mending);
         if (status == KVSTORE_OK && needs_mending) {
-            status = kv_store_mend(store);
+            status = kv_store_mend(store, &has_gained);
+        }
+        if (!has_gained) {
+            return status;
         }
     }
-    if (status == KVSTORE_CONFLICT) {
-        return kv_fail(KVSTORE_BUSY,
-                       "busy: somebody who does not take the lock appends to "
-                       "%s",
-                       KV_LOG_NAME);
-    }
-    return status;
+    return kv_fail(KVSTORE_BUSY,
+                   "busy: somebody who does not take the lock appends to %s",
+                   KV_LOG_NAME);
 }
 
 void kv_store_put_off_compaction(struct kvstore *store)
@@ -377,45 +381,28 @@ void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size)
     kv_reader_lock_end_read(&store->reader_lock);
 }
 
-/* A live index changes under its readers; one in private memory must not. */
-static void lock_view_to_apply(struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        kv_reader_lock_write(&store->reader_lock);
-    }
-}
-
-static void unlock_view_to_apply(struct kvstore *store)
-{
-    if (!store->index.is_live) {
-        kv_reader_lock_end_write(&store->reader_lock);
-    }
-}
-
 kvstore_status kv_store_prepare(struct kvstore *store,
                                 const void *key,
                                 size_t key_size,
                                 struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out)
+                                struct kv_index_find *older_out,
+                                bool *has_grown_out)
 {
-    lock_view_to_apply(store);
+    *has_grown_out = false;
     kvstore_status status = kv_index_prepare(
         &store->index, &store->log, key, key_size, reserve, older_out);
-    unlock_view_to_apply(store);
-    if (status != KVSTORE_CONFLICT) {
-        return status;
+    if (status == KVSTORE_OK && reserve->lacks_room) {
+        status = kv_store_grow(store);
+        *has_grown_out = status == KVSTORE_OK;
     }
-    status = kv_store_grow(store);
-    return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    return status;
 }
 
 void kv_store_apply(struct kvstore *store,
                     const struct kv_index_find *older,
                     const struct kv_fold_item *item)
 {
-    lock_view_to_apply(store);
     kv_index_commit(&store->index, older, item);
-    unlock_view_to_apply(store);
 }
 
 /* --- Reading --- */
@@ -436,7 +423,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     if (status != KVSTORE_OK) {
         return status;
     }
-    /* Other threads of the handle are behind the gate for a moment only, and a
+    /* Other threads of the handle are past the gate for a moment only, and a
      * read is not to fail for it, however little time there is for the lock. */
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
@@ -449,7 +436,7 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     store->is_quiet = false;
     status = bring_up(store, deadline_ns, false);
     if (status == KVSTORE_OK) {
-        /* Read by before anybody behind the gate can change it. */
+        /* Before the next thread past the gate can change it. */
         kv_reader_lock_read(&store->reader_lock);
     }
     kv_store_leave_gate(store);
@@ -464,10 +451,6 @@ void kv_store_end_read(struct kvstore *store)
 kvstore_status kv_store_totals(struct kvstore *store,
                                struct kv_table_totals *totals_out)
 {
-    if (!store->index.is_live) {
-        *totals_out = store->index.totals;
-        return KVSTORE_OK;
-    }
     if (!kv_table_load_totals(&store->index.table, totals_out)) {
         return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
     }

@@ -20,7 +20,8 @@
 #include <stdint.h>
 
 /* Opens the log by its name, and the pair with it. No lock is held yet. Where
- * that takes the writers' lock and somebody has it, the first call does it. */
+ * that takes the writers' lock and another process has it, the first call does
+ * it. */
 kvstore_status kv_store_load(struct kvstore *store);
 
 /* Begins a write: goes through the gate, takes the writers' lock, brings the
@@ -37,51 +38,51 @@ struct kv_store_intent {
 kvstore_status kv_store_begin_write(struct kvstore *store,
                                     struct kv_gate_waiter *waiter,
                                     const struct kv_store_intent *intent);
-void kv_store_end_write(struct kvstore *store);
+void kv_store_end_write(struct kvstore *store) KV_LOCKED;
 
 /* Before a write: asks the processor to fetch the place of a key, while the line
  * is planned. For an exclusive handle, whose writes wait for little else. */
 void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size);
 
-/* Within a write: finds the place of a key whose record is about to be written,
- * and makes room for it, as kv_index_prepare() says. Only a live pair takes more
- * than one record at a time. KVSTORE_CONFLICT, without an error set: the index
- * has grown, and this key, like all that were prepared before, has to be prepared
- * again. The caller releases older_out on KVSTORE_OK. */
+/* Finds the place of a key whose record is about to be written, and makes room
+ * for it, as kv_index_prepare() says. has_grown_out: for that the index has grown,
+ * and this key, like all that were prepared before, has to be prepared again. Else
+ * the caller releases older_out on KVSTORE_OK. */
 kvstore_status kv_store_prepare(struct kvstore *store,
                                 const void *key,
                                 size_t key_size,
                                 struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out);
+                                struct kv_index_find *older_out,
+                                bool *has_grown_out) KV_LOCKED;
 
-/* Within a write: applies the record that was prepared for, and appended. */
+/* Applies the record that was prepared for, and appended. */
 void kv_store_apply(struct kvstore *store,
                     const struct kv_index_find *older,
-                    const struct kv_fold_item *item);
+                    const struct kv_fold_item *item) KV_LOCKED;
 
 /* KVSTORE_INVALID in a child of fork(). */
 kvstore_status kv_store_check_process(const struct kvstore *store);
 
-/* Nobody finds a compaction due again before as many bytes more are stale as
- * his own threshold says. */
+/* No handle finds a compaction due again before as many bytes more are stale as
+ * its own threshold says. */
 void kv_store_put_off_compaction(struct kvstore *store);
 
 /* Begins a read: the pair is up with the log, and stays open up to
  * kv_store_end_read(). */
 kvstore_status kv_store_begin_read(struct kvstore *store);
-void kv_store_end_read(struct kvstore *store);
+void kv_store_end_read(struct kvstore *store) KV_READING;
 
-/* Within a read: the totals of the pair. */
+/* The totals of the pair. */
 kvstore_status kv_store_totals(struct kvstore *store,
-                               struct kv_table_totals *totals_out);
+                               struct kv_table_totals *totals_out) KV_READING;
 
 /* Builds the index anew, because it was found to be wrong. Not within a read or
  * a write. */
 kvstore_status kv_store_rebuild(struct kvstore *store);
 
-/* Within a write: fails if something stands behind what was applied, which an
- * append that failed could not cut off again. */
-kvstore_status kv_store_check_end(const struct kvstore *store);
+/* Fails if the log goes on after what was applied, since an append that failed
+ * could not cut it off again. */
+kvstore_status kv_store_check_end(const struct kvstore *store) KV_LOCKED;
 
 /* Closes what the pair holds. */
 void kv_store_unload(struct kvstore *store);

@@ -17,13 +17,13 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* Somebody who tried for the lock so lately is still waiting; and gets it if
- * nobody else tries for so long. */
+/* A process that tried for the lock so lately is still waiting; and gets it if no
+ * other tries for so long. */
 #define RECENTLY_NS (8 * NS_PER_MS)
 #define YIELD_NS (2 * NS_PER_MS)
 
-/* How long a writer waits at each write who was asked to slow down; and the
- * longest time for which anybody asks that. */
+/* How long a writer that was asked to slow down waits at each write; and the
+ * longest time for which it is asked. */
 #define PACE_NS NS_PER_MS
 #define SLOW_NS_MAX (60000 * NS_PER_MS)
 
@@ -78,14 +78,14 @@ void kv_store_leave_gate(struct kvstore *store)
     kv_pair_close(&old);
 }
 
-/* --- The writers' lock; behind the gate --- */
+/* --- The writers' lock; past the gate --- */
 
-/* Says which process holds the lock, as far as the index tells, if the system
- * says the same: the index may be wrong, by a holder that died, or by whoever
- * may write it, and the message is one that people kill processes for. */
-static kvstore_status tell_holder(const struct kvstore *store)
+/* Says which process holds the lock, as far as the index knows, if the system
+ * says the same: the index may be wrong, by a holder that died, or by any process
+ * that may write it, and the message is one that people kill processes for. */
+static kvstore_status name_holder(const struct kvstore *store)
 {
-    if (!store->index.is_live) {
+    if (!store->index.is_shared) {
         return KVSTORE_BUSY;
     }
     const struct kv_table_header *header = store->index.table.header;
@@ -106,14 +106,14 @@ static kvstore_status tell_holder(const struct kvstore *store)
 
 static bool is_signed(const struct kvstore *store)
 {
-    return !store->index.is_live ||
+    return !store->index.is_shared ||
            atomic_load(&store->index.table.header->holder_pid) ==
                store->process_id;
 }
 
 void kv_store_sign_as_holder(const struct kvstore *store)
 {
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         struct kv_table_header *header = store->index.table.header;
         atomic_store_explicit(
             &header->holder_pid, store->process_id, memory_order_relaxed);
@@ -123,10 +123,10 @@ void kv_store_sign_as_holder(const struct kvstore *store)
     }
 }
 
-/* Nobody has the lock from now on that anybody should be told of. */
+/* From now on no process has the lock. */
 static void take_signature_back(const struct kvstore *store)
 {
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         atomic_store_explicit(
             &store->index.table.header->holder_pid, 0, memory_order_relaxed);
     }
@@ -149,13 +149,13 @@ kvstore_status kv_store_lock_writers(struct kvstore *store, int64_t deadline_ns)
         store->must_yield = false;
         kv_io_sleep_ns(YIELD_NS);
     }
-    bool is_shared = store->index.is_live && store->index.memory.is_writable;
+    bool is_shared = store->index.is_shared && store->index.memory.is_writable;
     kvstore_status status =
         kv_io_lock(&store->directory,
                    timeout_ms,
                    is_shared ? &store->index.table.header->waiting : NULL);
     if (status == KVSTORE_BUSY) {
-        return tell_holder(store);
+        return name_holder(store);
     }
     if (status == KVSTORE_OK) {
         kv_store_sign_as_holder(store);
@@ -170,7 +170,7 @@ void kv_store_unlock_writers(struct kvstore *store)
     }
     take_signature_back(store);
     kv_io_unlock(&store->directory);
-    if (store->index.is_live) {
+    if (store->index.is_shared) {
         int64_t waiting_ns =
             (int64_t)atomic_load(&store->index.table.header->waiting);
         int64_t now_ns = kv_io_clock_coarse_ns();
@@ -181,7 +181,7 @@ void kv_store_unlock_writers(struct kvstore *store)
 
 void kv_store_keep_pace(const struct kvstore *store)
 {
-    if (!store->index.is_live) {
+    if (!store->index.is_shared) {
         return;
     }
     const struct kv_table_header *header = store->index.table.header;
@@ -190,7 +190,7 @@ void kv_store_keep_pace(const struct kvstore *store)
     if (until_ns == 0) {
         return;
     }
-    /* A word that nobody meant is far away, or long ago. */
+    /* A time that was never meant is far away, or long ago. */
     uint64_t left_ns = until_ns - (uint64_t)kv_io_clock_coarse_ns();
     if (left_ns <= SLOW_NS_MAX) {
         kv_io_sleep_ns(PACE_NS);
@@ -200,7 +200,7 @@ void kv_store_keep_pace(const struct kvstore *store)
 void kv_store_slow_writers(struct kvstore *store, int64_t ns)
 {
     kv_reader_lock_read(&store->reader_lock);
-    if (store->index.is_live && store->index.memory.is_writable) {
+    if (store->index.is_shared && store->index.memory.is_writable) {
         int64_t limited_ns = ns < SLOW_NS_MAX ? ns : SLOW_NS_MAX;
         uint64_t until_ns =
             ns == 0 ? 0 : (uint64_t)(kv_io_clock_coarse_ns() + limited_ns);

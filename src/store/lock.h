@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The locks around a store: the gate for the handle's own threads, the
- * writers' lock for all processes; and who holds it, and at what pace they
- * write. */
+ * writers' lock for all processes; which process holds it, and at what pace
+ * they write. */
 
 #ifndef KV_STORE_LOCK_H
 #define KV_STORE_LOCK_H
@@ -27,7 +27,7 @@ kvstore_status kv_store_enter_gate(struct kvstore *store,
                                    struct kv_gate_waiter *waiter,
                                    int64_t deadline_ns);
 
-/* The same for a writer. Who has the lock already, and finds the gate open,
+/* The same for a writer. One that has the lock already, and finds the gate open,
  * needs no clock. */
 kvstore_status kv_store_enter_gate_to_write(struct kvstore *store,
                                             struct kv_gate_waiter *waiter,
@@ -35,21 +35,21 @@ kvstore_status kv_store_enter_gate_to_write(struct kvstore *store,
                                             int64_t *deadline_ns_out);
 
 /* What was switched away is unmapped and closed when the next thread is in. */
-void kv_store_leave_gate(struct kvstore *store);
+void kv_store_leave_gate(struct kvstore *store) KV_GATED;
 
-/* Notes in the index who has the writers' lock, and since when. */
-void kv_store_sign_as_holder(const struct kvstore *store);
+/* Notes in the index which process has the writers' lock, and since when. */
+void kv_store_sign_as_holder(const struct kvstore *store) KV_LOCKED;
 
 /* Takes the lock in the time that is left. */
 kvstore_status kv_store_lock_writers(struct kvstore *store,
-                                     int64_t deadline_ns);
+                                     int64_t deadline_ns) KV_GATED;
 
-/* Lets go of the lock. Whoever waits for it tries every millisecond; so that a
+/* Lets go of the lock. Others that wait for it try every millisecond; so that a
  * busy writer does not always come first, it waits a little before its next
  * try. */
-void kv_store_unlock_writers(struct kvstore *store);
+void kv_store_unlock_writers(struct kvstore *store) KV_LOCKED;
 
 /* Waits a moment, if a compaction does not get ahead of the writers. */
-void kv_store_keep_pace(const struct kvstore *store);
+void kv_store_keep_pace(const struct kvstore *store) KV_GATED;
 
 #endif

@@ -3,16 +3,19 @@
 /* How a handle's pair is opened, followed and changed.
  *
  * Invariants:
- * 1. With a live index: whoever has the writers' lock, finds the state LIVE and
- *    both files with their names, finds the totals applied up to the end of
- *    the log, knows that nothing is missing in the index.
- * 2. Names are looked at every 10 ms, and for each durable write. Whoever names
- *    an index that the others cannot have been told of waits 50 ms before
- *    anything is acknowledged by it.
+ * 1. With a shared index: a process that has the writers' lock, finds the state
+ *    LIVE and both files with their names, and the totals applied up to the end
+ *    of the log, knows that nothing is missing in the index.
+ * 2. Names are checked every KV_NAME_CHECK_NS, and for each durable write. A
+ *    process that names an index of which the others cannot have been told waits
+ *    KV_GRACE_NS before anything is acknowledged by it.
  * 3. A line that this handle did not write is on the disk before it is
  *    published, if the handle is durable.
  * 4. A pair in private memory looks the log up by name at each call; a writer
- *    with such a pair has made sure that no index has a name. */
+ *    with such a pair has made sure that no index has a name.
+ * 5. An index that is installed is in use: other threads read it at any time, and
+ *    what they may know of it is what it has published. Its totals in the handle
+ *    are for the thread past the gate. */
 
 #include "store/pair.h"
 
@@ -23,9 +26,6 @@
 #include "os/system.h"
 
 #include <errno.h>
-
-#define NS_PER_MS INT64_C(1000000)
-#define CHECK_INTERVAL_NS (10 * NS_PER_MS)
 
 void kv_pair_close(struct kv_pair *pair)
 {
@@ -58,8 +58,11 @@ void kv_store_install(struct kvstore *store,
     store->old_index = store->index;
     store->log = *log;
     store->index = *index;
-    if (index->is_live) {
-        /* Nobody cuts the log within what a live index has of it. */
+    if (!index->is_in_use) {
+        kv_index_begin_use(&store->index);
+    }
+    if (index->is_shared) {
+        /* Nobody cuts the log within what a shared index has of it. */
         kv_log_map(&store->log);
         if (store->is_exclusive) {
             kv_log_open_tail(&store->log, !store->is_durable);
@@ -92,38 +95,41 @@ kvstore_status kv_store_open_log(const struct kvstore *store,
 
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
-                                    bool *have_names_out,
-                                    uint64_t *size_out)
+                                    struct kv_store_names *names_out)
 {
     int64_t now_ns = kv_io_clock_coarse_ns();
-    *have_names_out = true;
+    *names_out = (struct kv_store_names){.are_ours = true};
     if (!must_check &&
-        now_ns - atomic_load(&store->checked_ns) < CHECK_INTERVAL_NS) {
+        now_ns - atomic_load(&store->checked_ns) < KV_NAME_CHECK_NS) {
         return KVSTORE_OK;
     }
     struct kv_log_place place = {.is_current = false};
     uint64_t end = atomic_load(&store->index.table.header->end);
     kvstore_status status = kv_index_file_is_current(
-        &store->directory, &store->index.memory, have_names_out);
-    if (status == KVSTORE_OK && *have_names_out) {
+        &store->directory, &store->index.memory, &names_out->are_ours);
+    if (status == KVSTORE_OK && names_out->are_ours) {
         status = kv_log_look(&store->log, &store->directory, &place);
-        *have_names_out = place.is_current && end <= place.size + 1;
-        *size_out = place.size;
+        *names_out = (struct kv_store_names){.are_ours = place.is_current &&
+                                                         end <= place.size + 1,
+                                             .were_checked = true,
+                                             .log_size = place.size};
     }
-    if (status == KVSTORE_OK && *have_names_out) {
+    if (status == KVSTORE_OK && names_out->are_ours) {
         atomic_store(&store->log_names, place.names);
         atomic_store(&store->checked_ns, now_ns);
     }
     return status;
 }
 
-static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
+static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
 {
     *is_up_out = false;
     uint64_t state = atomic_load(&store->index.table.header->state);
-    uint64_t size = 0;
     if (state == KV_TABLE_LIVE) {
-        return kv_store_check_names(store, false, is_up_out, &size);
+        struct kv_store_names names;
+        kvstore_status status = kv_store_check_names(store, false, &names);
+        *is_up_out = status == KVSTORE_OK && names.are_ours;
+        return status;
     }
     /* Nothing is acknowledged while a switch is under way; and not before the
      * pair has the new pair, if it is this handle's. */
@@ -137,31 +143,35 @@ static kvstore_status is_live_view_up(struct kvstore *store, bool *is_up_out)
                : KVSTORE_OK;
 }
 
-/* What a private pair has folded of a log of this size is all of it. The
- * newline that the last line lacks is counted already. */
-static bool has_all(const struct kvstore *store, uint64_t size)
+/* The totals first: what another thread of the handle has applied, the log had
+ * before. */
+static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
 {
-    const struct kv_table_totals *totals = &store->index.totals;
-    return totals->applied == size && totals->is_in_doubt == 0;
+    struct kv_table_totals totals;
+    struct kv_log_place place;
+    *is_up_out = false;
+    if (store->index.memory.region == NULL ||
+        !kv_table_load_totals(&store->index.table, &totals)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
+    uint64_t size = place.size;
+    if (status == KVSTORE_OK && place.is_current && totals.applied < size) {
+        bool has_lines = true;
+        status = kv_log_has_more(&store->log, totals.applied, size, &has_lines);
+        size = has_lines ? size : totals.applied;
+    }
+    /* The newline that the last line lacks is counted already. */
+    *is_up_out = status == KVSTORE_OK && place.is_current &&
+                 totals.is_in_doubt == 0 &&
+                 (totals.applied == size || totals.applied == size + 1);
+    return status;
 }
 
 kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out)
 {
-    if (store->index.is_live) {
-        return is_live_view_up(store, is_up_out);
-    }
-    struct kv_log_place place;
-    uint64_t applied = store->index.totals.applied;
-    kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
-    uint64_t size = place.size;
-    if (status == KVSTORE_OK && place.is_current && applied < size) {
-        bool has_lines = true;
-        status = kv_log_has_more(&store->log, applied, size, &has_lines);
-        size = has_lines ? size : applied;
-    }
-    *is_up_out = status == KVSTORE_OK && place.is_current &&
-                 (has_all(store, size) || has_all(store, size + 1));
-    return status;
+    return store->index.is_shared ? is_shared_pair_up(store, is_up_out)
+                                  : is_private_pair_up(store, is_up_out);
 }
 
 /* --- Opening by name --- */
@@ -174,22 +184,21 @@ static kvstore_status check_step(struct kv_pair *pair,
     *is_in_step_out = false;
     /* The totals first: the log is no shorter than they say, however busy its
      * writers are. */
-    kvstore_status status = kv_index_refresh(&pair->index);
-    if (status == KVSTORE_CORRUPT) {
+    if (!kv_index_refresh(&pair->index)) {
         *size_out = 0;
         return KVSTORE_OK;
     }
     const struct kv_table *table = &pair->index.table;
     uint64_t end =
         atomic_load_explicit(&table->header->end, memory_order_acquire);
-    status = kv_io_end(&pair->log.file, size_out);
+    kvstore_status status = kv_io_end(&pair->log.file, size_out);
     const struct kv_table_totals *totals = &pair->index.totals;
     if (status != KVSTORE_OK || totals->is_in_doubt != 0 ||
         totals->applied > *size_out + 1 || end > *size_out + 1 ||
         !kv_table_is_explained(table, totals->slots_used)) {
         return status;
     }
-    /* Whoever wrote the flags wrote this first; but it may be damaged. */
+    /* The writer of the flags wrote this first; but it may be damaged. */
     if (totals->slots_flagged > 0 &&
         atomic_load(&pair->index.table.header->has_flags) == 0) {
         return KVSTORE_OK;
@@ -200,7 +209,7 @@ static kvstore_status check_step(struct kv_pair *pair,
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,
                             enum kv_index_file_trust *trust_out,
-                            bool *is_behind_out)
+                            bool *has_more_out)
 {
     *pair = (struct kv_pair){.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
     *trust_out = KV_INDEX_FILE_UNTRUSTED;
@@ -225,13 +234,14 @@ kvstore_status kv_pair_open(const struct kvstore *store,
         return KVSTORE_OK;
     }
     pair->index.directory = &store->directory;
-    pair->index.is_live = true;
+    pair->index.is_in_use = true;
+    pair->index.is_shared = true;
     uint64_t size = 0;
     bool is_in_step = false;
     status = check_step(pair, &size, &is_in_step);
     if (status == KVSTORE_OK) {
         status = kv_log_has_more(
-            &pair->log, pair->index.totals.applied, size, is_behind_out);
+            &pair->log, pair->index.totals.applied, size, has_more_out);
     }
     if (status == KVSTORE_OK && !is_in_step) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
@@ -240,17 +250,18 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     return status;
 }
 
-kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
+kvstore_status kv_store_open_pair(struct kvstore *store,
+                                  bool *is_trusted_out,
+                                  bool *has_more_out)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    *is_behind_out = false;
+    *has_more_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    kvstore_status status = kv_pair_open(store, &pair, &trust, is_behind_out);
-    if (status == KVSTORE_OK && trust != KV_INDEX_FILE_TRUSTED) {
-        status = KVSTORE_NOT_FOUND;
-    }
-    if (status != KVSTORE_OK) {
+    kvstore_status status = kv_pair_open(store, &pair, &trust, has_more_out);
+    *is_trusted_out = status == KVSTORE_OK && trust == KV_INDEX_FILE_TRUSTED;
+    if (!*is_trusted_out) {
+        *has_more_out = false;
         kv_pair_close(&pair);
         return status;
     }
@@ -262,7 +273,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out)
 struct kv_table *kv_store_told_table(struct kvstore *store)
 {
     bool is_current = false;
-    return store->index.is_live &&
+    return store->index.is_shared &&
                    kv_index_file_is_current(&store->directory,
                                             &store->index.memory,
                                             &is_current) == KVSTORE_OK &&

@@ -17,27 +17,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is the pair up with the store? Under the pair's lock. */
-kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out);
+/* Is the pair up with the store? */
+kvstore_status kv_store_is_up(struct kvstore *store,
+                              bool *is_up_out) KV_READING;
 
-/* Opens the pair by name, without the writers' lock. is_behind_out: there are
- * lines past a trusted index, which a holder of the lock should look at.
- * KVSTORE_NOT_FOUND, without an error set: no index is to be trusted. */
-kvstore_status kv_store_open_pair(struct kvstore *store, bool *is_behind_out);
+/* Opens the pair by name, without the writers' lock, if its index is to be
+ * trusted; else nothing has changed. has_more_out: there are lines after those of
+ * the index, which a process with the lock should see to. */
+kvstore_status kv_store_open_pair(struct kvstore *store,
+                                  bool *is_trusted_out,
+                                  bool *has_more_out) KV_GATED;
 
 /* Opens the log that has the name now. */
 kvstore_status kv_store_open_log(const struct kvstore *store,
                                  struct kv_log *log);
 
 /* The index of the pair, if others can be told by it that it is superseded: if
- * it is live and has its name. Else NULL. */
-struct kv_table *kv_store_told_table(struct kvstore *store);
+ * it is shared and has its name. Else NULL. */
+struct kv_table *kv_store_told_table(struct kvstore *store) KV_LOCKED;
 
 /* Puts another log and index in the place of the handle's; they are its
  * own from now on. */
 void kv_store_install(struct kvstore *store,
                       const struct kv_log *log,
-                      const struct kv_index *index);
+                      const struct kv_index *index) KV_GATED;
 
 /* A log and its index that are not the handle's; or none. */
 struct kv_pair {
@@ -48,24 +51,33 @@ void kv_pair_close(struct kv_pair *pair);
 
 /* What the pair had before, which is to be closed: unmapping and closing what
  * has lost its name takes a while. */
-bool kv_store_has_old(const struct kvstore *store);
-struct kv_pair kv_store_take_old(struct kvstore *store);
+bool kv_store_has_old(const struct kvstore *store) KV_GATED;
+struct kv_pair kv_store_take_old(struct kvstore *store) KV_GATED;
 
-/* Whom to tell of a fold behind the gate; or NULL. */
-const struct kv_progress *kv_store_progress(const struct kvstore *store);
+/* Whom to tell of a fold; or NULL. */
+const struct kv_progress *kv_store_progress(
+    const struct kvstore *store) KV_GATED;
 
-/* Do both files of a live pair still have their names, and is the log as long as
- * it was? size_out: of the log, if that was looked at; else it stays. */
+/* What is known of the names of a shared pair's files. */
+struct kv_store_names {
+    bool are_ours;     /* Both files have theirs, and the log is no shorter than
+                          the index says; or all was well a moment ago. */
+    bool were_checked; /* Just now, and this is */
+    uint64_t log_size; /* how long the log is. */
+};
+
+/* Checks the names, if it must or has not for a while. */
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
-                                    bool *have_names_out,
-                                    uint64_t *size_out);
+                                    struct kv_store_names *names_out)
+    KV_READING;
 
 /* Opens the pair that has the names. trust_out says what the index is; where
- * it is KV_INDEX_FILE_UNTRUSTED, there is none. */
+ * it is KV_INDEX_FILE_UNTRUSTED, there is none. has_more_out: else there are lines
+ * after those of the index. */
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,
                             enum kv_index_file_trust *trust_out,
-                            bool *is_behind_out);
+                            bool *has_more_out);
 
 #endif

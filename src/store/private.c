@@ -8,23 +8,31 @@
  *    grown.
  * 2. Without the writers' lock, a fold that meets damage is believed only when a
  *    second one, a moment later, meets the same: the first may have run into a
- *    writer that was mending the log's end.
+ *    writer that was mending the log's end. What is applied to the index that
+ *    readers are at is published line by line, and cannot be taken back: so
+ *    there a fold ends before the first damage, and all of the log is folded
+ *    into another index until two folds agree. Reads that are under way see no
+ *    more than the lines before the damage meanwhile, and others wait. A sound
+ *    line has its sum, and needs no second look.
  * 3. Without that lock, a fold ends where padding begins. Its bytes are read one
  *    after the other while an exclusive writer may put lines in the place of
- *    padding: tabs that were read before, and a line behind them that was read
- *    afterwards, would be one sound record, and all that took the place of the
- *    tabs passed over. */
+ *    padding: tabs that were read before, and a line after them that was read
+ *    later, would be one sound record, and all that took the place of the tabs
+ *    passed over. */
 
 #include "store/private.h"
 
 #include "index/build.h"
+#include "index/grow.h"
 #include "index/index.h"
 #include "index/table.h"
+#include "log/fold.h"
 #include "log/log.h"
 #include "os/file.h"
-#include "os/reader_lock.h"
 #include "os/system.h"
 #include "store/pair.h"
+
+#include <assert.h>
 
 #define BELIEF_PAUSE_NS INT64_C(2000000)
 #define BELIEF_TRIES 5
@@ -50,24 +58,20 @@ static bool agree(const struct kv_index *a, const struct kv_index *b)
 static kvstore_status build_privately(const struct kvstore *store,
                                       const struct kv_log *log,
                                       bool is_locked,
-                                      struct kv_index *index_out,
-                                      struct kv_fold_result *result_out)
+                                      struct kv_index *index_out)
 {
     struct kv_index earlier = KV_INDEX_NONE;
     for (int i = 0;; i++) {
         uint64_t size = 0;
+        struct kv_fold_result result;
         *index_out = KV_INDEX_NONE;
         kvstore_status status = kv_io_end(&log->file, &size);
         if (status == KVSTORE_OK) {
             status = leave_padding_out(log, is_locked, &size);
         }
         if (status == KVSTORE_OK) {
-            status = kv_build_index(log,
-                                    size,
-                                    kv_store_progress(store),
-                                    NULL,
-                                    index_out,
-                                    result_out);
+            status = kv_build_index(
+                log, size, kv_store_progress(store), NULL, index_out, &result);
         }
         bool is_believed =
             status != KVSTORE_OK || is_locked || i == BELIEF_TRIES ||
@@ -82,16 +86,13 @@ static kvstore_status build_privately(const struct kvstore *store,
     }
 }
 
-/* Opens the log by name and folds all of it. */
-kvstore_status kv_store_load_privately(struct kvstore *store,
-                                       bool is_locked,
-                                       struct kv_fold_result *result_out)
+kvstore_status kv_store_load_privately(struct kvstore *store, bool is_locked)
 {
     struct kv_log log = KV_LOG_NONE;
     struct kv_index index = KV_INDEX_NONE;
     kvstore_status status = kv_store_open_log(store, &log);
     if (status == KVSTORE_OK) {
-        status = build_privately(store, &log, is_locked, &index, result_out);
+        status = build_privately(store, &log, is_locked, &index);
     }
     if (status != KVSTORE_OK) {
         kv_index_release(&index);
@@ -102,60 +103,110 @@ kvstore_status kv_store_load_privately(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* Folds what the private pair's log has gained, or all of it if it is not what
- * it was. is_whole_out: that was enough. */
-kvstore_status kv_store_catch_up_privately(struct kvstore *store,
-                                           bool is_locked,
-                                           bool *is_whole_out,
-                                           struct kv_fold_result *result_out)
+kvstore_status kv_store_grow_privately(struct kvstore *store)
 {
+    struct kv_index larger;
+    assert(store->index.is_in_use && !store->index.is_shared);
+    kvstore_status status =
+        kv_index_create_larger(&store->index, &store->log, &larger);
+    if (status == KVSTORE_OK) {
+        kv_store_install(store, &store->log, &larger);
+    }
+    return status;
+}
+
+/* What it takes to follow the log of a private pair. */
+enum follow {
+    FOLLOW_NOTHING,        /* The pair has all of it. */
+    FOLLOW_FROM_HERE,      /* It has gained lines. */
+    FOLLOW_FROM_THE_START, /* It is not what it was, or the pair has none. */
+};
+
+/* size_out: up to where the log is to be folded. */
+static kvstore_status judge_log(struct kvstore *store,
+                                bool is_locked,
+                                uint64_t *size_out,
+                                enum follow *follow_out)
+{
+    const struct kv_table_totals *totals = &store->index.totals;
     struct kv_log_place place;
-    *is_whole_out = false;
-    if (store->index.memory.region == NULL || store->index.is_live) {
+    bool matches = false;
+    *follow_out = FOLLOW_FROM_THE_START;
+    if (store->index.memory.region == NULL || store->index.is_shared) {
         return KVSTORE_OK;
     }
     kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
-    bool is_current = place.is_current;
-    uint64_t size = place.size;
-    const struct kv_table_totals *totals = &store->index.totals;
-    if (status == KVSTORE_OK && is_current && totals->applied < size) {
-        status = leave_padding_out(&store->log, is_locked, &size);
-    }
-    if (status != KVSTORE_OK || !is_current || totals->is_in_doubt != 0) {
+    if (status != KVSTORE_OK || !place.is_current || totals->is_in_doubt != 0) {
         return status;
     }
     atomic_store(&store->log_names, place.names);
-    *result_out = (struct kv_fold_result){
-        .offset = totals->applied, .is_unterminated = totals->applied > size};
-    if (totals->applied == size || totals->applied == size + 1) {
-        *is_whole_out = true;
-        return KVSTORE_OK;
+    *size_out = place.size;
+    if (totals->applied < place.size) {
+        status = leave_padding_out(&store->log, is_locked, size_out);
     }
-    bool matches = false;
-    if (totals->applied < size) {
+    if (status == KVSTORE_OK &&
+        (totals->applied == *size_out || totals->applied == *size_out + 1)) {
+        *follow_out = FOLLOW_NOTHING;
+    } else if (status == KVSTORE_OK && totals->applied < *size_out) {
         status = kv_index_matches(&store->index, &store->log, &matches);
+        *follow_out = matches ? FOLLOW_FROM_HERE : FOLLOW_FROM_THE_START;
     }
-    if (status != KVSTORE_OK || !matches) {
+    return status;
+}
+
+/* Folds what the log has gained up to a size. is_done_out: false where that has
+ * met damage, and is not to be believed (Invariant 2). */
+static kvstore_status follow_from_here(struct kvstore *store,
+                                       bool is_locked,
+                                       uint64_t size,
+                                       bool *is_done_out)
+{
+    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
+    kvstore_status status = KVSTORE_OK;
+    while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
+        status = kv_build_catch_up(&store->log,
+                                   size,
+                                   kv_store_progress(store),
+                                   !is_locked,
+                                   &store->index,
+                                   &outcome);
+        if (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
+            status = kv_store_grow_privately(store);
+        }
+    }
+    *is_done_out = status == KVSTORE_OK && outcome == KV_CATCH_UP_WHOLE;
+    return status;
+}
+
+kvstore_status kv_store_catch_up_privately(struct kvstore *store,
+                                           bool is_locked,
+                                           bool *is_done_out)
+{
+    uint64_t size = 0;
+    enum follow follow = FOLLOW_FROM_THE_START;
+    *is_done_out = false;
+    kvstore_status status = judge_log(store, is_locked, &size, &follow);
+    if (status != KVSTORE_OK) {
         return status;
     }
-    uint64_t damage_before = totals->counts.damaged_records;
-    kv_reader_lock_write(&store->reader_lock);
-    status = kv_build_catch_up(
-        &store->log, size, kv_store_progress(store), &store->index, result_out);
-    kv_reader_lock_end_write(&store->reader_lock);
-    *is_whole_out =
-        is_locked || totals->counts.damaged_records == damage_before;
+    switch (follow) {
+    case FOLLOW_NOTHING:
+        *is_done_out = true;
+        break;
+    case FOLLOW_FROM_HERE:
+        status = follow_from_here(store, is_locked, size, is_done_out);
+        break;
+    case FOLLOW_FROM_THE_START:
+        break; /* For the caller, who may have a better way. */
+    }
     return status;
 }
 
 kvstore_status kv_store_follow_privately(struct kvstore *store)
 {
-    bool is_whole = false;
-    struct kv_fold_result result;
-    kvstore_status status =
-        kv_store_catch_up_privately(store, false, &is_whole, &result);
-    if (status == KVSTORE_OK && !is_whole) {
-        status = kv_store_load_privately(store, false, &result);
-    }
-    return status;
+    bool is_done = false;
+    kvstore_status status = kv_store_catch_up_privately(store, false, &is_done);
+    return status == KVSTORE_OK && !is_done
+               ? kv_store_load_privately(store, false)
+               : status;
 }

@@ -31,7 +31,7 @@
 #include "store/sync.h"
 
 /* What is copied under the writers' lock, at most, and how many rounds are made
- * to come down to it. If a writer is faster than all of them, he waits. Tests
+ * to come down to it. If a writer is faster than all of them, it waits. Tests
  * have rounds for less. */
 #ifndef KV_LAST_ROUND_SIZE
 #define KV_LAST_ROUND_SIZE ((uint64_t)1 << 20)
@@ -48,7 +48,7 @@
  * told otherwise: the asker may die. */
 #define SLOW_NS_MIN INT64_C(500000000)
 
-/* Who may open the log may have been changed since the new one was made. */
+/* Its owner and mode may have been changed since the new one was made. */
 static kvstore_status adopt_log(const struct kvstore *store,
                                 const struct kv_log *log,
                                 const struct kv_index *index)
@@ -68,8 +68,9 @@ static kvstore_status switch_log(struct kvstore *store,
                                  bool *is_in_place_out)
 {
     struct kv_table *old_table = kv_store_told_table(store);
-    struct kv_table *lost_table =
-        old_table == NULL && store->index.is_live ? &store->index.table : NULL;
+    struct kv_table *lost_table = old_table == NULL && store->index.is_shared
+                                      ? &store->index.table
+                                      : NULL;
     struct kv_switch change = {.directory = &store->directory,
                                .old_table = old_table,
                                .lost_table = lost_table,
@@ -161,7 +162,7 @@ static void leave_store(struct kvstore *store)
     atomic_store(&store->compactor.is_behind_gate, false);
 }
 
-/* Within a write. What stands in private memory stays as it is only for so
+/* Within a write. An index in private memory stays as it is only for so
  * long. */
 static kvstore_status begin(struct rewrite *rewrite)
 {
@@ -171,7 +172,7 @@ static kvstore_status begin(struct rewrite *rewrite)
     compaction->log = &store->log;
     compaction->index = &store->index;
     kv_index_file_sweep(&store->directory);
-    if (store->index.is_live) {
+    if (store->index.is_shared) {
         kvstore_status status =
             kv_store_open_snapshot_within(store, &rewrite->snapshot);
         if (status != KVSTORE_OK) {
@@ -191,7 +192,7 @@ static kvstore_status finish(struct rewrite *rewrite)
     uint64_t end = store->index.totals.applied;
     if (store->log.inode != compaction->log->inode ||
         store->log.device != compaction->log->device ||
-        store->index.is_live != rewrite->snapshot.has_index) {
+        store->index.is_shared != rewrite->snapshot.has_index) {
         return kv_fail(KVSTORE_BUSY, "%s was replaced meanwhile", KV_LOG_NAME);
     }
     kvstore_status status = kv_compaction_follow(compaction, end);
@@ -240,7 +241,7 @@ static void slow_writers(struct rewrite *rewrite)
     rewrite->has_slowed = true;
 }
 
-/* How much a round has to copy. Writers who gained half as much as the one
+/* How much a round has to copy. Writers that gained half as much as the one
  * before, or the copy, had to copy, are asked to slow down. */
 static uint64_t begin_round(struct rewrite *rewrite, uint64_t size_before)
 {
@@ -275,8 +276,8 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
                                 : status;
 }
 
-/* Takes the writers' lock again. Nobody wants a long copy to be lost because
- * others are writing just now. */
+/* Takes the writers' lock again. A long copy is not to be lost because others are
+ * writing just now. */
 static kvstore_status enter_store_again(const struct rewrite *rewrite)
 {
     int32_t timeout_ms = rewrite->store->lock_timeout_ms;
@@ -377,15 +378,16 @@ static kvstore_status rebuild(struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
+    bool has_gained = false;
     status = kv_store_rebuild_locked(store);
     if (status == KVSTORE_OK && !kv_store_is_poisoned(store)) {
-        status = kv_store_mend(store);
+        status = kv_store_mend(store, &has_gained);
     }
     leave_store(store);
-    return status == KVSTORE_CONFLICT ? kv_fail(KVSTORE_BUSY,
-                                                "busy: somebody appends to %s",
-                                                KV_LOG_NAME)
-                                      : status;
+    return has_gained ? kv_fail(KVSTORE_BUSY,
+                                "busy: somebody appends to %s",
+                                KV_LOG_NAME)
+                      : status;
 }
 
 kvstore_status kv_store_compact(struct kvstore *store,

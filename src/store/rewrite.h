@@ -19,10 +19,10 @@ kvstore_status kv_store_compact(struct kvstore *store,
                                 const struct kv_progress *progress,
                                 const atomic_bool *is_given_up);
 
-/* Within a write: takes the damage out of the log. The repair, which the caller
- * releases, says what was moved where: on any status, if there is a name. */
+/* Takes the damage out of the log. The repair, which the caller releases, says
+ * what was moved where: on any status, if there is a name. */
 struct kv_repair;
 kvstore_status kv_store_repair(struct kvstore *store,
-                               struct kv_repair *repair_out);
+                               struct kv_repair *repair_out) KV_LOCKED;
 
 #endif

@@ -56,7 +56,9 @@ kvstore_status kv_store_grow(struct kvstore *store)
 {
     struct kv_index larger;
     bool is_sync_lost = false;
-    assert(store->index.is_live);
+    if (!store->index.is_shared) {
+        return kv_store_grow_privately(store);
+    }
     if (kv_index_is_worn(&store->index) || kv_index_is_crowded(&store->index)) {
         return kv_store_rebuild_locked(store);
     }
@@ -76,8 +78,9 @@ kvstore_status kv_store_grow(struct kvstore *store)
     return KVSTORE_OK;
 }
 
-/* Folds what stands behind a live index (Invariant 3). */
-static kvstore_status catch_up_live(struct kvstore *store)
+/* Folds what the log has after the lines of a shared index (Invariant 3 of
+ * pair.c). */
+static kvstore_status catch_up_shared(struct kvstore *store)
 {
     uint64_t size = 0;
     bool has_lines = false;
@@ -93,39 +96,40 @@ static kvstore_status catch_up_live(struct kvstore *store)
     if (store->is_durable) {
         status = kv_store_sync(store, 0);
     }
-    struct kv_fold_result result;
-    while (status == KVSTORE_OK) {
+    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
+    /* An index that was built anew in order to grow has all. */
+    while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM &&
+           store->index.totals.applied < size) {
         status = kv_build_catch_up(&store->log,
                                    size,
                                    kv_store_progress(store),
+                                   false,
                                    &store->index,
-                                   &result);
-        if (status != KVSTORE_CONFLICT) {
-            break;
+                                   &outcome);
+        if (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
+            status = kv_store_grow(store);
+            atomic_store(&store->index.table.header->holder_folds, 1);
         }
-        status = kv_store_grow(store);
-        atomic_store(&store->index.table.header->holder_folds, 1);
     }
     atomic_store(&store->index.table.header->holder_folds, 0);
     return status;
 }
 
-/* Waits until nobody goes by an index any more that has lost its name since this
- * handle last knew of none. Whoever made one has changed the directory. Under
- * the writers' lock. */
+/* Waits until no process can still be using an unlinked index. Since this handle
+ * last knew of none, the maker of one would have changed the directory. */
 static kvstore_status await_unshared(struct kvstore *store)
 {
     struct kv_io_stat stat;
     kvstore_status status = kv_io_stat(&store->directory, &stat);
     if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
-        kv_io_sleep_ns(KV_UNTOLD_NS);
+        kv_io_sleep_ns(KV_GRACE_NS);
         store->unshared_ns = stat.changed_ns;
     }
     return status;
 }
 
 /* An index that cannot be shared must not be there at all: others would go by
- * one that nobody keeps up. */
+ * one that is not kept up. */
 static kvstore_status unname_unshared_index(struct kvstore *store)
 {
     kv_error_hold();
@@ -169,8 +173,8 @@ static kvstore_status build_shared(struct kvstore *store,
     return status;
 }
 
-/* Has the last call failed in a way that another try will not cure? Then this
- * process goes on alone. */
+/* True if the last call has failed in a way that another try will not cure: then
+ * this process goes on alone. */
 static bool cannot_share(void)
 {
     switch (kvstore_last_error()->system_errno) {
@@ -187,34 +191,38 @@ static bool cannot_share(void)
     }
 }
 
+/* Goes on with an index for this process alone. */
+static kvstore_status go_alone(struct kvstore *store, bool is_sync_lost)
+{
+    kvstore_status status = unname_unshared_index(store);
+    if (status == KVSTORE_OK) {
+        status = kv_store_load_privately(store, true);
+    }
+    if (is_sync_lost) {
+        kv_store_poison(store);
+    }
+    return status;
+}
+
 /* Builds the index of the log by name, shared if that can be. */
 static kvstore_status build_locked(struct kvstore *store,
                                    struct kv_table *old_table)
 {
     struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    struct kv_fold_result result;
     bool is_sync_lost = false;
-    kv_log_trim(&store->log); /* Nobody else knows of that padding. */
+    kv_log_trim(&store->log); /* No other handle knows of that padding. */
     kvstore_status status = kv_store_open_log(store, &pair.log);
-    if (status == KVSTORE_OK) {
-        status = build_shared(store, old_table, &pair, &is_sync_lost);
+    if (status != KVSTORE_OK) {
+        return status;
     }
+    status = build_shared(store, old_table, &pair, &is_sync_lost);
     if (status == KVSTORE_OK) {
         kv_store_install(store, &pair.log, &pair.index);
-    } else if (pair.log.file.fd >= 0 && status == KVSTORE_IO &&
-               (is_sync_lost || cannot_share())) {
-        kv_log_close(&pair.log);
-        status = unname_unshared_index(store);
-        if (status == KVSTORE_OK) {
-            status = kv_store_load_privately(store, true, &result);
-        }
-        if (is_sync_lost) {
-            kv_store_poison(store);
-        }
-    } else {
-        kv_log_close(&pair.log);
+        return KVSTORE_OK;
     }
-    return status;
+    bool goes_alone = status == KVSTORE_IO && (is_sync_lost || cannot_share());
+    kv_log_close(&pair.log);
+    return goes_alone ? go_alone(store, is_sync_lost) : status;
 }
 
 kvstore_status kv_store_rebuild_locked(struct kvstore *store)
@@ -228,37 +236,75 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store)
     return build_locked(store, &old_table);
 }
 
-/* Opens the pair by name, completes what a killed process began. */
+/* Opens the pair by name, and completes a switch whose process died. Where the
+ * index is not to be trusted, there is no pair. */
+static kvstore_status open_settled(struct kvstore *store,
+                                   struct kv_pair *pair,
+                                   bool *is_trusted_out)
+{
+    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
+    bool has_more = false;
+    int64_t looked_ns = kv_io_clock_coarse_ns();
+    kv_log_trim(&store->log);
+    kvstore_status status = kv_pair_open(store, pair, &trust, &has_more);
+    if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
+        status = kv_switch_complete(
+            &store->directory, &pair->log, &pair->index.table);
+    }
+    *is_trusted_out = status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED;
+    if (*is_trusted_out) {
+        atomic_store(&store->checked_ns, looked_ns);
+    } else {
+        kv_pair_close(pair);
+    }
+    return status;
+}
+
+/* What a shared index is worth, now that it should have caught up. */
+enum worth {
+    WORTH_KEEPING,   /* It has all that may be folded, or is not to blame. */
+    WORTH_REPLACING, /* It is in doubt. Those who have it mapped are told. */
+    WORTH_LEAVING,   /* The disk has no room for a larger one. */
+};
+
+static enum worth judge_worth(struct kvstore *store, kvstore_status status)
+{
+    if (kv_store_is_poisoned(store)) {
+        return WORTH_KEEPING;
+    }
+    if (status == KVSTORE_OK && store->index.totals.is_in_doubt != 0) {
+        return WORTH_REPLACING;
+    }
+    return status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC
+               ? WORTH_LEAVING
+               : WORTH_KEEPING;
+}
+
+/* Goes on with the pair by name, or with an index that is built for its log. */
 static kvstore_status open_locked(struct kvstore *store)
 {
     struct kv_pair pair;
-    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
-    int64_t looked_ns = kv_io_clock_coarse_ns();
-    kv_log_trim(&store->log);
-    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
-    if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
-        status =
-            kv_switch_complete(&store->directory, &pair.log, &pair.index.table);
-    }
-    if (status != KVSTORE_OK || trust == KV_INDEX_FILE_UNTRUSTED) {
-        kv_pair_close(&pair);
-        return status == KVSTORE_OK ? build_locked(store, NULL) : status;
-    }
-    atomic_store(&store->checked_ns, looked_ns);
-    kv_store_install(store, &pair.log, &pair.index);
-    status = catch_up_live(store);
-    if (kv_store_is_poisoned(store)) {
+    bool is_trusted = false;
+    kvstore_status status = open_settled(store, &pair, &is_trusted);
+    if (status != KVSTORE_OK) {
         return status;
     }
-    bool lacks_room =
-        status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC;
-    bool is_in_doubt =
-        status == KVSTORE_OK && store->index.totals.is_in_doubt != 0;
-    if (is_in_doubt) {
-        return kv_store_rebuild_locked(store);
+    if (!is_trusted) {
+        return build_locked(store, NULL);
     }
-    return lacks_room ? build_locked(store, NULL) : status;
+    kv_store_install(store, &pair.log, &pair.index);
+    status = catch_up_shared(store);
+    switch (judge_worth(store, status)) {
+    case WORTH_KEEPING:
+        break;
+    case WORTH_REPLACING:
+        status = kv_store_rebuild_locked(store);
+        break;
+    case WORTH_LEAVING:
+        status = build_locked(store, NULL);
+        break;
+    }
+    return status;
 }
 
 /* A private pair goes on if no index has a name meanwhile. */
@@ -266,7 +312,6 @@ static kvstore_status follow_private_locked(struct kvstore *store,
                                             bool *is_done_out)
 {
     struct kv_io_stat stat;
-    struct kv_fold_result result;
     *is_done_out = false;
     kvstore_status status =
         kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
@@ -275,44 +320,46 @@ static kvstore_status follow_private_locked(struct kvstore *store,
     }
     status = await_unshared(store);
     return status == KVSTORE_OK
-               ? kv_store_catch_up_privately(store, true, is_done_out, &result)
+               ? kv_store_catch_up_privately(store, true, is_done_out)
                : status;
 }
 
-static kvstore_status follow_live_locked(struct kvstore *store,
-                                         bool must_check,
-                                         bool *is_done_out)
+/* True if no other process has had the lock since this handle last wrote: it has
+ * it all along, and keeps padding at the log's end. */
+static bool knows_totals(const struct kvstore *store)
 {
+    return kv_log_is_padded(&store->log) &&
+           store->index.totals.is_in_doubt == 0;
+}
+
+static kvstore_status follow_shared_locked(struct kvstore *store,
+                                           bool must_check,
+                                           bool *is_done_out)
+{
+    struct kv_store_names names;
     *is_done_out = false;
     if (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE) {
         return KVSTORE_OK;
     }
-    bool have_names = false;
-    uint64_t size = UINT64_MAX;
-    kvstore_status status =
-        kv_store_check_names(store, must_check, &have_names, &size);
-    if (status != KVSTORE_OK || !have_names) {
+    kvstore_status status = kv_store_check_names(store, must_check, &names);
+    if (status != KVSTORE_OK || !names.are_ours) {
         return status;
     }
-    const struct kv_table_totals *totals = &store->index.totals;
-    if (size == UINT64_MAX && kv_log_is_padded(&store->log) &&
-        totals->is_in_doubt == 0) {
-        /* Nobody else has had the lock since the last write, so the totals are
-         * what they were; lines appended by hand show when names are looked
-         * at. */
+    if (!names.were_checked && knows_totals(store)) {
+        /* Lines appended by hand show when the names are checked. */
         *is_done_out = true;
         return KVSTORE_OK;
     }
-    if (kv_index_refresh(&store->index) != KVSTORE_OK ||
-        totals->is_in_doubt != 0) {
+    const struct kv_table_totals *totals = &store->index.totals;
+    if (!kv_index_refresh(&store->index) || totals->is_in_doubt != 0) {
         return KVSTORE_OK;
     }
-    if (size == UINT64_MAX) {
-        status = kv_io_end(&store->log.file, &size);
+    if (!names.were_checked) {
+        status = kv_io_end(&store->log.file, &names.log_size);
     }
-    if (status == KVSTORE_OK) {
-        *is_done_out = size == kv_log_size_at(&store->log, totals->applied);
-    }
+    *is_done_out =
+        status == KVSTORE_OK &&
+        names.log_size == kv_log_size_at(&store->log, totals->applied);
     return status;
 }
 
@@ -321,29 +368,29 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
                                       bool *is_whole_out)
 {
     bool is_done = false;
-    bool was_live = store->index.is_live;
+    bool was_shared = store->index.is_shared;
     kvstore_status status =
-        was_live ? follow_live_locked(store, must_check, &is_done)
-                 : follow_private_locked(store, &is_done);
-    *is_whole_out = was_live && is_done;
+        was_shared ? follow_shared_locked(store, must_check, &is_done)
+                   : follow_private_locked(store, &is_done);
+    *is_whole_out = was_shared && is_done;
     if (status == KVSTORE_OK && !is_done) {
         status = open_locked(store);
     }
     return status;
 }
 
-/* --- Looking behind what the pair has --- */
+/* --- What comes after the lines of the pair --- */
 
-static kvstore_status stop_at_line(void *context,
-                                   const struct kv_fold_item *item)
+static kvstore_status note_line(void *context, const struct kv_fold_item *item)
 {
-    (void)context;
+    bool *has_lines = context;
     (void)item;
-    return KVSTORE_CONFLICT;
+    *has_lines = true;
+    return KVSTORE_OK;
 }
 
-/* Does anything but a torn tail or padding stand between the pair and a size of
- * the log? */
+/* has_lines_out: something but a torn tail or padding comes between the pair and
+ * a size of the log. */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
                                       bool *has_lines_out,
@@ -353,20 +400,18 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
     struct kv_fold_range range = {.offset = totals->applied,
                                   .end = size,
                                   .follows = totals->follows,
-                                  .may_be_padded = true};
+                                  .may_be_padded = true,
+                                  .is_over = has_lines_out};
     *has_lines_out = false;
     *result_out = (struct kv_fold_result){.offset = range.offset};
-    if (range.end <= range.offset) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status =
-        kv_fold(&store->log, range, stop_at_line, NULL, result_out);
-    *has_lines_out = status == KVSTORE_CONFLICT;
-    return *has_lines_out ? KVSTORE_OK : status;
+    return range.end <= range.offset
+               ? KVSTORE_OK
+               : kv_fold(
+                     &store->log, range, note_line, has_lines_out, result_out);
 }
 
-/* Has anybody who takes no lock appended to the log since the pair was brought
- * up? Be it to its last line, if that lacked its newline. */
+/* has_gained_out: a program that takes no lock has appended to the log since the
+ * pair was brought up, be it to its last line, if that lacked its newline. */
 static kvstore_status has_gained(const struct kvstore *store,
                                  uint64_t size,
                                  bool *has_gained_out,
@@ -377,24 +422,24 @@ static kvstore_status has_gained(const struct kvstore *store,
         has_lines_up_to(store, size, has_gained_out, result_out);
     if (status == KVSTORE_OK && !*has_gained_out) {
         status = kv_index_matches(&store->index, &store->log, &matches);
-        *has_gained_out = !matches;
+        *has_gained_out = status == KVSTORE_OK && !matches;
     }
     return status;
 }
 
-kvstore_status kv_store_mend(struct kvstore *store)
+kvstore_status kv_store_mend(struct kvstore *store, bool *has_gained_out)
 {
     uint64_t size = 0;
-    bool has_lines = false;
+    struct kv_fold_result result;
     uint64_t applied = store->index.totals.applied;
+    *has_gained_out = false;
     kvstore_status status = kv_io_end(&store->log.file, &size);
     if (status != KVSTORE_OK || applied == size) {
         return status;
     }
-    struct kv_fold_result result;
-    status = has_gained(store, size, &has_lines, &result);
-    if (status != KVSTORE_OK || has_lines) {
-        return status == KVSTORE_OK ? KVSTORE_CONFLICT : status;
+    status = has_gained(store, size, has_gained_out, &result);
+    if (status != KVSTORE_OK || *has_gained_out) {
+        return status;
     }
     /* So it is torn, which padding is as well, or a newline is missing. */
     result.is_torn = applied < size;

@@ -10,29 +10,25 @@
 #include "store/store.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
-/* After this time, all have noticed that an index has lost its name. */
-#define KV_UNTOLD_NS INT64_C(50000000)
-
-/* Brings the pair up under the writers' lock. must_check: look at the names
- * even if that was done a moment ago. is_whole_out: nothing stands behind the
- * last line for certain. */
+/* Brings the pair up with the log. must_check: check the names even if that was
+ * done a moment ago. is_whole_out: the log ends with the last line for
+ * certain. */
 kvstore_status kv_store_follow_locked(struct kvstore *store,
                                       bool must_check,
-                                      bool *is_whole_out);
+                                      bool *is_whole_out) KV_LOCKED;
 
 /* Mends the end of the log, which the pair is up with, and makes that durable:
- * cuts a torn tail off, or adds the newline that is missing. Under the writers'
- * lock, and not where a newer version has written. KVSTORE_CONFLICT, without an
- * error set: somebody without the lock has appended meanwhile, so nothing is
- * mended, and the pair is to be brought up again. */
-kvstore_status kv_store_mend(struct kvstore *store);
+ * cuts a torn tail off, or adds the newline that is missing. Not where a newer
+ * version has written. has_gained_out: a program that takes no lock has appended
+ * meanwhile, so nothing is mended, and the pair is to be brought up again. */
+kvstore_status kv_store_mend(struct kvstore *store,
+                             bool *has_gained_out) KV_LOCKED;
 
-/* Builds the index anew under the writers' lock. */
-kvstore_status kv_store_rebuild_locked(struct kvstore *store);
+/* Builds the index anew. */
+kvstore_status kv_store_rebuild_locked(struct kvstore *store) KV_LOCKED;
 
-/* Switches to a larger index, under the writers' lock. */
-kvstore_status kv_store_grow(struct kvstore *store);
+/* Goes on to a larger index. */
+kvstore_status kv_store_grow(struct kvstore *store) KV_LOCKED;
 
 #endif

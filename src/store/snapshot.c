@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A snapshot of a whole store: descriptors and a mapping of its own, of the
- * files that the pair has. Both files may lose their names meanwhile; what
- * stands in the log up to the end does not change, and slots of the index only
- * go on to newer records. */
+ * files that the pair has. Both files may lose their names meanwhile; what is in
+ * the log up to the end does not change, and slots of the index only go on to
+ * newer records. */
 
 #include "store/snapshot.h"
 
@@ -14,7 +14,7 @@
 #include "store/sync.h"
 
 /* Within a read. */
-static kvstore_status share_view(struct kvstore *store,
+static kvstore_status share_pair(struct kvstore *store,
                                  bool wants_index,
                                  struct kv_snapshot *snapshot)
 {
@@ -32,7 +32,7 @@ static kvstore_status share_view(struct kvstore *store,
     if (status == KVSTORE_OK) {
         status = kv_io_duplicate(&store->log.file, &snapshot->log.file);
     }
-    if (status == KVSTORE_OK && wants_index && index->is_live) {
+    if (status == KVSTORE_OK && wants_index && index->is_shared) {
         status = kv_index_file_share(
             &index->memory, &snapshot->index.memory, &snapshot->index.table);
         snapshot->has_index = status == KVSTORE_OK;
@@ -50,7 +50,7 @@ kvstore_status kv_store_open_snapshot(struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = share_view(store, wants_index, snapshot_out);
+    status = share_pair(store, wants_index, snapshot_out);
     kv_store_end_read(store);
     if (status != KVSTORE_OK) {
         kv_snapshot_close(snapshot_out);
@@ -63,7 +63,7 @@ kvstore_status kv_store_open_snapshot_within(struct kvstore *store,
 {
     *snapshot_out =
         (struct kv_snapshot){.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    kvstore_status status = share_view(store, true, snapshot_out);
+    kvstore_status status = share_pair(store, true, snapshot_out);
     if (status != KVSTORE_OK) {
         kv_snapshot_close(snapshot_out);
         return status;

@@ -23,15 +23,16 @@ struct kv_snapshot {
 };
 
 /* Not within a read or a write. wants_index: also the index, where it is a
- * shared one. What the look holds stays until kv_snapshot_close(), whatever
+ * shared one. What the snapshot holds stays until kv_snapshot_close(), whatever
  * the handle goes on to. */
 kvstore_status kv_store_open_snapshot(struct kvstore *store,
                                       bool wants_index,
                                       struct kv_snapshot *snapshot_out);
 
-/* The same within a write, of a shared index, with the totals that hold then. */
-kvstore_status kv_store_open_snapshot_within(struct kvstore *store,
-                                             struct kv_snapshot *snapshot_out);
+/* The same of a shared index, with the totals that hold then. */
+kvstore_status kv_store_open_snapshot_within(
+    struct kvstore *store,
+    struct kv_snapshot *snapshot_out) KV_LOCKED;
 void kv_snapshot_close(struct kv_snapshot *snapshot);
 
 #endif

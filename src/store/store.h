@@ -17,17 +17,35 @@
 #include "os/gate.h"
 #include "os/reader_lock.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Who compacts, and when. */
+/* What a call needs, in its prototype; nothing to the compiler.
+ * KV_READING: within a read, so that the pair stays open; or what follows.
+ * KV_GATED:   past the handle's gate, so that no other thread changes the pair.
+ * KV_LOCKED:  that, and with the writers' lock, so that no process writes. */
+#define KV_READING
+#define KV_GATED
+#define KV_LOCKED
+
+/* How often each handle checks the names of the pair that it shares. An index
+ * that has lost its name cannot tell those who have it mapped: a process that
+ * names another, and cannot tell them either, waits until all of them have
+ * checked for certain, before anything is acknowledged by the new one. */
+#define KV_NAME_CHECK_NS INT64_C(10000000)
+#define KV_GRACE_NS INT64_C(50000000)
+static_assert(KV_GRACE_NS >= 5 * KV_NAME_CHECK_NS,
+              "all have checked the names before the grace is over");
+
+/* When a handle compacts, and in which thread. */
 struct kv_compactor {
     int mode; /* KVSTORE_COMPACT_BACKGROUND and so on. */
     _Atomic uint64_t threshold_bytes;
     uint32_t threshold_percent;
-    _Atomic int64_t not_before_ns; /* After it was somebody else's turn. */
+    _Atomic int64_t not_before_ns; /* After it was another handle's turn. */
     struct kv_gate gate; /* One compaction or repair of this handle at a time;
                             the first lock in order. */
 
@@ -35,8 +53,8 @@ struct kv_compactor {
     bool has_thread;       /* To be joined. */
     pthread_t thread;
     atomic_bool is_running;
-    atomic_bool is_behind_gate; /* Some compaction is behind the handle's gate,
-                                   or has just left it. */
+    atomic_bool is_behind_gate; /* Some compaction is past the handle's gate, or
+                                   has just left it. */
     atomic_bool is_closing;
 };
 
@@ -48,45 +66,46 @@ struct kvstore {
     bool is_read_only;
     int32_t lock_timeout_ms;     /* As kv_io_lock() has it. */
     struct kv_progress progress; /* Whom to tell of long folds, */
-    bool is_quiet;               /* but not now. Behind the gate. */
-    bool has_made_log; /* A moment ago: nobody else can have an index of it. */
+    bool is_quiet;               /* but not now. Past the gate. */
+    bool has_made_log; /* A moment ago: no other can have an index of it. */
     uint64_t process_id;
     uint64_t boot_id[2];
     pthread_mutex_t sync_mutex; /* The last lock in order. */
     struct kv_compactor compactor;
 
     struct kv_gate gate; /* One writer of this handle at a time. */
-    /* Behind the gate: */
-    bool must_yield; /* Somebody was waiting when this handle let go of the
+    /* Past the gate: */
+    bool must_yield; /* Another was waiting when this handle let go of the
                         lock. */
 
-    /* The pair that reads and writes go by. Held for writing while
-     * it changes; a live index changes without that. */
+    /* The pair that reads and writes go by. The lock is held for writing while
+     * another takes its place; its index changes under its readers. */
     struct kv_reader_lock reader_lock;
     struct kv_log log;
     struct kv_index index;
 
     /* The pair before it, closed when the writers' lock is gone: unmapping and
-     * closing what has lost its name takes a while. Behind the gate. */
+     * closing what has lost its name takes a while. Past the gate. */
     struct kv_log old_log;
     struct kv_index old_index;
 
-    atomic_bool is_switching; /* To a new log, behind the gate: readers need not
+    atomic_bool is_switching;   /* To a new log, past the gate: readers need not
                                  wait for the syncs of that. */
-    _Atomic int64_t checked_ns; /* When the names were last looked at. */
+    _Atomic int64_t checked_ns; /* When the names were last checked. */
     _Atomic uint64_t log_names; /* Hard links of the log, as they were then. */
     _Atomic uint64_t synced;    /* A private pair's log up to here is on the
                                    disk. */
     _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
     int64_t unshared_ns; /* When the directory was last changed, as a private
-                            writer knows it: since then nobody has gone by an
-                            index. Behind the gate. */
-    atomic_bool owes_directory; /* Whoever gave a private pair's log its name
-                                   may have died before the directory was
-                                   synced. */
+                            writer knows it: since then no process has used an
+                            index. Past the gate. */
+    atomic_bool
+        owes_directory; /* The process that gave a private pair's log its
+                                   name may have died before it synced the
+                                   directory. */
 };
 
-/* Reads leave the handle const: what follows the log behind it is a cache. */
+/* Reads leave the handle const: what follows the log in it is a cache. */
 static inline kvstore *kv_store_own(const kvstore *store)
 {
     return (kvstore *)store;

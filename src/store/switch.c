@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The switch from one pair of log and index to the next, under the writers'
- * lock. Whoever has the old index mapped reads its state word at each call.
+ * lock. All that have the old index mapped read its state word at each call.
  *
- *    step                          a crash behind it leaves, by name
+ *    step                          a crash after it leaves, by name
  * 1  old index: SWITCHING          old log, old index
  * 2  rename the log (compaction)   new log, old index
  * 3  rename the new index          new log, new index (SWITCHING)
@@ -12,14 +12,13 @@
  * 6  old index: SUPERSEDED         the same
  *
  * Invariants:
- * 1. Both logs hold the same live data, so whoever reads by the old pair is
- *    right until the next write is acknowledged, which needs the lock.
- * 2. From step 1 on, everybody looks the index up by name: as long as that is
- *    the old one, they go on with the old pair; from step 3 on, they open the
- *    new one.
- * 3. An index that is not LIVE tells the next holder of the lock that a switch
+ * 1. Both logs hold the same live data, so a reader by the old pair is right
+ *    until the next write is acknowledged, which needs the lock.
+ * 2. From step 1 on, all look the index up by name: as long as that is the old
+ *    one, they go on with the old pair; from step 3 on, they open the new one.
+ * 3. By an index that is not LIVE, the next holder of the lock knows that a switch
  *    was not completed. If it is of the log by name, syncing log and directory
- *    completes it; else (behind step 2) it is built anew. */
+ *    completes it; else (after step 2) it is built anew. */
 
 #include "store/switch.h"
 
@@ -29,13 +28,9 @@
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
+#include "store/store.h"
 
 #include <assert.h>
-
-/* Those who have mapped an index that is not trusted, or that has lost its
- * name, look for the name every 10 ms; before they have, nothing may be
- * acknowledged by the new one. */
-#define UNTOLD_PAUSE_NS INT64_C(50000000)
 
 static void set_state(const struct kv_table *table, enum kv_table_state state)
 {
@@ -45,9 +40,9 @@ static void set_state(const struct kv_table *table, enum kv_table_state state)
     }
 }
 
-/* Tells all who have the old index mapped, or the one that has lost its name:
- * whoever finds it LIVE, and has looked at the names a moment ago, appends to its
- * log. */
+/* Tells all that have the old index mapped, or the one that has lost its name: a
+ * process that finds it LIVE, and has checked the names a moment ago, appends to
+ * its log. */
 static void tell_others(const struct kv_switch *change,
                         enum kv_table_state state)
 {
@@ -101,51 +96,79 @@ static void unname_old_index(const struct kv_switch *change)
     kv_error_release();
 }
 
-kvstore_status kv_switch_run(struct kv_switch *change)
+static kvstore_status rename_log(struct kv_switch *change)
 {
-    struct kv_index *index = change->index;
-    assert(!index->is_live);
-    change->is_log_in_place = !change->is_log_new;
-    change->is_index_in_place = false;
-
-    tell_others(change, KV_TABLE_SWITCHING);
-    if (change->is_log_new) {
-        kvstore_status status =
-            kv_successor_rename(change->directory, change->log);
-        if (status != KVSTORE_OK) {
-            tell_others(change, KV_TABLE_LIVE);
-            return status;
-        }
+    if (!change->is_log_new) {
         change->is_log_in_place = true;
-    }
-    bool is_named = name_index(change) == KVSTORE_OK;
-    if (!is_named && !change->is_log_new) {
-        tell_others(change, KV_TABLE_LIVE);
         return KVSTORE_OK;
     }
-    if (!is_named) {
-        unname_old_index(change);
-    }
+    kvstore_status status = kv_successor_rename(change->directory, change->log);
+    change->is_log_in_place = status == KVSTORE_OK;
+    return status;
+}
+
+/* True if some name has changed; else the pair is what it was. */
+static bool has_changed_names(const struct kv_switch *change, bool is_named)
+{
+    return is_named || (change->is_log_new && change->is_log_in_place);
+}
+
+/* Also waits until all have left an index that could not be told. */
+static kvstore_status sync_directory(const struct kv_switch *change)
+{
     kvstore_status status = KVSTORE_OK;
     if (change->is_log_new || change->old_table == NULL) {
         status = kv_io_sync(change->directory);
     }
     if (change->old_table == NULL && !change->is_store_new) {
-        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+        kv_io_sleep_ns(KV_GRACE_NS);
     }
     if (status != KVSTORE_OK) {
         /* The rename may yet be undone by a power cut. */
-        atomic_store(&index->table.header->poisoned_inode, change->log->inode);
+        atomic_store(&change->index->table.header->poisoned_inode,
+                     change->log->inode);
     }
-    if (is_named) {
-        set_state(&index->table, KV_TABLE_LIVE);
-        index->is_live = true;
-        change->is_index_in_place = true;
-    }
+    return status;
+}
+
+static void bring_to_life(struct kv_switch *change)
+{
+    set_state(&change->index->table, KV_TABLE_LIVE);
+    change->index->is_in_use = true;
+    change->index->is_shared = true;
+    change->is_index_in_place = true;
+}
+
+/* A sync that another handle makes takes no lock, and may have failed since the
+ * poison was taken along first. One that fails from here on finds the new index
+ * itself. */
+static void supersede(const struct kv_switch *change)
+{
     tell_others(change, KV_TABLE_SUPERSEDED);
-    /* A sync that another handle makes takes no lock, and may have failed behind
-     * the look above. One that fails from here on finds the new index itself. */
     take_poison_along(change);
+}
+
+kvstore_status kv_switch_run(struct kv_switch *change)
+{
+    assert(!change->index->is_in_use && !change->index->is_shared);
+    change->is_index_in_place = false;
+
+    tell_others(change, KV_TABLE_SWITCHING);    /* 1 */
+    kvstore_status status = rename_log(change); /* 2 */
+    bool is_named =
+        status == KVSTORE_OK && name_index(change) == KVSTORE_OK; /* 3 */
+    if (!has_changed_names(change, is_named)) {
+        tell_others(change, KV_TABLE_LIVE);
+        return status;
+    }
+    if (!is_named) {
+        unname_old_index(change);
+    }
+    status = sync_directory(change); /* 4 */
+    if (is_named) {
+        bring_to_life(change); /* 5 */
+    }
+    supersede(change); /* 6 */
     return status;
 }
 
@@ -158,8 +181,8 @@ kvstore_status kv_switch_complete(const struct kv_io_file *directory,
         status = kv_io_sync(directory);
     }
     if (status == KVSTORE_OK) {
-        /* Whether the dead process had others to wait for, nobody knows. */
-        kv_io_sleep_ns(UNTOLD_PAUSE_NS);
+        /* Whether the dead process had others to wait for is not known. */
+        kv_io_sleep_ns(KV_GRACE_NS);
         set_state(table, KV_TABLE_LIVE);
     }
     return status;

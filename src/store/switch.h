@@ -11,6 +11,7 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "os/file.h"
+#include "store/store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,21 +26,20 @@ struct kv_switch {
     uint64_t poisoned_inode;     /* A log of which a sync has failed, or 0. */
     struct kv_log *log;          /* The log from now on; */
     bool is_log_new;             /* it is store.log.compact as yet. */
-    struct kv_index *index;      /* Its index, not live yet. */
+    struct kv_index *index;      /* Its index, not in use yet. */
     bool is_log_in_place;        /* Out: store.log is this log. */
     bool is_index_in_place;      /* Out: store.index is this index's, and it is
-                                   live. Else it serves this process alone. */
+                                   shared. Else it serves this process alone. */
 };
 
-/* Under the writers' lock. KVSTORE_OK: the log is in place, and on the disk
- * with its name. A failure to name the index is none: then no index has a
- * name. */
-kvstore_status kv_switch_run(struct kv_switch *change);
+/* KVSTORE_OK: the log is in place, and on the disk with its name. A failure to
+ * name the index is none: then no index has a name. */
+kvstore_status kv_switch_run(struct kv_switch *change) KV_LOCKED;
 
-/* Completes a switch whose process died: an index of this log, by name, that is
- * not live. Under the writers' lock. */
+/* Completes a switch whose process died: an index of this log, by name, whose
+ * state is not LIVE. */
 kvstore_status kv_switch_complete(const struct kv_io_file *directory,
                                   const struct kv_log *log,
-                                  const struct kv_table *table);
+                                  const struct kv_table *table) KV_LOCKED;
 
 #endif

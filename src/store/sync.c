@@ -26,11 +26,11 @@ kvstore_status kv_store_check_poison(struct kvstore *store)
     return kv_store_is_poisoned(store) ? kv_store_fail_poisoned() : KVSTORE_OK;
 }
 
-/* Whoever made an index live has synced the directory. With a pair in private
+/* The builder of a shared index has synced the directory. With a pair in private
  * memory, this handle does, once for each log. */
 static bool owes_directory(const struct kvstore *store)
 {
-    return !store->index.is_live && atomic_load(&store->owes_directory);
+    return !store->index.is_shared && atomic_load(&store->owes_directory);
 }
 
 /* The log and, where it may not have its name on the disk yet, that. */
@@ -47,7 +47,7 @@ static kvstore_status sync_log_and_name(struct kvstore *store)
 }
 
 /* One sync at a time: of two that run at once on one descriptor, the kernel
- * tells only one that pages are lost. */
+ * reports to only one that pages are lost. */
 kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
 {
     (void)pthread_mutex_lock(&store->sync_mutex);
@@ -68,17 +68,22 @@ kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
 {
     bool is_synced =
         end <= atomic_load(&store->synced) && !owes_directory(store);
-    if (store->index.is_live || !store->is_durable || is_synced ||
+    if (store->index.is_shared || !store->is_durable || is_synced ||
         kv_store_is_poisoned(store)) {
         return KVSTORE_OK;
     }
-    return kv_store_sync(store, store->index.totals.applied);
+    /* Up to all that is known, so that the next reads need none. A line is in
+     * its slot before the totals count it. */
+    struct kv_table_totals totals;
+    bool has_totals = kv_table_load_totals(&store->index.table, &totals);
+    return kv_store_sync(
+        store, has_totals && end < totals.applied ? totals.applied : end);
 }
 
 bool kv_store_is_poisoned(struct kvstore *store)
 {
     const struct kv_index *index = &store->index;
-    if (index->is_live &&
+    if (index->is_shared &&
         atomic_load(&index->table.header->poisoned_inode) == store->log.inode) {
         atomic_store(&store->poisoned_inode, store->log.inode);
     }
@@ -99,9 +104,9 @@ static void poison_successor(const struct kvstore *store)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_behind = false;
+    bool has_more = false;
     kv_error_hold();
-    kvstore_status status = kv_pair_open(store, &pair, &trust, &is_behind);
+    kvstore_status status = kv_pair_open(store, &pair, &trust, &has_more);
     if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
         pair.log.inode == store->log.inode) {
         poison_index(&pair.index, pair.log.inode);
@@ -114,7 +119,7 @@ void kv_store_poison(struct kvstore *store)
 {
     const struct kv_index *index = &store->index;
     atomic_store(&store->poisoned_inode, store->log.inode);
-    if (!index->is_live) {
+    if (!index->is_shared) {
         return;
     }
     poison_index(index, store->log.inode);

@@ -11,23 +11,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Within a read, in a durable handle: makes sure that the log up to an offset
- * is on the disk before what stands there is told. After a failed sync nothing
- * is made sure of any more, and reads go on. */
-kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end);
+/* In a durable handle: makes sure that the log up to an offset is on the disk
+ * before what is there is told. After a failed sync nothing is made sure of any
+ * more, and reads go on. */
+kvstore_status kv_store_ensure_synced(struct kvstore *store,
+                                      uint64_t end) KV_READING;
 
 /* Fails if a sync of the log has: then it takes no more writes. */
-kvstore_status kv_store_check_poison(struct kvstore *store);
+kvstore_status kv_store_check_poison(struct kvstore *store) KV_READING;
 
-/* Within a read or a write: syncs the log up to an offset. Poisons it where
- * that fails, and is refused where it has. */
-kvstore_status kv_store_sync(struct kvstore *store, uint64_t end);
+/* Syncs the log up to an offset. Poisons it where that fails, and is refused
+ * where it has. */
+kvstore_status kv_store_sync(struct kvstore *store, uint64_t end) KV_READING;
 
-/* Has a sync of the pair's log failed, here or elsewhere? */
-bool kv_store_is_poisoned(struct kvstore *store);
+/* True if a sync of the pair's log has failed, here or elsewhere. */
+bool kv_store_is_poisoned(struct kvstore *store) KV_READING;
 
 /* It has, here. */
-void kv_store_poison(struct kvstore *store);
+void kv_store_poison(struct kvstore *store) KV_READING;
 
 /* Says so, and is the status of it. */
 kvstore_status kv_store_fail_poisoned(void);

@@ -144,7 +144,6 @@ static kvstore_status check_record(struct check *check,
     return status;
 }
 
-/* KVSTORE_CONFLICT, without an error set: that is enough. */
 static kvstore_status check_item(void *context, const struct kv_fold_item *item)
 {
     struct check *check = context;
@@ -165,7 +164,7 @@ static kvstore_status check_item(void *context, const struct kv_fold_item *item)
         status = check_record(check, item);
         break;
     }
-    return status == KVSTORE_OK && check->is_over ? KVSTORE_CONFLICT : status;
+    return status;
 }
 
 /* --- The counts --- */
@@ -240,18 +239,16 @@ kvstore_status kv_verify_run(const struct kv_verify *verify)
 {
     struct check check = {.verify = verify, .first_offset = KV_NO_OFFSET};
     struct kv_fold_range range = {.end = verify->end,
-                                  .progress = verify->progress};
+                                  .progress = verify->progress,
+                                  .is_over = &check.is_over};
     struct kv_fold_result result;
     kvstore_status status =
         kv_fold(verify->log, range, check_item, &check, &result);
-    if (status == KVSTORE_OK) {
+    if (status == KVSTORE_OK && !check.is_over) {
         status = check_end(&check, &result);
     }
     if (status == KVSTORE_OK && verify->index != NULL && !check.is_over) {
         check_counts(&check);
-    }
-    if (status == KVSTORE_CONFLICT) {
-        status = KVSTORE_OK; /* Nobody wants to hear the rest. */
     }
     if (status == KVSTORE_OK && check.found > 0) {
         status = kv_fail_at(KVSTORE_CORRUPT,

@@ -803,6 +803,45 @@ static void failing_visit_ends_the_fold(void **state)
     assert_int_equal(result.offset, second);
 }
 
+struct patience {
+    size_t left;
+    bool is_over;
+};
+
+static kvstore_status visit_patiently(void *context,
+                                      const struct kv_fold_item *item)
+{
+    struct patience *patience = context;
+    assert_int_equal(item->type, KV_RECORD_SET);
+    assert_false(patience->is_over);
+    patience->left--;
+    patience->is_over = patience->left == 0;
+    return KVSTORE_OK;
+}
+
+static void visit_that_wants_no_other_ends_the_fold(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "1");
+    log_text_set(&text, "b", "1");
+    size_t third = log_text_set(&text, "c", "1");
+    store_dir_write_log(dir, &text);
+    struct kv_log log = open_log(dir);
+    struct patience patience = {.left = 2};
+    struct kv_fold_range range = {.end = text.size,
+                                  .is_over = &patience.is_over};
+    struct kv_fold_result result;
+
+    assert_int_equal(kv_fold(&log, range, visit_patiently, &patience, &result),
+                     KVSTORE_OK);
+
+    assert_true(patience.is_over);
+    assert_int_equal(result.offset, third);
+    kv_log_close(&log);
+    log_text_release(&text);
+}
+
 /* --- How much is read --- */
 
 static uint64_t bytes_read;
@@ -960,6 +999,7 @@ static const struct CMUnitTest tests[] = {
     STORE_TEST(result_tells_damage_at_the_end),
     STORE_TEST(fold_ends_where_the_file_does),
     STORE_TEST(failing_visit_ends_the_fold),
+    STORE_TEST(visit_that_wants_no_other_ends_the_fold),
     STORE_TEST(line_looks_closed_by_where_it_is),
     STORE_TEST(damage_is_read_a_few_times_at_most),
 };

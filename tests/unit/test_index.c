@@ -169,7 +169,11 @@ static void find_collision(const struct kv_table *table,
 static kvstore_status apply(void *context, const struct kv_fold_item *item)
 {
     struct pair *pair = context;
-    return kv_index_apply(&pair->index, &pair->log, item);
+    bool lacks_room = true;
+    kvstore_status status =
+        kv_index_apply(&pair->index, &pair->log, item, &lacks_room);
+    assert_false(lacks_room);
+    return status;
 }
 
 static void colliding_keys_are_kept_apart(void **state)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Do index/index.c and index/apply.c do what their headers promise? Here:
- * growing, and what others see of a shared index. */
+ * growing, and what readers see of an index in use. */
 
 #include "index/apply.h"
 #include "index/build.h"
@@ -21,6 +21,20 @@
 #include <cmocka.h>
 
 #define MANY_KEYS 200000u
+
+static enum kv_catch_up try_to_catch_up(struct pair *pair, uint64_t size)
+{
+    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE;
+    assert_int_equal(kv_build_catch_up(
+                         &pair->log, size, NULL, false, &pair->index, &outcome),
+                     KVSTORE_OK);
+    return outcome;
+}
+
+static void catch_up(struct pair *pair, uint64_t size)
+{
+    assert_int_equal(try_to_catch_up(pair, size), KV_CATCH_UP_WHOLE);
+}
 
 /* --- Growing --- */
 
@@ -45,16 +59,10 @@ static void many_keys_are_all_found(void **state)
     store_dir_write_log(dir, &text);
     log_text_release(&text);
     struct pair pair;
-    struct kv_fold_result result;
     assert_int_equal(kv_log_open(&dir->directory, true, &pair.log), KVSTORE_OK);
     assert_int_equal(kv_index_create(0, NULL, NULL, &pair.index), KVSTORE_OK);
 
-    assert_int_equal(kv_build_catch_up(&pair.log,
-                                       store_dir_file_size(dir, KV_LOG_NAME),
-                                       NULL,
-                                       &pair.index,
-                                       &result),
-                     KVSTORE_OK);
+    catch_up(&pair, store_dir_file_size(dir, KV_LOG_NAME));
 
     const struct kv_table_totals *totals = &pair.index.totals;
     assert_int_equal(totals->counts.keys, MANY_KEYS);
@@ -82,7 +90,6 @@ static struct pair make_full_pair(const struct store_dir *dir)
 {
     struct log_text text = LOG_TEXT_EMPTY;
     struct pair pair;
-    struct kv_fold_result result;
     char key[16];
     for (unsigned i = 0; kv_table_level_for(i) == KV_TABLE_LEVEL_MIN; i++) {
         numbered_key(key, sizeof key, i);
@@ -93,9 +100,7 @@ static struct pair make_full_pair(const struct store_dir *dir)
     assert_int_equal(
         kv_index_create_at(KV_TABLE_LEVEL_MIN, 1, NULL, NULL, &pair.index),
         KVSTORE_OK);
-    assert_int_equal(
-        kv_build_catch_up(&pair.log, text.size, NULL, &pair.index, &result),
-        KVSTORE_OK);
+    catch_up(&pair, text.size);
     log_text_release(&text);
     assert_int_equal(pair.index.table.header->level, KV_TABLE_LEVEL_MIN);
     assert_false(
@@ -103,19 +108,26 @@ static struct pair make_full_pair(const struct store_dir *dir)
     return pair;
 }
 
-static kvstore_status prepare(struct pair *pair, const char *key)
+static kvstore_status try_to_prepare(struct pair *pair,
+                                     const char *key,
+                                     bool *has_room_out)
 {
     struct kv_index_find older;
-    kvstore_status status =
-        kv_index_prepare(&pair->index,
-                         &pair->log,
-                         key,
-                         strlen(key),
-                         &(struct kv_index_reserve){.count = 0},
-                         &older);
-    if (status == KVSTORE_OK) {
+    struct kv_index_reserve reserve = {.count = 0};
+    kvstore_status status = kv_index_prepare(
+        &pair->index, &pair->log, key, strlen(key), &reserve, &older);
+    *has_room_out = status == KVSTORE_OK && !reserve.lacks_room;
+    if (*has_room_out) {
         kv_index_find_release(&older);
     }
+    return status;
+}
+
+static kvstore_status prepare(struct pair *pair, const char *key)
+{
+    bool has_room = false;
+    kvstore_status status = try_to_prepare(pair, key, &has_room);
+    assert_int_equal(has_room, status == KVSTORE_OK);
     return status;
 }
 
@@ -155,23 +167,21 @@ static void room_that_cannot_be_had_changes_nothing(void **state)
     close_pair(&pair);
 }
 
-/* Others map a shared index: it cannot just be exchanged. */
-static void full_live_index_takes_no_new_key(void **state)
+/* Readers may be at it: it cannot just be exchanged. */
+static void full_index_in_use_takes_no_new_key(void **state)
 {
     struct pair pair = make_full_pair(*state);
     struct log_text text = LOG_TEXT_EMPTY;
-    pair.index.is_live = true;
-    kv_table_store_totals(&pair.index.table, &pair.index.totals);
+    kv_index_begin_use(&pair.index);
     uint64_t size = pair.index.totals.applied;
     log_text_set(&text, "new", "1");
     store_dir_append(*state, KV_LOG_NAME, text.bytes, text.size);
-    struct kv_fold_result result;
+    bool has_room = true;
 
-    assert_int_equal(prepare(&pair, "new"), KVSTORE_CONFLICT);
-    assert_int_equal(
-        kv_build_catch_up(
-            &pair.log, size + text.size, NULL, &pair.index, &result),
-        KVSTORE_CONFLICT);
+    assert_int_equal(try_to_prepare(&pair, "new", &has_room), KVSTORE_OK);
+    assert_false(has_room);
+    assert_int_equal(try_to_catch_up(&pair, size + text.size),
+                     KV_CATCH_UP_LACKS_ROOM);
     assert_int_equal(prepare(&pair, "k5"), KVSTORE_OK);
 
     assert_int_equal(pair.index.totals.applied, size);
@@ -199,27 +209,48 @@ static void larger_index_has_the_same_in_it(void **state)
     close_pair(&pair);
 }
 
+/* What was read before the damage is applied, though it waits for memory. */
+static void catching_up_stops_before_damage(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct pair pair = make_pair(state, &text);
+    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE;
+    size_t first = log_text_set(&text, "a", "1");
+    size_t damage = log_text_damaged_set(&text, "b", "1");
+    log_text_set(&text, "c", "1");
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+
+    assert_int_equal(
+        kv_build_catch_up(
+            &pair.log, text.size, NULL, true, &pair.index, &outcome),
+        KVSTORE_OK);
+
+    assert_int_equal(outcome, KV_CATCH_UP_MEETS_DAMAGE);
+    assert_int_equal(pair.index.totals.applied, damage);
+    assert_int_equal(pair.index.totals.counts.damaged_records, 0);
+    assert_found(&pair, "a", first, NOWHERE);
+    assert_found(&pair, "b", NOWHERE, NOWHERE);
+    catch_up(&pair, text.size);
+    assert_int_equal(pair.index.totals.counts.damaged_records, 1);
+    log_text_release(&text);
+    close_pair(&pair);
+}
+
 /* --- Sharing --- */
 
-static void live_index_publishes_what_it_applies(void **state)
+static void index_in_use_publishes_what_it_applies(void **state)
 {
     struct log_text text = LOG_TEXT_EMPTY;
     log_text_set(&text, "a", "1");
     struct pair pair = make_pair(state, &text);
+    kv_index_begin_use(&pair.index);
     struct kv_index other = pair.index;
-    other.is_live = true;
-    pair.index.is_live = true;
     log_text_set(&text, "b", "1");
     store_dir_append(*state, KV_LOG_NAME, text.bytes, text.size);
-    struct kv_fold_result result;
-    assert_int_equal(kv_build_catch_up(&pair.log,
-                                       store_dir_file_size(*state, KV_LOG_NAME),
-                                       NULL,
-                                       &pair.index,
-                                       &result),
-                     KVSTORE_OK);
+    catch_up(&pair, store_dir_file_size(*state, KV_LOG_NAME));
 
-    assert_int_equal(kv_index_refresh(&other), KVSTORE_OK);
+    assert_true(kv_index_refresh(&other));
 
     assert_memory_equal(&other.totals, &pair.index.totals, sizeof other.totals);
     assert_int_equal(other.totals.counts.keys, 2);
@@ -232,10 +263,10 @@ static void damaged_totals_are_refused(void **state)
     struct log_text text = LOG_TEXT_EMPTY;
     struct pair pair = make_pair(state, &text);
     struct kv_table_header *header = pair.index.table.header;
-    pair.index.is_live = true;
+    kv_index_begin_use(&pair.index);
     header->totals[header->chooser][0] ^= 1;
 
-    assert_int_equal(kv_index_refresh(&pair.index), KVSTORE_CORRUPT);
+    assert_false(kv_index_refresh(&pair.index));
 
     close_pair(&pair);
 }
@@ -250,16 +281,11 @@ static void line_applied_twice_is_in_doubt(void **state)
     log_text_set(&text, "a", "2");
     store_dir_append(*state, KV_LOG_NAME, text.bytes, text.size);
     uint64_t size = store_dir_file_size(*state, KV_LOG_NAME);
-    struct kv_fold_result result;
-    assert_int_equal(
-        kv_build_catch_up(&pair.log, size, NULL, &pair.index, &result),
-        KVSTORE_OK);
+    catch_up(&pair, size);
     assert_int_equal(pair.index.totals.is_in_doubt, 0);
     pair.index.totals = before;
 
-    assert_int_equal(
-        kv_build_catch_up(&pair.log, size, NULL, &pair.index, &result),
-        KVSTORE_OK);
+    catch_up(&pair, size);
 
     assert_int_equal(pair.index.totals.is_in_doubt, 1);
     assert_found(&pair, "a", text.size, NOWHERE);
@@ -353,11 +379,8 @@ static void slot_offsets_only_grow(void **state)
         log_text_set(&text, "b", "1");
         store_dir_append(
             dir, KV_LOG_NAME, text.bytes + start, text.size - start);
-        struct kv_fold_result result;
 
-        assert_int_equal(
-            kv_build_catch_up(&pair.log, text.size, NULL, &pair.index, &result),
-            KVSTORE_OK);
+        catch_up(&pair, text.size);
 
         assert_found(&pair, "a", at, NOWHERE);
         assert_true(i == 0 || at > newest);
@@ -374,11 +397,12 @@ int main(void)
         STORE_TEST(many_keys_are_all_found),
         STORE_TEST(room_is_made_for_a_new_key_alone),
         STORE_TEST(room_that_cannot_be_had_changes_nothing),
-        STORE_TEST(full_live_index_takes_no_new_key),
+        STORE_TEST(full_index_in_use_takes_no_new_key),
         STORE_TEST(larger_index_has_the_same_in_it),
-        STORE_TEST(live_index_publishes_what_it_applies),
+        STORE_TEST(index_in_use_publishes_what_it_applies),
         STORE_TEST(damaged_totals_are_refused),
         STORE_TEST(line_applied_twice_is_in_doubt),
+        STORE_TEST(catching_up_stops_before_damage),
         STORE_TEST(slot_beyond_the_end_is_in_doubt),
         STORE_TEST(committing_equals_folding),
         STORE_TEST(slot_offsets_only_grow),

@@ -83,9 +83,11 @@ static void catching_up_equals_building(void **state)
     assert_int_equal(
         kv_build_index(&log, middle, NULL, NULL, &caught_up, &result),
         KVSTORE_OK);
+    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
     assert_int_equal(
-        kv_build_catch_up(&log, text.size, NULL, &caught_up, &result),
+        kv_build_catch_up(&log, text.size, NULL, false, &caught_up, &outcome),
         KVSTORE_OK);
+    assert_int_equal(outcome, KV_CATCH_UP_WHOLE);
 
     assert_int_equal(
         kv_build_index(&log, text.size, NULL, NULL, &built, &result),
@@ -129,7 +131,7 @@ static void build_in_a_directory_has_no_name(void **state)
         KVSTORE_OK);
 
     assert_int_equal(index.totals.counts.keys, 1);
-    assert_false(index.is_live);
+    assert_false(index.is_in_use);
     assert_false(store_dir_has(dir, KV_INDEX_NAME));
     assert_int_equal(count_temporaries(dir), 1);
     kv_index_release(&index);

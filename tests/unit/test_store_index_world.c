@@ -8,8 +8,11 @@
 #include "known_store.h"
 #include "kvstore.h"
 #include "log/log.h"
+#include "log_text.h"
 #include "os/directory.h"
 #include "os/file.h"
+#include "os/system.h"
+#include "store/handle.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -675,7 +678,7 @@ static void index_of_a_moment_hides_no_private_set(void **state)
 
 /* The process that gave the log its name may have died before the directory was
  * synced; for a shared index, its builder has synced it. */
-static void sync_of_a_private_view_includes_the_name(void **state)
+static void sync_of_a_private_pair_includes_the_name(void **state)
 {
     const struct store_dir *dir = *state;
     make_known(dir);
@@ -691,6 +694,108 @@ static void sync_of_a_private_view_includes_the_name(void **state)
     assert_int_equal(kvstore_sync(store), KVSTORE_OK);
     assert_int_equal(world.directory_syncs, before + 1);
     kvstore_close(store);
+}
+
+/* --- Readers of a private index --- */
+
+static kvstore *open_alone(const struct store_dir *dir)
+{
+    make_known(dir);
+    remove_index(dir);
+    world.is_full = true;
+    kvstore *store = open_plain(dir);
+    assert_false(store->index.is_shared);
+    return store;
+}
+
+static void private_index_is_written_beside_its_readers(void **state)
+{
+    kvstore *store = open_alone(*state);
+    assert_int_equal(kv_store_begin_read(store), KVSTORE_OK);
+
+    must_set(store, "a", "1");
+
+    kv_store_end_read(store);
+    assert_value(store, "a", "1");
+    assert_known(store);
+    kvstore_close(store);
+}
+
+static void private_index_grows_and_keeps_its_keys(void **state)
+{
+    const struct store_dir *dir = *state;
+    char key[32];
+    kvstore *store = open_alone(dir);
+    kvstore *other = open_plain(dir);
+    unsigned level = store->index.table.level;
+    int count = 0;
+    for (; store->index.table.level == level; count++) {
+        (void)snprintf(key, sizeof key, "grown-%d", count);
+        must_set(store, key, key);
+    }
+    assert_int_equal(other->index.table.level, level);
+
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(key, sizeof key, "grown-%d", i);
+        assert_value(store, key, key);
+        assert_value(other, key, key);
+    }
+
+    assert_int_equal(other->index.table.level, store->index.table.level);
+    assert_known(store);
+    kvstore_close(store);
+    kvstore_close(other);
+}
+
+static struct {
+    const kvstore *reader;
+    uint64_t damage;
+    int looks;
+} doubt;
+
+/* The pause between two folds that are to agree. */
+static void look_while_in_doubt(int64_t ns)
+{
+    struct kv_table_totals totals;
+    if (doubt.reader != NULL) {
+        const struct kv_table *table = &doubt.reader->index.table;
+        assert_true(kv_table_load_totals(table, &totals));
+        assert_int_equal(totals.applied, doubt.damage);
+        assert_int_equal(totals.counts.damaged_records, 0);
+        assert_int_equal(atomic_load(&table->header->end), doubt.damage);
+        doubt.looks++;
+    }
+    kv_io_system_table()->sleep_ns(ns);
+}
+
+static void private_reader_publishes_no_damage_before_it_is_believed(
+    void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    make_known(dir);
+    remove_index(dir);
+    kvstore *reader = open_with(dir, &options);
+    assert_absent(reader, "b");
+    uint64_t before = checked_stats(reader).log_bytes;
+    log_text_set(&text, "a", "1");
+    doubt.damage = before + log_text_damaged_set(&text, "b", "2");
+    log_text_set(&text, "c", "3");
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+    doubt.looks = 0;
+    doubt.reader = reader;
+    world.table.sleep_ns = look_while_in_doubt;
+
+    assert_value(reader, "c", "3");
+
+    doubt.reader = NULL;
+    assert_int_equal(doubt.looks, 1);
+    assert_value(reader, "a", "1");
+    assert_int_equal(checked_stats(reader).damaged_records, 1);
+    kvstore_close(reader);
 }
 
 #define WORLD_TEST(test) \
@@ -717,7 +822,10 @@ int main(void)
         WORLD_TEST(full_disk_leaves_private_indexes),
         WORLD_TEST(lost_index_hides_no_private_set),
         WORLD_TEST(index_of_a_moment_hides_no_private_set),
-        WORLD_TEST(sync_of_a_private_view_includes_the_name),
+        WORLD_TEST(sync_of_a_private_pair_includes_the_name),
+        WORLD_TEST(private_index_is_written_beside_its_readers),
+        WORLD_TEST(private_index_grows_and_keeps_its_keys),
+        WORLD_TEST(private_reader_publishes_no_damage_before_it_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

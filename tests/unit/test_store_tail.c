@@ -529,7 +529,7 @@ static void private_reader_leaves_padding_out(void **state)
     assert_int_equal(kv_io_unlink(&dir->directory, "store.index"), KVSTORE_OK);
 
     kvstore *reader = open_reader(dir);
-    assert_false(reader->index.is_live);
+    assert_false(reader->index.is_shared);
     for (int i = 0; i < 3000; i++) {
         set_number(store, i % 10, i);
         assert_number(reader, i % 10, i);
@@ -584,7 +584,7 @@ static void assert_reads_whole_lines(const struct store_dir *dir,
     assert_int_equal(kv_io_unlink(&dir->directory, "store.index"), KVSTORE_OK);
     world.is_clock_stopped = true;
     kvstore *reader = open_reader(dir);
-    assert_false(reader->index.is_live);
+    assert_false(reader->index.is_shared);
     assert_number(reader, 9, 101);
     set_number(store, 9, 102);
     world.table.pread = split_pread;

@@ -206,7 +206,7 @@ static struct scene *make_live_scene(void **state)
     assert_int_equal(kv_switch_run(&first), KVSTORE_OK);
     end_notes();
     memset(&notes, 0, sizeof notes);
-    assert_true(scene->old_index.is_live);
+    assert_true(scene->old_index.is_shared);
     assert_int_equal(
         open_index(
             scene, &scene->old_log, &scene->mapped, &scene->others_table),
@@ -293,7 +293,7 @@ static void assert_new_index_is_named(const struct scene *scene,
     struct kv_table table;
     struct kv_table_totals totals;
     assert_true(scene->change.is_index_in_place);
-    assert_true(scene->index.is_live);
+    assert_true(scene->index.is_shared);
     assert_true(is_current(scene, &scene->index));
     assert_int_equal(open_index(scene, log, &file, &table),
                      KV_INDEX_FILE_TRUSTED);
@@ -309,7 +309,7 @@ static void assert_old_pair_serves(const struct scene *scene)
     assert_int_equal(inode_of(scene, KV_LOG_NAME), scene->old_log.inode);
     assert_true(is_current(scene, &scene->old_index));
     assert_false(scene->change.is_index_in_place);
-    assert_false(scene->index.is_live);
+    assert_false(scene->index.is_shared);
 }
 
 static void free_scene(struct scene *scene)
@@ -477,7 +477,7 @@ static void compaction_without_a_name_leaves_no_index(void **state)
         assert_states(scene, "XS");
         assert_true(scene->change.is_log_in_place);
         assert_false(scene->change.is_index_in_place);
-        assert_false(scene->index.is_live);
+        assert_false(scene->index.is_shared);
         assert_int_equal(inode_of(scene, KV_LOG_NAME), scene->log.inode);
         assert_false(store_dir_has(scene->dir, KV_INDEX_NAME));
         free_scene(scene);
