@@ -162,12 +162,30 @@ void kv_index_file_hold(const struct kv_index_file *file)
     kv_error_release();
 }
 
+/* A directory, a FIFO or a link of that name is not ours to take away. */
+static kvstore_status check_place(const struct kv_io_file *directory)
+{
+    struct kv_io_stat stat;
+    kvstore_status status = kv_io_stat_name(directory, KV_INDEX_NAME, &stat);
+    if (status == KVSTORE_NOT_FOUND) {
+        return KVSTORE_OK;
+    }
+    return status == KVSTORE_OK && !stat.is_regular
+               ? kv_fail_errno(KVSTORE_IO,
+                               EEXIST,
+                               "%s is not a regular file",
+                               KV_INDEX_NAME)
+               : status;
+}
+
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
                                   struct kv_index_file *file)
 {
     assert(file->file.fd >= 0 && !file->has_name);
-    kvstore_status status =
-        kv_io_rename(directory, file->temporary_name, KV_INDEX_NAME);
+    kvstore_status status = check_place(directory);
+    if (status == KVSTORE_OK) {
+        status = kv_io_rename(directory, file->temporary_name, KV_INDEX_NAME);
+    }
     if (status == KVSTORE_OK) {
         file->has_name = true;
         kv_index_file_hold(file);

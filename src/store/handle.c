@@ -218,8 +218,8 @@ static kvstore_status check_unnamed(const struct kvstore *store)
     }
     return status == KVSTORE_OK
                ? kv_fail(KVSTORE_IO,
-                         "%s can neither be used nor replaced: it takes no "
-                         "writes",
+                         "%s can neither be used nor replaced: the store takes "
+                         "no writes until you take it away",
                          KV_INDEX_NAME)
                : status;
 }
@@ -235,7 +235,7 @@ static kvstore_status check_single_name(const struct kvstore *store)
                          "%s has %" PRIu64
                          " names (hard links), so it may be another store's, "
                          "too, and takes no writes; give this store its own "
-                         "by: cp %s copy && mv copy %s",
+                         "by, in its directory: cp -a %s copy && mv copy %s",
                          KV_LOG_NAME,
                          names,
                          KV_LOG_NAME,

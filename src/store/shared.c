@@ -132,8 +132,13 @@ static kvstore_status await_unshared(struct kvstore *store)
  * one that is not kept up. */
 static kvstore_status unname_unshared_index(struct kvstore *store)
 {
+    struct kv_io_stat stat;
     kv_error_hold();
-    (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
+    if (kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat) ==
+            KVSTORE_OK &&
+        stat.is_regular) {
+        (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
+    }
     kv_error_release();
     return await_unshared(store);
 }
@@ -180,6 +185,7 @@ static bool cannot_share(void)
     switch (kvstore_last_error()->system_errno) {
     case EACCES:
     case EDQUOT:
+    case EEXIST: /* It is not a regular file. */
     case EFBIG:
     case ENODEV:
     case ENOSPC:

@@ -17,7 +17,7 @@ for store in data snapshot; do
         # shellcheck disable=SC2086
         expect_status 3 kvstore -d $store $command
         expect_stderr_match 'store.log has 2 names (hard links)'
-        expect_stderr_match 'cp store.log copy && mv copy store.log'
+        expect_stderr_match 'cp -a store.log copy && mv copy store.log'
     done
 done
 cmp before data/store.log || fail 'the log was written'

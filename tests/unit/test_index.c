@@ -369,7 +369,81 @@ static void slot_of_an_older_record_leads_astray(void **state)
     close_pair(&pair);
 }
 
+static struct kv_io_table counting_table;
+static uint64_t bytes_read;
+
+static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    ssize_t part = kv_io_system_table()->pread(fd, buffer, size, offset);
+    bytes_read += part > 0 ? (uint64_t)part : 0;
+    return part;
+}
+
+/* Bytes read by a pass over a log with many small records of a key, followed by a
+ * large one. is_known: the pass checks that one itself. */
+static uint64_t bytes_of_a_pass(struct pair *pair, bool is_known)
+{
+    struct kv_io_stat stat;
+    struct kv_index_key key = kv_index_plain_key(&pair->index.table, "a", 1);
+    assert_int_equal(kv_io_stat(&pair->log.file, &stat), KVSTORE_OK);
+    struct kv_index_leads leads = {.known_end = is_known ? stat.size : 0};
+    counting_table = *kv_io_system_table();
+    counting_table.pread = counting_pread;
+    kv_io_swap_table(&counting_table);
+    bytes_read = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(
+            kv_index_lead(&pair->index, &pair->log, &key, i, &leads),
+            KVSTORE_OK);
+        assert_int_equal(leads.lead, KV_INDEX_LEADS_ON);
+    }
+    kv_io_swap_table(kv_io_system_table());
+    return bytes_read;
+}
+
+static void large_later_line_is_not_read_for_each_record(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    char *value = calloc(1, 1000001);
+    assert_non_null(value);
+    memset(value, 'v', 1000000);
+    for (int i = 0; i < 100; i++) {
+        log_text_set(&text, "a", "1");
+    }
+    log_text_set(&text, "a", value);
+    struct pair pair = make_pair(state, &text);
+
+    assert_true(bytes_of_a_pass(&pair, true) < 300000);
+    assert_true(bytes_of_a_pass(&pair, false) < 3000000);
+
+    free(value);
+    close_pair(&pair);
+}
+
 /* --- Lines in another line's place --- */
+
+/* A damaged line that was mended in place, under its index. */
+static void flag_on_a_sound_line_is_in_doubt(void **state)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct log_text sound = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "old");
+    size_t at = log_text_damaged_set(&text, "a", "new");
+    log_text_set(&text, "b", "1");
+    log_text_set(&sound, "a", "new");
+    struct pair pair = make_pair(state, &text);
+    struct kv_index_find find;
+    store_dir_overwrite(*state, KV_LOG_NAME, at, sound.bytes, sound.size);
+
+    assert_int_equal(kv_index_find(&pair.index, &pair.log, "a", 1, &find),
+                     KVSTORE_OK);
+
+    assert_true(find.doubts_flag);
+    assert_int_equal(find.doubt_offset, at);
+    kv_index_find_release(&find);
+    log_text_release(&sound);
+    close_pair(&pair);
+}
 
 /* Two lines of the same length change places under the index. */
 static void line_of_another_key_is_in_doubt(void **state)
@@ -476,6 +550,8 @@ int main(void)
         STORE_TEST(lead_of_each_record_is_told),
         STORE_TEST(key_without_a_slot_leads_astray),
         STORE_TEST(slot_of_an_older_record_leads_astray),
+        STORE_TEST(large_later_line_is_not_read_for_each_record),
+        STORE_TEST(flag_on_a_sound_line_is_in_doubt),
         STORE_TEST(line_of_another_key_is_in_doubt),
         STORE_TEST(middle_of_a_line_is_in_doubt),
         STORE_TEST(change_of_the_last_line_is_seen),

@@ -11,6 +11,7 @@
 #include "os/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +47,67 @@ static void overwrite_index(const struct store_dir *dir,
     }
     store_dir_overwrite(dir, KV_INDEX_NAME, offset, bytes, size);
     free(bytes);
+}
+
+/* --- While a process writes to it that may write the log --- */
+
+/* Maps the index as another process does. */
+static struct kv_table map_index(const struct store_dir *dir, void **region_out)
+{
+    struct kv_table table;
+    size_t size = (size_t)store_dir_file_size(dir, KV_INDEX_NAME);
+    int fd = open(store_dir_path(dir, KV_INDEX_NAME), O_RDWR);
+    assert_true(fd >= 0);
+    *region_out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(*region_out, MAP_FAILED);
+    close(fd);
+    assert_true(kv_table_attach(*region_out, size, &table));
+    return table;
+}
+
+/* Points all slots at an offset, and has the log end past it. */
+static void lead_all_slots_to(const struct kv_table *table,
+                              uint64_t offset,
+                              uint64_t end)
+{
+    uint64_t slot = 0;
+    struct kv_table_entry entry;
+    for (; kv_table_next_entry(table, &slot, &entry); slot++) {
+        uint64_t word = atomic_load(&table->slots[slot]);
+        atomic_store(&table->slots[slot], word - entry.offset + offset);
+    }
+    atomic_store(&table->header->end, end);
+}
+
+static void get_one(const kvstore *store, int count)
+{
+    for (int i = 0; i < count; i++) {
+        void *value = NULL;
+        size_t size = 0;
+        assert_int_equal(kvstore_get(store, "one", 3, &value, &size),
+                         KVSTORE_OK);
+        assert_int_equal(size, 5);
+        kvstore_free(value);
+    }
+}
+
+/* The log is mapped by then: past its end there is no page. */
+static void end_that_is_past_the_log_is_not_believed(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = NULL;
+    void *region = NULL;
+    make_known(dir);
+    assert_int_equal(kvstore_open(dir->path, NULL, &store), KVSTORE_OK);
+    assert_int_equal(kvstore_set(store, "one", 3, "value", 5), KVSTORE_OK);
+    get_one(store, 200);
+    struct kv_table table = map_index(dir, &region);
+    lead_all_slots_to(&table, 1 << 20, UINT64_C(1) << 41);
+
+    get_one(store, 1);
+
+    munmap(region, (size_t)table.header->region_size);
+    kvstore_close(store);
 }
 
 /* --- While no handle has it open --- */
@@ -493,6 +556,7 @@ static void many_appended_lines_are_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORE_TEST(end_that_is_past_the_log_is_not_believed),
         STORE_TEST(keys_that_share_their_hash_make_no_large_index),
         STORE_TEST(deleted_index_is_built_anew),
         STORE_TEST(other_file_in_its_place_is_not_read),
