@@ -312,20 +312,25 @@ static void ask_for_slots(struct kv_compaction *compaction)
     }
 }
 
+/* Asks for the record that the slot of a key leads on to. */
+static void ask_for_line(const struct kv_compaction *compaction, uint64_t hash)
+{
+    const struct kv_table *table = &compaction->index->table;
+    struct kv_table_probe probe = kv_table_probe_start(table, hash);
+    struct kv_table_entry entry;
+    if (kv_table_probe_next(table, &probe, &entry)) {
+        kv_log_prefetch(compaction->log, entry.offset);
+    }
+}
+
 /* Asks for the later records, of the first so many. */
 static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
 {
     struct kv_compaction_queue *queue = compaction->queue;
     while (queue->looked < end) {
-        struct queued *queued = queued_at(compaction, queue->looked++);
-        struct kv_table_entry entry;
+        const struct queued *queued = queued_at(compaction, queue->looked++);
         if (!queued->is_marked) {
-            struct kv_table_probe probe =
-                kv_table_probe_start(&compaction->index->table, queued->hash);
-            if (kv_table_probe_next(
-                    &compaction->index->table, &probe, &entry)) {
-                kv_log_prefetch(compaction->log, entry.offset);
-            }
+            ask_for_line(compaction, queued->hash);
         }
     }
 }
