@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Applying many lines. In an index that does not fit the processor's cache,
- * nearly every record costs a wait for memory, and another one where its key has
- * an older line. So records are applied some lines after they were read, when the
+/* Applies many lines. In an index that does not fit the processor's cache,
+ * nearly every record costs a wait for memory, and another if its key has an
+ * older line. So records are applied some lines after they were read, when the
  * slots of their keys have been fetched, and the lines that these lead to.
  *
- * The memory for a batch is asked for all at once, so that the waits overlap. */
+ * The memory for a batch is asked for all at once, so that the waits
+ * overlap. */
 
 #include "index/ahead.h"
 
@@ -65,8 +66,8 @@ static void fetch_slots(const struct kv_table *table,
     }
 }
 
-/* Asks for the line that the slots for each key lead to first, nearly always the
- * older one of the key. */
+/* Asks for the line that the first slot for each key leads to, nearly always
+ * the key's older one. */
 static void fetch_older_lines(const struct kv_index_queue *queue,
                               const struct kv_index_batch *batch)
 {
@@ -81,9 +82,9 @@ static void fetch_older_lines(const struct kv_index_queue *queue,
     }
 }
 
-/* Asks for the slots of the batch that is full, and for what those of the one
- * before lead to, unless keys are new anyway; applies the oldest one, for which
- * all has come meanwhile, and has that one filled next. */
+/* Asks for the slots of the full batch, and for the lines that those of the
+ * batch before lead to, unless keys are new anyway; applies the oldest batch,
+ * for which everything has arrived meanwhile, and has that one filled next. */
 static kvstore_status turn_over(struct kv_index_queue *queue)
 {
     fetch_slots(&queue->index->table, batch_after(queue, 0));
@@ -177,7 +178,7 @@ static bool is_key(const kvstore_item *item)
            item->key_size <= KV_KEY_SIZE_MAX;
 }
 
-/* Looks at the first place that may be the key's. */
+/* Finds the first place that may be the key's, and asks for its line. */
 static void look_ahead(const struct kv_table *table,
                        const struct kv_log *log,
                        struct kv_index_start *start)

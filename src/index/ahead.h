@@ -17,10 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Begins as many finds as there are items, at most KV_INDEX_START_MAX: so few
- * that none of the memory that they are going to look at has left the
- * processor's cache again when they go on. Of the items nothing but the keys is
- * read; those that are none get no start. */
+/* Begins a find for each item, at most KV_INDEX_START_MAX: so few that the
+ * memory they will read is still in the processor's cache when they go on. Of
+ * the items only the keys are read; an invalid key gets no start. */
 #define KV_INDEX_START_MAX 16u
 void kv_index_start_finds(const struct kv_index *index,
                           const struct kv_log *log,
@@ -45,25 +44,25 @@ struct kv_index_batch {
     struct kv_index_queued queued[KV_INDEX_BATCH_SIZE];
 };
 
-/* One batch is filled, while the slots for an older one are on their way, and the
- * lines that the slots for the oldest lead to. */
+/* One batch is filled, while the slots for an older one are being fetched, and
+ * the lines that the slots for the oldest lead to. */
 #define KV_INDEX_BATCH_COUNT 3u
 struct kv_index_queue {
-    struct kv_index *index;   /* Set by the caller, as is the log; */
+    struct kv_index *index;   /* Borrowed, as is the log; */
     const struct kv_log *log; /* the rest is empty at first. */
     struct kv_log_pointer last;
-    bool lacks_room;  /* Out: as kv_index_apply() has it. Nothing is applied
-                         any more. */
+    bool lacks_room;  /* Out: as for kv_index_apply(). Then nothing more is
+                         applied. */
     bool meets_older; /* Keys of the last batch that was applied had lines. */
-    unsigned filling; /* Which batch is; the next one is the oldest. */
+    unsigned filling; /* The batch being filled; the next is the oldest. */
     struct kv_index_batch batches[KV_INDEX_BATCH_COUNT];
 };
 void kv_index_queue_init(struct kv_index_queue *queue,
                          struct kv_index *index,
                          const struct kv_log *log);
 
-/* kv_index_apply() for many lines in a row: faster, and done with each of them
- * only after kv_index_queue_flush(). Between the two nothing else is
+/* kv_index_apply() for many lines in a row: faster, but each of them is sure to
+ * be applied only after kv_index_queue_flush(). Between the two nothing else is
  * applied. After a failure the rest of the queue is not applied. */
 kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
                                     const struct kv_fold_item *item);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Changing the index: applying lines in log order, counting bytes.
+/* Changes the index: applies lines in log order, and counts bytes.
  *
  * Invariants:
  * 1. counts.live + stale + blank + damaged bytes = header->applied.
- * 2. A line is applied whole or not at all: whatever can fail comes before
- *    the first change. */
+ * 2. A line is applied whole or not at all: whatever can fail comes before the
+ *    first change. */
 
 #include "index/apply.h"
 
@@ -34,7 +34,7 @@ static bool is_reserved(const struct kv_index_reserve *reserve, uint64_t slot)
     return i < reserve->count;
 }
 
-/* Goes past the empty slots that are reserved for others, and reserves one. */
+/* Skips the empty slots that are reserved for others, and reserves one. */
 static bool reserve_place(const struct kv_index *index,
                           struct kv_index_reserve *reserve,
                           struct kv_table_probe *place)
@@ -51,8 +51,8 @@ static bool reserve_place(const struct kv_index *index,
     return true;
 }
 
-/* Walks to a key's slot. Where the key has none, the walk ends on an empty one
- * in an index that may take one more, or the index is in use and lacks room for
+/* Walks to a key's slot. If the key has none, the walk ends on an empty one in
+ * an index that may take one more, or the index is in use and lacks room for
  * it. */
 static kvstore_status walk_to_place(struct kv_index *index,
                                     const struct kv_log *log,
@@ -113,7 +113,7 @@ void kv_index_find_after(const struct kv_index_find *earlier,
 
 /* --- Applying --- */
 
-/* What a line adds to the counts, its key's older record apart. */
+/* Adds a line to the counts, apart from its key's older record. */
 static void count_item(struct kv_table_counts *counts,
                        const struct kv_fold_item *item)
 {
@@ -151,8 +151,8 @@ static void count_item(struct kv_table_counts *counts,
     }
 }
 
-/* The older record of a key has become stale. False where the counts cannot
- * have held it: the index has lied. */
+/* Counts the older record of a key as stale. Returns false if the counts cannot
+ * have included it: the index has lied. */
 static bool count_superseded(struct kv_table_counts *counts,
                              const struct kv_index_find *older)
 {
@@ -173,7 +173,8 @@ static bool count_superseded(struct kv_table_counts *counts,
     return true;
 }
 
-/* Counts a line in the totals, and publishes them if readers may look. */
+/* Counts a line in the totals, and publishes them if readers may be at the
+ * index. */
 static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
 {
     struct kv_table_totals *totals = &index->totals;
@@ -196,7 +197,7 @@ static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
     }
 }
 
-/* Opens what readers may look at, before a slot leads there. */
+/* Extends what readers may read, before a slot leads there. */
 static void announce(struct kv_index *index, const struct kv_fold_item *item)
 {
     struct kv_table_header *header = index->table.header;
@@ -209,9 +210,9 @@ static void announce(struct kv_index *index, const struct kv_fold_item *item)
     kv_io_step("end");
 }
 
-/* Points the key's slot at the item. Where it does so already, or leads beyond,
+/* Points the key's slot at the item. If it points there already, or further on,
  * a writer has died between slot and totals: the older record, which the totals
- * would have to lose, is not to be found any more. */
+ * would have to lose, can no longer be found. */
 static void take_place(struct kv_index *index,
                        const struct kv_index_find *older,
                        const struct kv_fold_item *item)

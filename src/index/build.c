@@ -10,12 +10,12 @@
 
 #include <assert.h>
 
-/* How many places of a log are looked at to tell how many lines it has. */
+/* How many places of a log are sampled to guess how many lines it has. */
 #define SAMPLE_COUNT 16u
 #define SAMPLE_SIZE 4096u
 
-/* A key takes some 16 bytes in an index, which begins with 16 MiB at most: a log
- * of holes looks as large as one of lines. */
+/* A key takes some 16 bytes in an index, which begins with at most 16 MiB: a
+ * log of holes looks as large as one of lines. */
 #define LOG_BYTES_PER_KEY 128u
 #define GUESS_MAX ((uint64_t)1 << 20)
 
@@ -41,8 +41,8 @@ static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
     return status;
 }
 
-/* What was read before damage is applied; the last of it may yet find no
- * room. */
+/* Folds a range into an index. What was read before damage is applied; the last
+ * of it may still find no room. */
 static kvstore_status fold_into(const struct kv_log *log,
                                 struct kv_fold_range range,
                                 bool stops_at_damage,
@@ -82,11 +82,10 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
     return fold_into(log, range, stops_at_damage, index, &result, outcome_out);
 }
 
-/* A guess at how many keys a log holds, from how many newlines some places of it
- * have: as many as there are lines; but no more than fit an index of an eighth
- * of the log, since that must find its room, too, and no more than GUESS_MAX. An
- * index for fewer keys grows on the way, one for more is made smaller at the
- * end. */
+/* Guesses how many keys a log holds, from how many newlines some places of it
+ * have: one for each line; but no more than fit an index of an eighth of the
+ * log, since that must find room, too, and no more than GUESS_MAX. An index for
+ * fewer keys grows on the way, one for more is made smaller at the end. */
 static kvstore_status guess_keys(const struct kv_log *log,
                                  uint64_t size,
                                  uint64_t *key_count_out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The memory that an index is in.
+/* The memory that holds an index.
  *
  * Invariants:
  * 1. A file is whole, and has all its blocks, before it gets the name
@@ -8,7 +8,7 @@
  *    want of room.
  * 2. A process that has the index open for use holds a shared lock on it, and
  *    one that builds an index an exclusive lock. A temporary file that can be
- *    locked has no builder any more. */
+ *    locked no longer has a builder. */
 
 #include "index/file.h"
 
@@ -69,8 +69,9 @@ static kvstore_status create_temporary(const struct kv_io_file *directory,
     return status;
 }
 
-/* Is the new file locked, and has it kept its name? Whoever sweeps may have
- * come between its creation and its lock, and taken it for a leftover. */
+/* Locks the new file, and checks that it has kept its name: a process that
+ * sweeps may have come between its creation and its lock, and taken it for a
+ * leftover. */
 static kvstore_status claim_temporary(const struct kv_io_file *directory,
                                       struct kv_index_file *file,
                                       bool *is_claimed_out)
@@ -203,7 +204,7 @@ kvstore_status kv_index_file_share(const struct kv_index_file *file,
     assert(file->file.fd >= 0);
     *file_out = KV_INDEX_FILE_NONE;
     shared.is_writable = false;
-    shared.has_name = true; /* It is not for the copy to take that away. */
+    shared.has_name = true; /* The copy must not remove that. */
     kvstore_status status = kv_io_duplicate(&file->file, &shared.file);
     if (status == KVSTORE_OK) {
         status = kv_io_map(&shared.file, 0, shared.size, false, &shared.region);
@@ -232,8 +233,8 @@ kvstore_status kv_index_file_is_current(const struct kv_io_file *directory,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
-/* What cannot be opened, a process of another user left that died before it gave
- * the file away. */
+/* Removes a temporary file that has no builder. One that cannot be opened was
+ * left by a process of another user that died before it gave the file away. */
 static void sweep_name(void *context, const char *name)
 {
     const struct kv_io_file *directory = context;
@@ -266,7 +267,7 @@ void kv_index_file_release(const struct kv_io_file *directory,
     } else {
         kv_io_unmap(file->region, file->size);
     }
-    /* In a child of fork there is no descriptor any more. */
+    /* A child of fork no longer has a descriptor. */
     if (file->file.fd >= 0 && !file->has_name &&
         file->temporary_name[0] != '\0') {
         kv_error_hold();

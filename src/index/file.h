@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The memory that an index is in: the shared file store.index, mapped by all
+/* The memory that holds an index: the shared file store.index, mapped by all
  * processes that have the store open, or private memory where that cannot be.
  * Knows nothing of which index may be trusted, nor of keys and lines. */
 
@@ -19,7 +19,7 @@
 
 struct kv_index_file {
     struct kv_io_file file; /* None: private memory. */
-    void *region;           /* NULL: nothing at all. */
+    void *region;           /* NULL: there is none. */
     size_t size;
     bool is_mapped; /* Else the region is private memory. */
     uint64_t device;
@@ -30,14 +30,14 @@ struct kv_index_file {
 };
 #define KV_INDEX_FILE_NONE ((struct kv_index_file){.file = {.fd = -1}})
 
-/* An empty index in private memory. */
+/* Creates an empty index in private memory. */
 kvstore_status kv_index_file_create_private(unsigned level,
                                             uint64_t seed,
                                             struct kv_index_file *file_out,
                                             struct kv_table *table_out);
 
-/* An empty index in a new file store.index.<random>.tmp that is locked, has all
- * its room on the disk, and the mode and owner of a model. */
+/* Creates an empty index in a new file store.index.<random>.tmp that is locked,
+ * has all its room on the disk, and the mode and owner of a model. */
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
                                     const struct kv_io_file *model,
                                     unsigned level,
@@ -49,23 +49,23 @@ kvstore_status kv_index_file_create(const struct kv_io_file *directory,
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
                                   struct kv_index_file *file);
 
-/* Takes the shared lock that goes with using an index that is trusted. Where
- * somebody holds an exclusive one, to probe or to disturb, this handle vouches for
- * nothing, and works all the same. */
+/* Takes the shared lock that goes with using an index that is trusted. If
+ * another process holds an exclusive one, to probe or to disturb, this handle
+ * vouches for nothing, but works. */
 void kv_index_file_hold(const struct kv_index_file *file);
 
-/* Maps an index that is open once more, to read it: for who goes on with it
- * while the other mapping may go. */
+/* Maps an open index once more, for reading: for a caller that goes on with it
+ * when the other mapping may be gone. */
 kvstore_status kv_index_file_share(const struct kv_index_file *file,
                                    struct kv_index_file *file_out,
                                    struct kv_table *table_out);
 
-/* Is it what store.index is now? */
+/* Finds out whether it is what store.index is now. */
 kvstore_status kv_index_file_is_current(const struct kv_io_file *directory,
                                         const struct kv_index_file *file,
                                         bool *is_current_out);
 
-/* Removes what builders that died have left. Under the writers' lock. */
+/* Removes what dead builders have left. Only under the writers' lock. */
 void kv_index_file_sweep(const struct kv_io_file *directory);
 
 /* Unmaps, closes, frees; a temporary file loses its name. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Growing: slots move by the hash bits that they hold, or keys are hashed
- * again. */
+/* Grows an index: slots move by the hash bits that they hold, or keys are
+ * hashed again. */
 
 #include "index/grow.h"
 
@@ -103,8 +103,8 @@ bool kv_index_is_worn(const struct kv_index *index)
            !kv_table_can_spread(&index->table, index->table.level + 1);
 }
 
-/* Copies everything to an index of another level; fits_out: it found room
- * there. */
+/* Copies everything to an index of another level; fits_out: everything found
+ * room there. */
 static kvstore_status copy_to_level(const struct kv_index *index,
                                     const struct kv_log *log,
                                     unsigned level,

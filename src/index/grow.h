@@ -12,13 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The same, one level up or more, with all that is in the index. */
+/* Creates a larger index, one level up or more, with all that is in this
+ * one. */
 kvstore_status kv_index_create_larger(const struct kv_index *index,
                                       const struct kv_log *log,
                                       struct kv_index *larger_out);
 
-/* Has it used up its hash bits, so that a larger one would cost a read of the log
- * for each key, and there are many? Then one fold of the log is faster. */
+/* True if the index has used up its hash bits, so that a larger one would cost
+ * a read of the log for each key, and there are many. Then one fold of the log
+ * is faster. */
 bool kv_index_is_worn(const struct kv_index *index);
 
 /* Makes an index that is not in use as small as its keys allow, if there is
@@ -26,7 +28,7 @@ bool kv_index_is_worn(const struct kv_index *index);
 void kv_index_shrink(struct kv_index *index, const struct kv_log *log);
 
 /* Puts a key's slot, with or without the flag, into an index where it has none
- * yet. */
+ * yet. Returns false if there is no place. */
 bool kv_index_put_new(struct kv_index *index,
                       uint64_t hash,
                       uint64_t offset,

@@ -5,11 +5,11 @@
  * Invariants:
  * 1. What is not atomic is set before any other process can see the region, and
  *    fixed_hash says that it is whole.
- * 2. Totals are written to the copy that is not the newest, and chosen last. So a
- *    writer that dies on the way leaves the old ones, and a reader that meets
- *    half of them sees it by their hash.
+ * 2. Totals are written to the copy that is not the newest, and chosen last. So
+ *    a writer that dies midway leaves the old ones, and a reader that meets
+ *    half of them notices by their hash.
  * 3. Totals are published after the slots that they count. So a process that
- *    finds slots beyond totals.applied knows that a writer died between the
+ *    finds slots past totals.applied knows that a writer died between the
  *    two. */
 
 #include "index/header.h"
@@ -24,14 +24,14 @@
 #include <xxhash.h>
 
 /* "kvindex" and a number that changes with the layout. As one word it also
- * tells the byte order. */
+ * shows the byte order. */
 #define MAGIC (UINT64_C(0x007865646e69766b) | UINT64_C(4) << 56)
 
-/* The shortest line that tells a key of one byte: {"Set":{"key":"k", */
+/* The shortest line that names a key of one byte: {"Set":{"key":"k", */
 #define KEYED_LINE_SIZE_MIN 16u
 
-/* A table that is larger than at first has grown, when the half of it or, where
- * walks had become too long, a part of that was full. */
+/* A table that is larger than at first has grown, when half of it or, if walks
+ * had become too long, a part of that was full. */
 #define FIRST_REGION_SIZE_MAX ((uint64_t)17 << 20)
 #define LEAST_USED_SHARE 64u
 
@@ -44,9 +44,9 @@ static_assert(SIZE_MAX >> KV_TABLE_LEVEL_MAX >
                   sizeof(uint64_t) * KV_TABLE_BUCKET_SLOTS,
               "the size of a region can be told");
 
-/* Programs of 32 and of 64 bits share a table, if their byte order is one. So
- * its layout may not depend on how a compiler aligns words of 64 bits, nor may
- * such a word be behind a lock, which other processes would not see. */
+/* Programs of 32 and of 64 bits share a table if they have the same byte order.
+ * So its layout must not depend on how a compiler aligns words of 64 bits, nor
+ * may such a word need a lock, which other processes would not see. */
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 &&
                   sizeof(_Atomic uint64_t) == sizeof(uint64_t),
               "words of 64 bits are atomic by themselves");
@@ -68,8 +68,8 @@ size_t kv_table_region_size(unsigned level)
            ((sizeof(uint64_t) * KV_TABLE_BUCKET_SLOTS) << level);
 }
 
-/* A table in a region. What is in the private copy never comes from the mapping a
- * second time: a process that has the file open may write to it meanwhile. */
+/* Describes the table in a region. What is copied here is never read from the
+ * mapping again: a process that has the file open may write to it meanwhile. */
 static struct kv_table table_in(void *region,
                                 uint64_t seed,
                                 uint32_t level,

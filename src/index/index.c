@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Finding keys: the index says where a key may stand, and the lines there are
+/* Finds keys: the index says where a key may be, and the lines there are
  * compared with it. */
 
 #include "index/index.h"
@@ -150,8 +150,8 @@ bool kv_index_is_flagged(const struct kv_fold_item *item)
 
 /* --- Finding --- */
 
-/* Of a line that begins like a canonical one, the key is what its head tells,
- * and all that anybody asks for. */
+/* Reads a line with the flag. If it begins like a canonical one, its head names
+ * the key, and nothing more is needed. */
 static kvstore_status read_told_line(const struct kv_log *log,
                                      uint64_t offset,
                                      uint64_t end,
@@ -193,7 +193,7 @@ kvstore_status kv_index_read_entry(const struct kv_log *log,
                : status;
 }
 
-/* Sees whether the slot where find->place is can lead to the line of another key
+/* Checks whether the slot at find->place can lead to the line of another key
  * that was read there. */
 static kvstore_status doubt_other_key(const struct kv_table *table,
                                       uint64_t offset,
@@ -210,8 +210,8 @@ static kvstore_status doubt_other_key(const struct kv_table *table,
     return status;
 }
 
-/* True if a slot of this kind leads to such a line. A sound record has a flag only if
- * it is of a batch that is not whole. */
+/* True if a slot of this kind may lead to such a line. A sound record has a
+ * flag only if it is of a batch that is not whole. */
 static bool may_lead_to(const struct kv_table_entry *entry,
                         const struct kv_record *record)
 {
@@ -220,7 +220,8 @@ static bool may_lead_to(const struct kv_table_entry *entry,
                : kv_record_is_record(record);
 }
 
-/* Reads the line that a slot leads to, and judges whether it is about the key. */
+/* Reads the line that a slot leads to, and judges whether it is about the
+ * key. */
 static kvstore_status visit_entry(const struct kv_table *table,
                                   const struct kv_log *log,
                                   const struct kv_index_key *key,
@@ -256,8 +257,8 @@ static kvstore_status visit_entry(const struct kv_table *table,
     return KVSTORE_OK;
 }
 
-/* Reads the lines that slots lead to, from the one on where find->place stands,
- * which is an entry. */
+/* Reads the lines that slots lead to, beginning with the entry at
+ * find->place. */
 static kvstore_status walk_on(const struct kv_table *table,
                               const struct kv_log *log,
                               const struct kv_index_key *key,
@@ -300,8 +301,8 @@ void kv_index_find_init(struct kv_index_find *find)
     find->line.allocated = NULL;
 }
 
-/* True if the log has records of a newer version: one of a batch that is not whole is
- * damage. */
+/* True if the log has records of a newer version: one of a batch that is not
+ * whole is damage. */
 static bool has_newer(const struct kv_table *table)
 {
     struct kv_table_totals totals;
@@ -309,8 +310,8 @@ static bool has_newer(const struct kv_table *table)
            totals.counts.unknown_records > 0;
 }
 
-/* Finds the newest line that tells the key and cannot be served. Nearly always
- * there is none at all. */
+/* Finds the newest line that names the key and cannot be served. Nearly always
+ * there is none. */
 static kvstore_status find_flagged(const struct kv_table *table,
                                    const struct kv_log *log,
                                    const struct kv_index_key *key,
@@ -406,8 +407,8 @@ kvstore_status kv_index_matches(const struct kv_index *index,
         return KVSTORE_OK;
     }
     struct kv_log_line line;
-    /* One byte more than the line had, so that a longer one is seen; and not in
-     * a mapping, since the log may have been cut short. */
+    /* One byte more than the line had, so that a longer one is noticed; and not
+     * in a mapping, since the log may have been cut short. */
     uint64_t end = totals->last.offset + totals->last.length + 1;
     struct kv_log unmapped = *log;
     unmapped.map = NULL;

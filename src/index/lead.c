@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Where an index leads to for each record of a log: whether it is true to the log. */
+/* Finds where an index leads for each record of a log, and so whether it is
+ * true to the log. */
 
 #include "index/lead.h"
 
@@ -10,11 +11,12 @@
 
 #include <stdatomic.h>
 
-/* As much of a line as holds the key of nearly every one. */
+/* How much of a line is read at first: nearly every key is within it. */
 #define SHORT_HEAD_SIZE 1024u
 
-/* Says whether a line before leads->known_end is of the key: by its head, if it
- * begins as the canonical form does. The line is checked when its turn comes. */
+/* Finds out whether a line before leads->known_end is of the key: by its head,
+ * if it begins as the canonical form does. The line is checked when its turn
+ * comes. */
 static kvstore_status judge_head(const struct kv_log *log,
                                  const struct kv_index_key *key,
                                  uint64_t offset,
@@ -64,9 +66,9 @@ static kvstore_status judge_whole(const struct kv_log *log,
     return status;
 }
 
-/* What a line after the record says of the key. LEADS_ASTRAY: nothing, since it is
- * a sound one of another key. A line may be large, and the newest of many records:
- * the last verdict on a whole one is kept. */
+/* Judges what a line after the record says of the key. LEADS_ASTRAY: nothing,
+ * since it is a sound one of another key. A line may be large, and the newest
+ * of many records: the last verdict on a whole one is kept. */
 static kvstore_status judge_later_line(const struct kv_log *log,
                                        const struct kv_index_key *key,
                                        struct kv_index_leads *leads,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Where an index leads to for each record of a log: for those that check whether
+/* Where an index leads for each record of a log: for callers that check whether
  * it is true to the log. */
 
 #ifndef KV_INDEX_LEAD_H
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-/* Where the index leads to for a record that the log holds. */
+/* Where the index leads for a record that the log holds. */
 enum kv_index_lead {
     KV_INDEX_LEADS_HERE,   /* To this record: it is the newest. */
     KV_INDEX_LEADS_ON,     /* To a later one of its key. */
@@ -21,20 +21,19 @@ enum kv_index_lead {
     KV_INDEX_LEADS_ASTRAY  /* Nowhere, or to an older one: the index lies. */
 };
 
-/* What a pass over a log finds out so, one record after the other. */
+/* What a pass over a log finds out in this way, one record after another. */
 struct kv_index_leads {
-    uint64_t
-        known_end; /* Lines before this are checked by the pass itself: here
-                           only their keys count. */
+    uint64_t known_end;      /* Lines before this are checked by the pass
+                                itself: here only their keys count. */
     enum kv_index_lead lead; /* Out. */
-    uint64_t whole_offset; /* The last line that had to be read as a whole, for
-                                a key of this hash. None: 0. */
+    uint64_t whole_offset;   /* The last line that had to be read as a whole,
+                                for a key of this hash. None: 0. */
     uint64_t whole_hash;
     enum kv_index_lead whole_lead;
 };
 
-/* Finds that out for a sound record of a key at an offset. Takes no lock, and
- * holds beside writers. */
+/* Finds where the index leads for a sound record of a key at an offset. Takes
+ * no lock, and is right while others write, too. */
 kvstore_status kv_index_lead(const struct kv_index *index,
                              const struct kv_log *log,
                              const struct kv_index_key *key,

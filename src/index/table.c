@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The hash table. What its slots lead to is compared above.
+/* The hash table. Its callers compare what its slots lead to.
  *
  * Invariants:
- * 1. Every key that occurs in the log up to totals.applied has exactly one
- *    slot without the flag, and it points at the key's newest record, Set or
- *    Remove. A key that a damaged line tells has one slot with the flag besides,
- *    at the newest such line.
+ * 1. Every key that occurs in the log up to totals.applied has exactly one slot
+ *    without the flag, and it points at the key's newest record, Set or Remove.
+ *    A key that a damaged line names also has one slot with the flag, at the
+ *    newest such line.
  * 2. A slot is one aligned 64-bit word, stored and loaded atomically; 0 is an
  *    empty one. Its offset only grows. It never moves and is never emptied, so
  *    a walk that meets an empty slot has seen all that there is.
- * 3. A slot stands in one of the KV_TABLE_REACH buckets of its hash's walk. The
+ * 3. A slot is in one of the KV_TABLE_REACH buckets of its hash's walk. The
  *    walk begins at the home bucket and goes on by a step, an odd number that
- *    the tag tells. So it is bounded, and from a slot and its place the home can
- *    be told: bucket - i * step agrees with the home in the low bits for one i
- *    below KV_TABLE_REACH only.
+ *    the tag gives. So it is bounded, and a slot and its place give the home:
+ *    bucket - i * step agrees with the home in the low bits for only one i
+ *    below KV_TABLE_REACH.
  *
  * A slot, from the low bits on:
  *
@@ -81,7 +81,7 @@ static void store_slot(struct kv_table *table, uint64_t slot, uint64_t word)
     atomic_store_explicit(&table->slots[slot], word, memory_order_release);
 }
 
-/* 13 of 16 slots: at the worst, just after growing, 19.7 bytes a key. */
+/* 13 of 16 slots: at worst, just after growing, 19.7 bytes a key. */
 static uint64_t room_at(unsigned level)
 {
     return kv_table_slot_count(level) / 16 * 13;
@@ -112,7 +112,7 @@ struct kv_table_probe kv_table_probe_start(const struct kv_table *table,
                                    .hash_bits = slot_hash_bits(table, hash)};
 }
 
-/* The slot that a walk comes to at a step. */
+/* Returns the slot that a walk comes to at a step. */
 static uint64_t walk_slot(const struct kv_table *table,
                           const struct kv_table_probe *probe,
                           unsigned step)
@@ -234,7 +234,7 @@ bool kv_table_can_spread(const struct kv_table *table, unsigned level)
     return level - lower(level, table->tag_level) <= KV_TABLE_SPREAD_MAX;
 }
 
-/* Which bucket of its walk a slot stands in. The step is odd, so it has an
+/* Returns which bucket of its walk a slot is in. The step is odd, so it has an
  * inverse modulo a power of two, by Newton's iteration. */
 static uint64_t walk_position(uint64_t bucket, uint64_t hash_bits)
 {
@@ -243,8 +243,8 @@ static uint64_t walk_position(uint64_t bucket, uint64_t hash_bits)
     return (bucket - hash_bits) * inverse & (KV_TABLE_REACH - 1);
 }
 
-/* As much of the hash as a slot and its place tell: the bits of its home, and
- * those of its tag. */
+/* Returns as much of the hash as a slot and its place give: the bits of its
+ * home, and those of its tag. */
 static uint64_t known_hash(const struct kv_table *table,
                            uint64_t bucket,
                            uint64_t hash_bits)
@@ -267,8 +267,8 @@ bool kv_table_probe_fits(const struct kv_table *table,
            (hash & mask) == (known & mask);
 }
 
-/* Stores a word, its hash bits apart, on the empty slot at the end of its
- * walk. */
+/* Stores a word, with new hash bits, in the empty slot at the end of its walk.
+ * Returns false if there is none. */
 static bool put_at_end(struct kv_table *table, uint64_t hash, uint64_t word)
 {
     uint64_t hash_bits = slot_hash_bits(table, hash);
@@ -291,8 +291,8 @@ static bool put_at_end(struct kv_table *table, uint64_t hash, uint64_t word)
     return false;
 }
 
-/* Slots that are to go where the processor has to wait for memory: they are
- * stored some slots later. */
+/* Slots whose new places the processor has to wait for: they are stored some
+ * slots later. */
 #define SPREAD_QUEUE_SIZE 32u
 
 struct spread {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Which index may be trusted.
+/* Decides which index may be trusted.
  *
  * Invariants:
  * 1. An index is never on the disk for certain. It is believed only in the boot
- *    that it was written in, and through a mount that it is known by, or if some
- *    other process has had it open all along: then every page of it has stayed in
- *    memory. A process that finds that nobody has supersedes it before releasing
- *    the lock. A lock vouches for no other boot: anybody who may read the file can
- *    hold one. Where the system tells no boot, it is all that there is.
+ *    in which it was written, and there only through a mount that it is known
+ *    by, or if some other process has had it open all along: then every page of
+ *    it has stayed in memory. A process that finds that none has marks it
+ *    SUPERSEDED before releasing the lock. A lock vouches for no other boot:
+ *    any process that may read the file can hold one. Where the system reports
+ *    no boot, the lock is all there is.
  * 2. A mount that was there for the index before, and still is, has been there
- *    all along. So its number is taken along to the next index: else two that
- *    come in turns, each through a mount of its own, would rebuild each other's
- *    for ever. */
+ *    all along. So its number is copied to the next index: else two processes
+ *    that come in turns, each through a mount of its own, would build each
+ *    other's index anew for ever. */
 
 #include "index/trust.h"
 
@@ -27,8 +28,8 @@
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 100000
 
-/* Linux before 6.8 gives the number of a mount that is gone to the next one; the
- * numbers of later ones are larger than any of those. */
+/* Linux before 6.8 gives the number of a mount that is gone to the next one;
+ * the numbers that later kernels give are larger than any of those. */
 #define REUSED_MOUNT_ID_MAX ((uint64_t)INT32_MAX)
 
 /* --- Judging --- */
@@ -74,8 +75,8 @@ static void add_mount_id(const struct kv_table *table, uint64_t mount_id)
                  mount_id);
 }
 
-/* Does anybody hold a lock on the index? If not, it is superseded before this
- * process lets go of it (Invariant 1). */
+/* True if another process holds a lock on the index. If none does, it is marked
+ * SUPERSEDED before this process releases it (Invariant 1). */
 static bool is_held(const struct kv_index_file *file,
                     const struct kv_table *table)
 {
@@ -155,8 +156,8 @@ static enum kv_index_file_trust judge_index(
 
 /* --- Opening --- */
 
-/* A file of a builder's has all its blocks, on the file systems where that can be
- * told by counting them: others compress, or count late. */
+/* True if missing blocks show that no builder made the file: a builder's has
+ * all of them, but some file systems compress, or count late. */
 static bool lacks_blocks(const struct kv_io_file *file)
 {
     return kv_io_takes_mapped_writes(file);
@@ -257,9 +258,9 @@ kvstore_status kv_index_file_identify(struct kv_table *table,
     return status;
 }
 
-/* The mounts that the old index was seen through, as far as the new one has room
- * for them beside its builder's. Where numbers are used again, one of them may
- * be a mount of later, which proves nothing. */
+/* Copies the mounts through which the old index was seen, as far as the new one
+ * has room for them beside its builder's. Where numbers are used again, one of
+ * them may be that of a later mount, which proves nothing. */
 static void copy_mount_ids(const struct kv_table *from, struct kv_table *to)
 {
     uint64_t own_id = atomic_load(&to->header->mount_ids[0]);

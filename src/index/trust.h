@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Which file store.index may be trusted: by its log, the system's boot, the mount
- * that it is seen through, and the processes that hold it. Knows nothing of keys
- * and lines. */
+/* Whether store.index may be trusted: by its log, the system's boot, the mount
+ * that it is seen through, and the processes that hold it. Knows nothing of
+ * keys and lines. */
 
 #ifndef KV_INDEX_TRUST_H
 #define KV_INDEX_TRUST_H
@@ -23,8 +23,8 @@ enum kv_index_file_trust {
                           memory. */
 };
 
-/* Opens store.index. Where it is not to be trusted at all, file_out is none.
- * A failed system call is KV_INDEX_FILE_UNTRUSTED, too: the log is enough. */
+/* Opens store.index. If it is untrusted, file_out is none. A failed system call
+ * is KV_INDEX_FILE_UNTRUSTED, too: the log is enough. */
 enum kv_index_file_trust kv_index_file_open(
     const struct kv_io_file *directory,
     const struct kv_io_file *log,
@@ -33,16 +33,16 @@ enum kv_index_file_trust kv_index_file_open(
     struct kv_index_file *file_out,
     struct kv_table *table_out);
 
-/* Says which log, boot and mount an index that is about to be named belongs
- * to. */
+/* Notes in an index which log, boot and mount it belongs to, before it is
+ * named. */
 kvstore_status kv_index_file_identify(struct kv_table *table,
                                       const struct kv_io_file *log,
                                       uint64_t log_device,
                                       uint64_t log_inode);
 
-/* Takes along, from the index that has the name now, by which other mounts the
- * new one is known, too. Where that is none of this boot, cannot be read, or could be
- * written by a process that may not write the log, it does nothing. */
+/* Copies to a new index the other mounts by which the index that has the name
+ * now is known. Does nothing if that one is not of this boot, cannot be read,
+ * or could be written by a process that may not write the log. */
 void kv_index_file_take_mounts(const struct kv_io_file *directory,
                                const struct kv_io_file *log,
                                struct kv_table *table);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The lines of a log in order, through a window of it.
+/* Visits the lines of a log in order, through a window of it.
  *
  * Invariants:
  * 1. What is in memory is bounded by KV_LOG_HELD_SIZE and by the longest line
  *    that may be a record. A longer line is measured first, in pieces.
- * 2. Where the next newline stands is looked for once: the lines that NULs cut
- *    out of the bytes before it are found by what is remembered.
- * 3. A hole is passed over without being read once a whole piece of NULs has
- *    been seen. */
+ * 2. The next newline is searched for once, and its place remembered: it serves
+ *    all lines that NULs cut out of the bytes before it.
+ * 3. A hole is skipped without being read once a whole piece of NULs has been
+ *    seen. */
 
 #include "log/cursor.h"
 
@@ -20,7 +20,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Measuring reads so much at once. */
+/* How much measuring reads at once. */
 #ifndef KV_LOG_PIECE_SIZE
 #define KV_LOG_PIECE_SIZE ((size_t)64 << 10)
 #endif
@@ -90,8 +90,8 @@ static size_t bytes_ahead(const struct kv_log_cursor *cursor)
            (size_t)(cursor->offset - cursor->window_offset);
 }
 
-/* Moves what lies ahead to the front of a window of its own that is large
- * enough to take more. */
+/* Moves the bytes ahead to the front of a window of the cursor's own that is
+ * large enough to take more. */
 static kvstore_status slide_window(struct kv_log_cursor *cursor)
 {
     size_t ahead = bytes_ahead(cursor);
@@ -168,7 +168,8 @@ static void view_line(struct kv_log_cursor *cursor,
     cursor->offset += length;
 }
 
-/* A line of the log up to a place, of which only the head is in memory. */
+/* Describes a line that ends at a place, and of which only the head is in
+ * memory. */
 static void view_head(struct kv_log_cursor *cursor,
                       uint64_t end,
                       bool is_terminated,
@@ -183,7 +184,7 @@ static void view_head(struct kv_log_cursor *cursor,
         .is_terminated = is_terminated};
 }
 
-/* Goes on at a place that may be past the window, whose bytes stay. */
+/* Moves on to a place that may be past the window; its bytes stay in memory. */
 static void move_cursor(struct kv_log_cursor *cursor, uint64_t offset)
 {
     cursor->offset = offset;
@@ -211,8 +212,8 @@ void kv_log_cursor_take(struct kv_log_cursor *cursor,
     view_line(cursor, bytes, length, view_out);
 }
 
-/* Looks for the next newline among the bytes in the window, unless it is known.
- * Returns how many of them are no further than it. */
+/* Searches the bytes in the window for the next newline, unless its place is
+ * known. Returns how many of them are at or before it. */
 static size_t find_newline(struct kv_log_cursor *cursor,
                            const char *bytes,
                            size_t ahead)
@@ -232,10 +233,10 @@ static size_t find_newline(struct kv_log_cursor *cursor,
     return known < ahead ? (size_t)known + 1 : ahead;
 }
 
-/* How many of the bytes in the window belong to the line that begins with them?
- * 0 where its end is not among them. A run of NULs is a line of its own, and
- * takes the newline behind it along; a line with NULs in it ends with the NUL
- * before a brace, if it is one that has its newline. */
+/* Returns how many of the bytes in the window belong to the line that begins
+ * with them; 0 if its end is not among them. A run of NULs is a line of its
+ * own, and includes the newline after it; a line with NULs in it ends with the
+ * NUL before a brace, if the line has its newline. */
 static size_t line_length(struct kv_log_cursor *cursor,
                           const char *bytes,
                           size_t ahead)
@@ -254,7 +255,7 @@ static size_t line_length(struct kv_log_cursor *cursor,
 
 /* --- Lines that the window does not hold --- */
 
-/* Passes over a hole that follows a piece of NULs. */
+/* Skips a hole that follows a piece of NULs. */
 static void skip_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
 {
     uint64_t data = *offset < cursor->end
@@ -263,8 +264,8 @@ static void skip_hole(const struct kv_log_cursor *cursor, uint64_t *offset)
     *offset = data < cursor->end ? data : cursor->end;
 }
 
-/* Measures the line under the cursor, whose first bytes are in the window: up to
- * its newline, or, where that is known, to a hidden start before it. */
+/* Measures the line under the cursor, whose first bytes are in the window: up
+ * to its newline, or, where that is known, to a hidden start before it. */
 static kvstore_status measure_line(struct kv_log_cursor *cursor,
                                    char *piece,
                                    struct kv_measure *measure)
@@ -353,7 +354,7 @@ static kvstore_status next_long_line(struct kv_log_cursor *cursor,
     return KVSTORE_OK;
 }
 
-/* A run of NULs that fills the window. */
+/* Measures a run of NULs that fills the window. */
 static kvstore_status next_long_run(struct kv_log_cursor *cursor,
                                     char *piece,
                                     struct kv_log_view *view_out)

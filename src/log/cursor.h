@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Visits the lines of a log in order, in memory that does not depend on how long
- * they are. Knows bytes and newlines, not JSON. */
+/* Visits the lines of a log in order, in memory that does not depend on how
+ * long they are. Knows bytes and newlines, not JSON. */
 
 #ifndef KV_LOG_CURSOR_H
 #define KV_LOG_CURSOR_H
@@ -14,9 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A line of at most this many bytes is held in the window. Of a longer one that
- * cannot be a record, only the head is in memory: enough for any key of the
- * canonical form, of which a byte takes six at most. Tests have smaller ones. */
+/* A line of at most this many bytes is held in the window. Of a longer line
+ * that cannot be a record, only the head is in memory: enough for any key of
+ * the canonical form, where a byte takes at most six. Tests set smaller
+ * sizes. */
 #ifndef KV_LOG_HELD_SIZE
 #define KV_LOG_HELD_SIZE ((size_t)4 << 20)
 #endif
@@ -38,14 +39,14 @@ struct kv_log_cursor {
     char *long_line;    /* The line under the cursor; NULL: in the window. */
 };
 
-/* A line under the cursor; holds until the cursor moves. */
+/* The line under the cursor; valid until the cursor moves. */
 struct kv_log_view {
     struct kv_log_pointer pointer; /* Its length counts a newline only where
                                       there is one. */
     const char *bytes;             /* Without the newline. */
     size_t size;                   /* Bytes of that. */
-    bool is_cut;   /* They are only the head of a line that is no record. */
-    bool is_blank; /* If it is cut: all of it is white space. */
+    bool is_cut;   /* They are only the head of a line that is not a record. */
+    bool is_blank; /* If it is cut: it is all white space. */
     bool is_terminated; /* Ends in a newline. */
 };
 
@@ -58,28 +59,29 @@ kvstore_status kv_log_cursor_init(struct kv_log_cursor *cursor,
                                   uint64_t end,
                                   size_t window_size);
 
-/* The same for a look ahead from a line that another cursor is on or has come to:
- * what that one has in memory is not read again. The other one does not move
+/* The same for a lookahead from a line that another cursor is at or has
+ * reached: what that cursor has in memory is not read again. It does not move
  * until this one is released. */
 kvstore_status kv_log_cursor_fork(const struct kv_log_cursor *other,
                                   uint64_t offset,
                                   size_t window_size,
                                   struct kv_log_cursor *cursor);
 
-/* The next line, or KVSTORE_NOT_FOUND, without an error set, at the end. A run
- * of NUL bytes at the start of a line is a line of its own, and one within a line
- * ends it where a { follows: so the record behind a lost page is seen. A newline
- * just behind the run belongs to it. Each byte is looked at a bounded number of
- * times, whatever stands there. */
+/* Moves to the next line, or returns KVSTORE_NOT_FOUND, with no error set, at
+ * the end. A run of NUL bytes at the start of a line is a line of its own, and
+ * one within a line ends it where a { follows, so that the record after a lost
+ * page is seen. A newline directly after the run belongs to it. Each byte is
+ * examined a bounded number of times, whatever it is. */
 kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out);
 
-/* The bytes at the cursor that are in memory; count_out may be 0. */
+/* Returns the bytes at the cursor that are in memory; count_out may be 0. */
 const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
                                size_t *count_out);
 
-/* kv_log_cursor_next() for who has seen, among the bytes at the cursor, that the
- * line there has this length: no NUL, and no newline but its last byte. */
+/* kv_log_cursor_next() for a caller that has seen, among the bytes at the
+ * cursor, that the line there has this length: no NUL, and no newline but its
+ * last byte. */
 void kv_log_cursor_take(struct kv_log_cursor *cursor,
                         size_t length,
                         struct kv_log_view *view_out);

@@ -2,22 +2,22 @@
 
 /* The fold over the lines of a log, and its three judgements.
  *
- * A line is an *anchor* if it was written whole for certain: a sound record,
- * or a closed line, one that begins with {, ends in } and its own newline,
- * white space apart, holds no NUL, and does not look as if a power cut had left
- * it so.
+ * A line is an *anchor* if it was written whole for certain: a sound record, or
+ * a closed line, one that begins with {, ends in } and its own newline, white
+ * space apart, holds no NUL, and does not look as if a power cut had left it
+ * so.
  *
- * 1. A line that does not read is damage if it or a later line is an anchor;
- *    else it begins the torn tail, and nothing behind it is visited.
+ * 1. A line that cannot be decoded is damage if it or a later line is an
+ *    anchor; else it begins the torn tail, and nothing after it is visited.
  * 2. The records of a batch count down to 1 on neighbouring lines. Records
- *    directly behind a damaged line are not whole: that line may have been one
- *    of them. They are damage as it is: by judgement 1 there is an anchor in that
- *    damage or past it, and none of these records is one.
- * 3. Any other batch that is not whole is damage if an anchor follows behind it;
- *    else it begins the torn tail.
+ *    directly after a damaged line are not whole: that line may have been one
+ *    of them. They are damage like it: by judgement 1 there is an anchor in
+ *    that damage or past it, and none of these records is one.
+ * 3. Any other batch that is not whole is damage if an anchor follows it; else
+ *    it begins the torn tail.
  *
- * Each look ahead goes no further than the anchor it finds, and remembers it,
- * so a fold reads no line more than three times. */
+ * Each lookahead goes no further than the anchor it finds, and remembers it, so
+ * a fold reads no line more than three times. */
 
 #include "log/fold.h"
 
@@ -30,14 +30,14 @@
 #include <assert.h>
 #include <string.h>
 
-/* Large enough to make system calls rare; a look ahead is short. Tests have
- * smaller ones. */
+/* Large enough to make system calls rare; a lookahead is short. Tests set
+ * smaller sizes. */
 #ifndef KV_FOLD_WINDOW_SIZE
 #define KV_FOLD_WINDOW_SIZE ((size_t)1 << 20)
 #endif
 #define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
 
-/* How often the progress is told: in a moment of folding. */
+/* How many bytes are folded, in a moment, between two reports of progress. */
 #define PROGRESS_SIZE ((uint64_t)8 << 20)
 
 struct fold {
@@ -48,7 +48,7 @@ struct fold {
     kv_fold_visit visit;
     void *context;
     struct kv_fold_result result;
-    uint64_t anchor;       /* There is one at this place or behind it. */
+    uint64_t anchor;       /* There is one at this place or past it. */
     uint64_t whole_until;  /* Records of a batch before this are whole, */
     uint64_t broken_until; /* and before this they are not. */
 };
@@ -67,8 +67,8 @@ static kvstore_status decode(const struct kv_log_view *view,
     return KVSTORE_OK;
 }
 
-/* Goes to the next line, and decodes it. Most lines are sound and canonical: of
- * these the decoder tells the end, so that nobody has to look for it. */
+/* Moves to the next line and decodes it. Most lines are sound and canonical:
+ * the decoder finds the end of these, so no search for it is needed. */
 static kvstore_status next_line(struct kv_log_cursor *cursor,
                                 struct kv_log_view *view_out,
                                 struct kv_record *record_out)
@@ -89,13 +89,14 @@ static bool is_blank_byte(char character)
     return character == ' ' || character == '\t' || character == '\r';
 }
 
-/* Of a write that a power cut meets, disks keep any of these, by its place in
- * the file. */
+/* Of a write that a power cut interrupts, a disk may keep any of the sectors,
+ * which begin at multiples of this in the file. */
 #define SECTOR_SIZE 512u
 
-/* Is a sector of a line at an offset nothing but padding, or was one before its
- * first byte that is none? So does a line look that was written over padding when
- * not all of it came to the disk. */
+/* True if a sector of a line at an offset is all padding, or if the line's
+ * first byte that is not white space begins a sector after some that is. A line
+ * that was written over padding looks like this when not all of it reached the
+ * disk. */
 static bool may_lack_sector(const char *bytes,
                             size_t size,
                             uint64_t offset,
@@ -114,14 +115,15 @@ static bool may_lack_sector(const char *bytes,
     return is_found;
 }
 
-/* May the sector before a line be missing, if the line begins at one? */
+/* True if the line begins at a sector, so that the one before may be
+ * missing. */
 static bool may_follow_lost_sector(uint64_t offset)
 {
     return offset != 0 && offset % SECTOR_SIZE == 0;
 }
 
-/* Is it missing, by its last two bytes? They are NULs then, or what padding ended
- * in. So the line's first bytes may be missing, too. */
+/* True if its last two bytes show that it is missing: they are NULs, or what
+ * padding ended in. So the line's first bytes may be missing, too. */
 static bool follows_lost_sector(uint64_t offset, const char before[2])
 {
     bool is_padding = offset % KV_PADDING_UNIT == 0 &&
@@ -129,7 +131,8 @@ static bool follows_lost_sector(uint64_t offset, const char before[2])
     return may_follow_lost_sector(offset) && (before[1] == '\0' || is_padding);
 }
 
-/* Is a line followed by what is left of padding? It may have been cut short. */
+/* True if what is left of padding follows a line, which may have been cut
+ * short. */
 static bool ends_in_padding(const char *bytes, size_t size, uint64_t offset)
 {
     return (offset + size + 1) % KV_PADDING_UNIT == 0 && size > 0 &&
@@ -157,7 +160,7 @@ bool kv_fold_is_closed_at(const char *bytes,
            !follows_lost_sector(offset, before);
 }
 
-/* Does a line look as if all of it was written? */
+/* True if a line looks completely written. */
 static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
 {
     static const char newlines[2] = {'\n', '\n'};
@@ -176,25 +179,25 @@ static bool is_closed(const struct kv_log *log, const struct kv_log_view *view)
         &log->file, offset - sizeof before, before, sizeof before, &count);
     kv_error_release();
     if (status != KVSTORE_OK || count < sizeof before) {
-        return true; /* Nothing is cut off for not knowing. */
+        return true; /* If it is not known, nothing is cut off. */
     }
     return !follows_lost_sector(offset, before);
 }
 
 /* --- Looking ahead for an anchor --- */
 
-/* Is it a record that counts in a batch, of whatever variant? */
+/* True if it is a record that counts in a batch, of any variant. */
 static bool counts_in_batch(const struct kv_record *record)
 {
     return record->batch != 0 &&
            (kv_record_is_record(record) || record->type == KV_RECORD_UNKNOWN);
 }
 
-/* What a look ahead has met. A batch that directly follows damage is not whole, and
- * as suspect as the damage before it: that line may have been its first. */
+/* What a lookahead has met. A batch that directly follows damage is not whole,
+ * and as suspect as the damage before it: that line may have been its first. */
 struct ahead {
-    bool follows_damage; /* The last line does not read. */
-    bool is_suspect;     /* The batch that is being counted does so. */
+    bool follows_damage; /* The last line cannot be decoded. */
+    bool is_suspect;     /* The batch being counted follows damage. */
     uint32_t expected; /* Its next record has this number; 0: there is none. */
 };
 
@@ -209,8 +212,8 @@ static bool ends_batch(const struct kv_record *record, struct ahead *ahead)
     return record->batch == 1 && !ahead->is_suspect;
 }
 
-/* Judges one line of the look ahead. A record of a batch that is not whole is no
- * anchor: it may be cut off with what it shows to be damage. */
+/* Judges one line of the lookahead. A record of a batch that is not whole is no
+ * anchor: it may be cut off together with what it would show to be damage. */
 static bool is_anchor(const struct kv_log *log,
                       const struct kv_log_view *view,
                       const struct kv_record *record,
@@ -225,7 +228,7 @@ static bool is_anchor(const struct kv_log *log,
                                              : record->type != KV_RECORD_BLANK;
 }
 
-/* A look ahead from an offset, of the line that is judged or past it. */
+/* Begins a lookahead from an offset, at the line that is judged or past it. */
 static kvstore_status begin_look_ahead(const struct fold *fold,
                                        uint64_t offset,
                                        struct kv_log_cursor *cursor)
@@ -233,7 +236,7 @@ static kvstore_status begin_look_ahead(const struct fold *fold,
     return kv_log_cursor_fork(fold->cursor, offset, AHEAD_WINDOW_SIZE, cursor);
 }
 
-/* Is there an anchor at or behind an offset? */
+/* Finds out whether there is an anchor at or past an offset. */
 static kvstore_status find_anchor(struct fold *fold,
                                   uint64_t offset,
                                   bool follows_damage,
@@ -264,8 +267,8 @@ static kvstore_status find_anchor(struct fold *fold,
 
 /* --- Batches --- */
 
-/* How far does the batch reach that begins at an offset, and does it count
- * down to its end? */
+/* Measures how far the batch that begins at an offset reaches, and whether it
+ * counts down to its end. */
 static kvstore_status measure_batch(const struct fold *fold,
                                     uint64_t offset,
                                     uint64_t *end_out,
@@ -298,9 +301,9 @@ static kvstore_status measure_batch(const struct fold *fold,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
-/* Settles what holds of the batch that begins at an offset with a number. Where it
- * follows damage, or goes on with a batch that is not whole, and that was visited,
- * there is an anchor in what was, or past it. */
+/* Judges the batch that begins at an offset with a number. If it follows
+ * damage, or continues a batch that is not whole, and that was visited, there
+ * is an anchor in what was visited, or past it. */
 static kvstore_status judge_batch(struct fold *fold,
                                   uint64_t offset,
                                   uint32_t number)
@@ -330,7 +333,8 @@ static kvstore_status judge_batch(struct fold *fold,
 
 /* --- Judging each line --- */
 
-/* What is this line? Sets fold->result.is_torn where the torn tail begins. */
+/* Judges what this line is. Sets fold->result.is_torn where the torn tail
+ * begins. */
 static kvstore_status judge(struct fold *fold,
                             const struct kv_log_view *view,
                             const struct kv_record *record,

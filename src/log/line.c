@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reading single lines of a log: from the map where it has them, else by system
+/* Reads single lines of a log: from the map where it has them, else by system
  * calls.
  *
  * Invariants:
- * 1. What a read returns is bounded by KV_LINE_SIZE_MAX, whatever the file holds,
- *    and goes no further than the first NUL. */
+ * 1. What a read returns is bounded by KV_LINE_SIZE_MAX, whatever the file
+ *    holds, and goes no further than the first NUL. */
 
 #include "log/line.h"
 
@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* As much of a line as is fetched ahead: all of most lines. */
+/* How much of a line is fetched ahead: all of it, for most lines. */
 #define PREFETCH_SIZE 256u
 #define CACHE_LINE_SIZE 64u
 
@@ -41,9 +41,9 @@ static kvstore_status grow_line(struct kv_log_line *line,
     return KVSTORE_OK;
 }
 
-/* No line that is asked for has a NUL in it, but for damage, which tells by it that
- * it is none, and its key before it. So a line ends with its first NUL, and a hole
- * of the file costs nothing, however large it is. */
+/* No line that is asked for has a NUL in it, except damage: the NUL shows that
+ * it is not a record, and its key comes before that. So a line ends with its
+ * first NUL, and a hole in the file costs nothing, however large it is. */
 #define SEARCH_SIZE ((size_t)4096)
 
 /* Sets the line's size if its end is among the bytes read so far; or if these
@@ -73,7 +73,7 @@ static bool find_line_end(struct kv_log_line *line,
 }
 
 /* Finds the line in the map. The newline of the last line may not be there yet,
- * nor the page that it will stand on: it is not touched. */
+ * nor the page that will hold it: it is not touched. */
 static bool find_mapped(const struct kv_log *log,
                         uint64_t offset,
                         size_t most,
@@ -92,7 +92,7 @@ static bool find_mapped(const struct kv_log *log,
         line, 0, count < most ? (size_t)count : most, most <= count);
 }
 
-/* Reads on behind the bytes that were read so far, in a buffer with room for
+/* Reads on after the bytes that were read so far, in a buffer with room for
  * more. is_done_out: the line's end is among them, or there is no line. */
 static kvstore_status read_more(const struct kv_log *log,
                                 uint64_t offset,

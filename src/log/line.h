@@ -17,8 +17,8 @@
 struct kv_log_line {
     const char *bytes; /* Without the newline. */
     size_t size;       /* Bytes of that. */
-    uint64_t length;   /* In the log: the newline counted, also where the last
-                          line of the file lacks it still. */
+    uint64_t length;   /* In the log: the newline counted, even if the last line
+                          of the file still lacks it. */
     char *allocated;
     char inline_bytes[512];
 };
@@ -26,22 +26,22 @@ struct kv_log_line {
 /* Reads the line at an offset of a log whose lines are whole up to an end, the
  * newline of the last one counted. An offset at or past that, or the end of the
  * file, gives an empty line of length 0. A line longer than KV_LINE_SIZE_MAX is
- * cut there. The caller releases the line, which holds no longer than the log
- * is open. */
+ * cut there. The caller releases the line, which is valid only while the log is
+ * open. */
 kvstore_status kv_log_read_line(const struct kv_log *log,
                                 uint64_t offset,
                                 uint64_t end,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
 
-/* True if a line can begin at an offset: the byte before ends one, or is the last
- * of a run of NULs. */
+/* True if a line can begin at an offset: the byte before ends one, or is the
+ * last of a run of NULs. */
 kvstore_status kv_log_begins_line(const struct kv_log *log,
                                   uint64_t offset,
                                   bool *begins_line_out);
 
 /* Asks the processor to fetch the first bytes of the line at an offset, which
- * may be anything. Does nothing where the log is not in memory there. */
+ * may be anything. Does nothing if the log is not in memory there. */
 void kv_log_prefetch(const struct kv_log *log, uint64_t offset);
 
 #endif

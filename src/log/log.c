@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The append-only file of lines. Knows bytes and newlines, not JSON; who may
- * write, and when, is decided above.
+/* The append-only file of lines. Knows bytes and newlines, not JSON; which
+ * process may write, and when, is decided above.
  *
  * Invariants:
- * 1. A line is never changed once it is whole. Only bytes behind the last
- *    sound line are ever cut off, and only under the writers' lock.
+ * 1. A line is never changed once it is whole. Only bytes after the last sound
+ *    line are ever cut off, and only under the writers' lock.
  * 2. A log that exists is durable with its directory entry before anything is
  *    acknowledged in it.
  * 3. Lines are appended in their order, from the end of the last one on, by one
@@ -29,14 +29,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* How often a log is looked for that was there a moment ago. */
+/* How many tries there are to open a log that was there a moment ago. */
 #define CREATE_TRIES 16
 #define OPEN_TRIES 16
 
 /* --- The file --- */
 
-/* Takes the file over if the name leads to it. One call tells which file that is,
- * and how many names it has: between two, names can be exchanged. */
+/* Takes the file over if the name leads to it. One call reports which file that
+ * is and how many names it has: between two, names can be exchanged. */
 static kvstore_status take_file(const struct kv_io_file *directory,
                                 const struct kv_io_file *file,
                                 bool *is_named_out,
@@ -99,9 +99,10 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
         KVSTORE_BUSY, "busy: %s is replaced all the time", KV_LOG_NAME);
 }
 
-/* Makes the log. Only then it is given the directory's owner and mode: one that
- * appeared meanwhile may be anybody's file under this name. It is opened as one
- * that was there before, and may lack its syncs, if its maker has died. */
+/* Creates the log. Only then is it given the directory's owner and mode: one
+ * that appeared meanwhile may be any user's file of this name. That one is
+ * opened like one that was there before, and may lack its syncs, if its creator
+ * has died. */
 static kvstore_status create_or_open(const struct kv_io_file *directory,
                                      struct kv_log *log_out)
 {
@@ -207,7 +208,8 @@ static size_t sum_sizes(const struct kv_log_bytes *lines, size_t count)
     return sum;
 }
 
-/* Several lines in one buffer, if they fit one and there is memory for it. */
+/* Copies several lines to one buffer, if they fit and there is memory for
+ * it. */
 static char *join_lines(const struct kv_log_bytes *lines,
                         size_t count,
                         size_t size)
@@ -229,7 +231,8 @@ static char *join_lines(const struct kv_log_bytes *lines,
     return buffer;
 }
 
-/* One call where the lines fit a buffer; else one for each. */
+/* Writes the lines with one call if they fit a buffer; else with one for
+ * each. */
 static kvstore_status write_lines(const struct kv_log *log,
                                   uint64_t offset,
                                   const struct kv_log_bytes *lines,

@@ -33,27 +33,28 @@ kvstore_status kv_log_open(const struct kv_io_file *directory,
                            bool is_writable,
                            struct kv_log *log_out);
 
-/* Creates an empty log, as open as its directory, that is durable with its
- * directory entry; or opens the one that appeared meanwhile, and leaves owner
- * and mode of that as they are. */
+/* Creates an empty log, open to the same users as its directory, and makes it
+ * and its directory entry durable; or opens one that appeared meanwhile, whose
+ * owner and mode it leaves as they are. */
 kvstore_status kv_log_create(const struct kv_io_file *directory,
                              struct kv_log *log_out);
 
 void kv_log_close(struct kv_log *log);
 
-/* From now on, whoever reads many single lines finds them in memory. For a log
- * that nobody cuts short before the end which kv_log_read_line() is given. */
+/* From now on, a caller that reads many single lines finds them in memory. For
+ * a log that no process cuts short before the end that kv_log_read_line() is
+ * given. */
 void kv_log_map(struct kv_log *log);
 void kv_log_unmap(struct kv_log *log);
 
 /* From now on, many lines are appended over padding: copied to a mapping of it,
- * or written. For the writer that keeps all others out as long as the log is
- * open; one that syncs what it appends has nothing mapped. */
+ * or written. For a writer that keeps all others out as long as the log is
+ * open; one that syncs what it appends maps nothing. */
 void kv_log_open_tail(struct kv_log *log, bool is_mapped);
 
-/* What is found where the log has its name. */
+/* What the log's name leads to. */
 struct kv_log_place {
-    bool is_current; /* The log is; only then the rest holds: */
+    bool is_current; /* To the log; only then does the rest hold: */
     uint64_t size;
     uint64_t names; /* Hard links. */
 };
@@ -72,7 +73,7 @@ struct kv_log_bytes {
     size_t size;
 };
 
-/* Several lines of at most so many bytes in all are written with one call. */
+/* Several lines of at most this many bytes in all are written with one call. */
 #define KV_LOG_JOINED_SIZE_MAX ((size_t)256 << 10)
 
 /* Appends lines to a log whose last line ends at an offset. Nothing is synced.
@@ -90,16 +91,16 @@ kvstore_status kv_log_append(struct kv_log *log,
  * last error stays. */
 void kv_log_cut(struct kv_log *log, uint64_t end);
 
-/* Cuts off the padding of this writer, if nobody else has appended and that can
- * be done. The last error stays. */
+/* Cuts off the padding of this writer, if no other process has appended and
+ * that can be done. The last error stays. */
 void kv_log_trim(struct kv_log *log);
 
-/* True if there is padding of this writer past the last line: then nobody else
- * has been the writer since it appended. */
+/* True if there is padding of this writer past the last line: then no other
+ * process has been the writer since it appended. */
 bool kv_log_is_padded(const struct kv_log *log);
 
-/* The size of the file whose last line ends at an offset, if nobody else has
- * appended and nothing was left there. */
+/* Returns the size of the file whose last line ends at an offset, if no other
+ * process has appended and nothing was left there. */
 uint64_t kv_log_size_at(const struct kv_log *log, uint64_t end);
 
 /* True unless a log of this size ends at an offset, or in padding that begins
@@ -110,8 +111,8 @@ kvstore_status kv_log_has_more(const struct kv_log *log,
                                uint64_t size,
                                bool *has_more_out);
 
-/* How far a log of this size may be read without the writers' lock: up to the
- * padding that it ends in, of any writer; or to its end. */
+/* Finds how far a log of this size may be read without the writers' lock: up to
+ * the padding, of any writer, that it ends in; or to its end. */
 kvstore_status kv_log_find_end(const struct kv_log *log,
                                uint64_t size,
                                uint64_t *end_out);

@@ -4,13 +4,13 @@
  *
  * Invariants:
  * 1. A piece once mapped stays where it is until the map is freed, so readers
- *    need no lock. It reaches beyond the end of the file: what is appended
- *    later shows up in it.
+ *    need no lock. It extends past the end of the file: what is appended later
+ *    shows up in it.
  * 2. The first piece has 64 MiB, and each further one as much as all before it
- *    together: so 19 of them hold 16 TiB, and at most half of what is mapped
- *    lies beyond the end.
- * 3. Who reads but a few lines, as the command does, maps nothing: touching a
- *    page for the first time costs more than a read of it. */
+ *    together: so 19 of them hold 16 TiB, and at most half of what is mapped is
+ *    past the end.
+ * 3. A reader of only a few lines, such as the command, maps nothing: touching
+ *    a page for the first time costs more than reading it. */
 
 #include "log/map.h"
 
@@ -29,7 +29,8 @@
 #define PIECE_COUNT 19
 #define READS_BEFORE_MAPPING 64u
 
-/* Where less of the file is left than nearly all lines have, it may have grown. */
+/* If less of the file is left than nearly every line takes, it may have
+ * grown. */
 #define MOST_LINES_SIZE 512u
 
 static_assert(KV_OFFSET_MAX < UINT64_C(1)
@@ -39,7 +40,7 @@ static_assert(KV_OFFSET_MAX < UINT64_C(1)
 struct kv_log_map {
     atomic_uint reads;
     atomic_bool is_refused; /* The system has no room for a piece. */
-    _Atomic uint64_t size;  /* Of the file, as it was last asked for. */
+    _Atomic uint64_t size;  /* Of the file, when last asked for. */
     _Atomic(char *) pieces[PIECE_COUNT];
 };
 
@@ -114,7 +115,7 @@ static char *map_piece(struct kv_log_map *map,
     return memory;
 }
 
-/* Does mapping pay for this reader? */
+/* True if mapping pays for this reader. */
 static bool reads_enough(struct kv_log_map *map)
 {
     return atomic_load_explicit(&map->reads, memory_order_relaxed) >=
@@ -123,8 +124,8 @@ static bool reads_enough(struct kv_log_map *map)
                READS_BEFORE_MAPPING;
 }
 
-/* True if the file has some bytes from an offset on. An index may say so that is not
- * of the log; beyond the file's end a page of the mapping is a SIGBUS. */
+/* True if the file has bytes from an offset on. An index that is not of the log
+ * may lead past the file's end, where a page of the mapping is a SIGBUS. */
 static bool has_bytes(struct kv_log_map *map,
                       const struct kv_io_file *file,
                       uint64_t offset)

@@ -13,24 +13,24 @@
 
 struct kv_log_map;
 
-/* NULL where there is no memory, or no room for addresses: then the log is
- * read by system calls. */
+/* Returns NULL if there is no memory, or if addresses are scarce: then the log
+ * is read by system calls. */
 struct kv_log_map *kv_log_map_create(void);
 
-/* NULL is fine. Nobody reads by the map any more. */
+/* NULL is fine. No thread may still read by the map. */
 void kv_log_map_free(struct kv_log_map *map);
 
-/* Where the byte at an offset of the file stands, and how many bytes stand
- * there in a row, the end of the file apart: the caller touches none beyond it.
- * NULL: read the file. Holds until the map is freed. May be called by any number
- * of threads. */
+/* Returns where the byte at an offset of the file is, and how many bytes follow
+ * each other there, up to the end of the file: the caller touches none past it.
+ * NULL: read the file. Valid until the map is freed. May be called by any
+ * number of threads. */
 const char *kv_log_map_find(struct kv_log_map *map,
                             const struct kv_io_file *file,
                             uint64_t offset,
                             uint64_t *count_out);
 
-/* The same for a byte whose piece has been mapped by now: maps nothing, and does
- * not count as a read. */
+/* The same for a byte whose piece is mapped already: maps nothing, and does not
+ * count as a read. */
 const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a line is, by its bytes, which come in pieces of any size. */
+/* Works out what a line is from its bytes, which come in pieces of any size. */
 
 #include "log/measure.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a line is, by its bytes: where it ends among NULs, and what is known of one
- * that is seen in pieces. Knows bytes and newlines, not where they come from. */
+/* What a line is, by its bytes: where it ends among NULs, and what is known of
+ * one that is seen in pieces. Knows bytes and newlines, not where they come
+ * from. */
 
 #ifndef KV_LOG_MEASURE_H
 #define KV_LOG_MEASURE_H
@@ -10,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many NULs a run of bytes begins with. */
+/* Returns how many NULs a run of bytes begins with. */
 size_t kv_measure_count_nuls(const char *bytes, size_t size);
 
-/* Is one of these bytes the first of a line, since a NUL is before it? What
- * the NULs have replaced may have ended there. JSON holds no NUL, so nothing that
- * reads is taken apart. Returns how many bytes are before it; the size if none
- * is. */
+/* Finds a byte that begins a line, since a NUL is before it: what the NULs have
+ * replaced may have ended there. JSON holds no NUL, so no line that can be
+ * decoded is taken apart. Returns how many bytes are before it; the size if
+ * there is none. */
 size_t kv_measure_find_hidden_start(const char *bytes, size_t size);
 
 /* What is known of a line by the bytes up to an offset. */
@@ -26,7 +27,7 @@ struct kv_measure {
     bool has_newline;      /* At offset. */
     bool has_nul;
     char last;
-    char first_dark; /* The first byte that is no white space; NUL: none is. */
+    char first_dark; /* The first byte that is not white space; or NUL. */
     char last_dark;
 };
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Mending the log's end.
+/* Mends the log's end.
  *
  * Invariants:
- * 1. Only kv_mend_end() changes the log, and only at and behind the place
- *    where the fold ended.
+ * 1. Only kv_mend_end() changes the log, and only at and past the place where
+ *    the fold ended.
  * 2. Bytes that may be more than one unfinished write are on the disk in
  *    store.log.cut-<offset> before they leave the log. A crash in between
  *    leaves both; the next mending saves them again under another name.
- * 3. The cut is on the disk before anything is appended: else old bytes and
- *    new ones could meet after a power cut. */
+ * 3. The cut is on the disk before anything is appended: else old bytes and new
+ *    ones could meet after a power cut. */
 
 #include "log/mend.h"
 
@@ -34,7 +34,8 @@ static bool is_zero(const char *bytes, size_t size)
            memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-/* Where bytes before an end go on that follow some NULs, if a hole does. */
+/* Returns where data goes on after some NULs and the hole that may follow them;
+ * at an end at the latest. */
 static uint64_t pass_hole(const struct kv_io_file *file,
                           uint64_t offset,
                           uint64_t end)
@@ -43,8 +44,8 @@ static uint64_t pass_hole(const struct kv_io_file *file,
     return data < end ? data : end;
 }
 
-/* Copies some of the bytes [offset, end), and the hole that follows NULs: it is
- * one in the copy, too, which may be what there is room for. */
+/* Copies some of the bytes [offset, end). A hole that follows NULs is one in
+ * the copy, too: there may be no room for anything else. */
 static kvstore_status copy_some(const struct kv_io_file *from,
                                 uint64_t *offset,
                                 uint64_t end,
@@ -94,8 +95,8 @@ kvstore_status kv_mend_copy(const struct kv_io_file *from,
     return status;
 }
 
-/* Creates store.log.cut-<offset>, or, where that name is taken, by whatever it
- * may be, the same with -1, -2 and so on after it. */
+/* Creates store.log.cut-<offset>, or, if that name is taken by anything, the
+ * same with -1, -2 and so on after it. */
 static kvstore_status create_cut_file(const struct kv_io_file *directory,
                                       uint64_t offset,
                                       char name[KV_CUT_NAME_SIZE],
@@ -146,7 +147,7 @@ kvstore_status kv_mend_save(const struct kv_log *log,
     }
     kv_io_close(&file);
     if (status != KVSTORE_OK) {
-        /* The log still holds it all; the next recovery tries again. */
+        /* The log still holds it all; the next mending tries again. */
         kv_error_hold();
         (void)kv_io_unlink(directory, name);
         kv_error_release();
@@ -159,17 +160,17 @@ static bool is_white(char character)
     return memchr(" \t\r\n", character, 4) != NULL;
 }
 
-/* What a torn tail looks like, byte by byte. White space changes nothing behind
- * its first newline; alone it is padding. */
+/* What a torn tail looks like, byte by byte. White space after its first
+ * newline changes nothing; alone it is padding. */
 struct tail_shape {
     uint64_t size;
     char first;
     char last;
-    char last_dark;       /* That is no white space. */
-    char first_dark;      /* Behind the last hole; NUL: nothing is. */
+    char last_dark;       /* That is not white space. */
+    char first_dark;      /* After the last hole; NUL: none. */
     bool has_holes;       /* NULs. */
     bool is_terminated;   /* There is a newline, */
-    bool has_second_line; /* and not only white space behind it, */
+    bool has_second_line; /* and not only white space after it, */
     bool is_padded;       /* and the rest of padding before it. */
     bool lacks_start;     /* Its first byte, stored last in log/padding.c. */
 };
@@ -196,16 +197,17 @@ static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
     shape->size++;
 }
 
-/* Can it be one write that was not finished? Behind holes there may be a line
- * that is whole. */
-/* True if no write of ours looks so, however little of it came to the disk: what
- * begins with anything but a brace, and has lost nothing before that. */
+/* True if no write of ours looks like this, however little of it reached the
+ * disk: it begins with anything but a brace, and has lost nothing before
+ * that. */
 static bool is_foreign(const struct tail_shape *shape)
 {
     return shape->size > 0 && shape->first != '{' && !is_white(shape->first) &&
            !shape->has_holes && !shape->lacks_start;
 }
 
+/* True if it can be one write that was not finished. After holes there may be a
+ * whole line. */
 static bool is_unfinished(const struct tail_shape *shape)
 {
     bool is_blank = !shape->has_holes && shape->first_dark == '\0';
@@ -242,8 +244,9 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
     return KVSTORE_OK;
 }
 
-/* Records of a batch that was never whole were never acknowledged, and say so
- * themselves: what follows them decides. */
+/* Cuts the torn tail off. Records of a batch that was never whole were never
+ * acknowledged, and show it themselves: what follows them decides whether the
+ * tail is saved. */
 static kvstore_status cut_tail(const struct kv_log *log,
                                const struct kv_io_file *directory,
                                const struct kv_fold_result *result,

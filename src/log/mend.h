@@ -21,9 +21,9 @@ kvstore_status kv_mend_copy(const struct kv_io_file *from,
                             const struct kv_io_file *to,
                             uint64_t to_offset);
 
-/* Saves the bytes [offset, end) of a log as store.log.cut-<offset>, or, where
- * that name is taken, with -1, -2 and so on behind it: on the disk with its name
- * on KVSTORE_OK, else there is no such file. */
+/* Saves the bytes [offset, end) of a log as store.log.cut-<offset>, or, if that
+ * name is taken, with -1, -2 and so on after it. On KVSTORE_OK the file and its
+ * name are on the disk; else there is no such file. */
 #define KV_CUT_NAME_SIZE 48u
 kvstore_status kv_mend_save(const struct kv_log *log,
                             const struct kv_io_file *directory,
@@ -32,9 +32,10 @@ kvstore_status kv_mend_save(const struct kv_log *log,
                             char name_out[KV_CUT_NAME_SIZE]);
 
 /* Makes the log, size bytes long, end where a fold of it ended: cuts the torn
- * tail off, after saving it beside the log if it may be more than one unfinished
- * write, or adds the newline that the last line lacks. Where it does either, the caller syncs
- * the log before it appends. Only under the writers' lock. */
+ * tail off, after saving it beside the log if it may be more than one
+ * unfinished write, or adds the newline that the last line lacks. If it does
+ * either, the caller syncs the log before it appends. Only under the writers'
+ * lock. */
 kvstore_status kv_mend_end(const struct kv_log *log,
                            const struct kv_io_file *directory,
                            uint64_t size,

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Padding, and what takes its place. log/log.c makes room with it and lets it
- * go; log/fold.c and log/mend.c know it by its bytes.
+/* Padding, and the lines that take its place. log/log.c makes room with it and
+ * removes it; log/fold.c and log/mend.c recognise it by its bytes.
  *
  * Invariants:
  * 1. Where there is padding, the file is the lines up to tail->end and after
- *    them tabs up to its last byte, a newline, at tail->padded_end. There are
- *    KV_LOG_PADDING_MIN bytes at least. Only between a write over padding and
+ *    them tabs up to its last byte, a newline, at tail->padded_end. It has at
+ *    least KV_LOG_PADDING_MIN bytes. Only between a write over padding and
  *    kv_log_padding_take() does tail->end lag.
  * 2. All of the padding is in the window, if the tail is mapped, and was
  *    written before it is touched there.
  * 3. In the window a line appears back to front in one respect: its second byte
  *    is stored first, and its first one last. So what a killed writer leaves
- *    begins with a tab and that second byte: no record, and no other line that
- *    kvstore would spare.
+ *    begins with a tab and that second byte: it is not a record, nor any other
+ *    line that kvstore would keep.
  * 4. Only the holder of the writers' lock has padding. It is cut off before the
- *    lock is given up; after a killed writer, by the next one. */
+ *    lock is released; after a killed writer, by the next one. */
 
 #include "log/padding.h"
 
@@ -28,15 +28,17 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* More than this is written by system calls, which cost little beside it. */
+/* More than this is written by system calls, which cost little beside so many
+ * bytes. */
 #define PUT_SIZE_MAX KV_PADDING_UNIT
 
-/* What is mapped at once: so much that mapping costs nothing a line. To map and
- * to unmap waits for whoever in the system goes through the mappings of the log,
- * which has been seen to take seconds on a busy machine: it is to be rare. */
+/* How much is mapped at once: so much that mapping costs nothing per line.
+ * Mapping and unmapping wait for any process that goes through the mappings of
+ * the log, which has been seen to take seconds on a busy machine: they must be
+ * rare. */
 #define MAPPED_SIZE ((size_t)(sizeof(void *) < 8 ? 4 : 64) << 20)
 
-/* The tail pays for who writes many lines. */
+/* The tail pays for a writer of many lines only. */
 #ifndef KV_WRITES_BEFORE_PADDING
 #define KV_WRITES_BEFORE_PADDING 64u
 #endif
@@ -54,8 +56,8 @@ struct kv_log_padding {
     uint64_t window_offset; /* here on; or NULL. */
     unsigned writes;        /* That the tail had no room for. */
     bool is_mapped;         /* Or else written. */
-    bool is_looked_at;      /* Is it known whether */
-    bool is_refused;        /* the file system is not one for this? */
+    bool is_looked_at;      /* It is known whether */
+    bool is_refused;        /* the file system is unsuitable. */
     char tabs[KV_LOG_PADDING_MAX];
 };
 
@@ -98,7 +100,8 @@ static bool are_tabs(const char *bytes, size_t size)
                          memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* May padding end at the end of a file of this size with a newline? */
+/* True if padding may end, with a newline, at the end of a file of this
+ * size. */
 static bool may_end_at(uint64_t size)
 {
     return size % KV_PADDING_UNIT == 0;
@@ -138,8 +141,8 @@ kvstore_status kv_log_padding_find(const struct kv_io_file *file,
     return status;
 }
 
-/* How many of these bytes, the last ones of a log or what stands before padding
- * of it, are no padding. */
+/* Returns how many of these bytes, the last of a log or those before some of
+ * its padding, are left without the tabs at their end. */
 static size_t without_tabs(const char *bytes, size_t size)
 {
     while (size > 0 && bytes[size - 1] == KV_LOG_PADDING_BYTE) {
@@ -183,7 +186,7 @@ kvstore_status kv_log_padding_find_end(const struct kv_io_file *file,
 
 /* --- Padding --- */
 
-/* Has nobody else appended? */
+/* Fails with KVSTORE_BUSY if another process has appended. */
 static kvstore_status check_padded_end(const struct kv_log_padding *tail,
                                        const struct kv_io_file *file)
 {
@@ -197,8 +200,8 @@ static kvstore_status check_padded_end(const struct kv_log_padding *tail,
                : status;
 }
 
-/* Where this fails, white space stays behind the end: the next who looks finds
- * the file too long, and cuts it or is told why not. */
+/* If this fails, white space stays past the end: the next process that checks
+ * finds the file too long, and cuts it or learns why it cannot. */
 static void cut_padding(struct kv_log_padding *tail,
                         const struct kv_io_file *file)
 {
@@ -217,7 +220,7 @@ void kv_log_padding_trim(struct kv_log_padding *tail,
     kv_error_release();
 }
 
-/* Moves the window to where the lines end, if the padding goes beyond it. */
+/* Moves the window to where the lines end, if the padding goes past it. */
 static kvstore_status map_window(struct kv_log_padding *tail,
                                  const struct kv_io_file *file,
                                  uint64_t padded_end)
@@ -237,7 +240,8 @@ static kvstore_status map_window(struct kv_log_padding *tail,
 }
 
 /* Writes tabs from the end of the lines on, and the newline: with one call, so
- * that the page cache takes whole units, which costs a third of single pages. */
+ * that the page cache takes whole units, at a third of the cost of single
+ * pages. */
 static kvstore_status write_padding(struct kv_log_padding *tail,
                                     const struct kv_io_file *file,
                                     uint64_t padded_end)
@@ -278,7 +282,8 @@ static bool pad(struct kv_log_padding *tail,
 
 /* --- Lines --- */
 
-/* Is this a writer of many lines, on a file system whose mappings take them? */
+/* True if this is a writer of many lines, on a file system whose mappings take
+ * them. */
 static bool pays(struct kv_log_padding *tail, const struct kv_io_file *file)
 {
     if (tail->writes < KV_WRITES_BEFORE_PADDING) {
@@ -339,8 +344,8 @@ void kv_log_padding_put(struct kv_log_padding *tail,
     char *place = tail->window + (tail->end - tail->window_offset);
     assert(place[0] == KV_LOG_PADDING_BYTE);
     ((volatile char *)place)[1] = line[1];
-    /* The processor keeps this thread's stores in order for whoever comes after
-     * its death; so must the compiler. */
+    /* The processor keeps this thread's stores in order for a process that
+     * comes after its death; so must the compiler. */
     atomic_signal_fence(memory_order_seq_cst);
     kv_io_step("tail begun");
     memcpy(place + 2, line + 2, size - 2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Where a line stands in the log. */
+/* Where a line is in the log. */
 
 #ifndef KV_LOG_POINTER_H
 #define KV_LOG_POINTER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* store.log.compact belongs to whoever holds a lock on it. A leftover is
- * emptied, never read. */
+/* store.log.compact belongs to the process that holds a lock on it. A leftover
+ * is removed, never read. */
 
 #include "log/successor.h"
 
@@ -22,9 +22,9 @@ static bool is_same_file(const struct kv_io_stat *one,
     return one->device == other->device && one->inode == other->inode;
 }
 
-/* Is store.log.compact still the file that we hold, and has that no other name,
- * by which it would be written beside the store? One look tells both: between
- * two, names can be exchanged. */
+/* Checks that store.log.compact is still the file that we hold, and that it has
+ * no other name, by which it could be written beside the store. One call
+ * reports both: between two, names can be exchanged. */
 static kvstore_status check_name(const struct kv_io_file *directory,
                                  const struct kv_log *new_log,
                                  bool *is_ours_out)
@@ -49,7 +49,7 @@ static kvstore_status check_name(const struct kv_io_file *directory,
     return status;
 }
 
-/* Takes the name away from whatever has it; nothing is an answer, too. */
+/* Removes the name, whatever has it. That nothing has it is a success, too. */
 static kvstore_status remove_name(const struct kv_io_file *directory)
 {
     kvstore_status status = kv_io_unlink(directory, KV_LOG_COMPACT_NAME);
@@ -58,7 +58,7 @@ static kvstore_status remove_name(const struct kv_io_file *directory)
                : status;
 }
 
-/* Removes a leftover if nobody holds its lock. KVSTORE_BUSY: a compaction
+/* Removes a leftover if no process holds its lock. KVSTORE_BUSY: a compaction
  * does. Only while the lock is held, and the name leads to what is locked, can
  * no compaction have the name. */
 static kvstore_status remove_unlocked(const struct kv_io_file *directory,
@@ -80,10 +80,10 @@ static kvstore_status remove_unlocked(const struct kv_io_file *directory,
     return status == KVSTORE_OK ? remove_name(directory) : status;
 }
 
-/* Removes what bears the name. What cannot be opened and locked, no compaction
- * can be writing: a symbolic link, a FIFO, a socket; or what a process of
- * another user left that died before it gave the file away, which it does under
- * the writers' lock. */
+/* Removes what has the name. No compaction can be writing a file that cannot be
+ * opened and locked: a symbolic link, a FIFO, a socket; or one left by a
+ * process of another user that died before it gave the file away, which it does
+ * under the writers' lock. */
 static kvstore_status remove_leftover(const struct kv_io_file *directory)
 {
     struct kv_io_stat named;
@@ -108,7 +108,8 @@ static kvstore_status remove_leftover(const struct kv_io_file *directory)
     return status;
 }
 
-/* Makes the file; not one that was there, which its maker may have open. */
+/* Creates the file. It never takes one that was there, which its creator may
+ * have open. */
 static kvstore_status create_file(const struct kv_io_file *directory,
                                   struct kv_io_file *file_out)
 {
@@ -129,7 +130,7 @@ static kvstore_status create_file(const struct kv_io_file *directory,
                    KV_LOG_COMPACT_NAME);
 }
 
-/* Locks it, and sees that it has kept its name. */
+/* Locks it, and checks that it has kept its name. */
 static kvstore_status claim_file(const struct kv_io_file *directory,
                                  struct kv_log *new_log)
 {
@@ -179,8 +180,8 @@ kvstore_status kv_successor_rename(const struct kv_io_file *directory,
     return status;
 }
 
-/* Gives the room back. A file that another program locks or has put there is
- * left to it. */
+/* Frees the room. A file that another program has locked or put there is left
+ * to it. */
 void kv_successor_discard(const struct kv_io_file *directory,
                           struct kv_log *new_log)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The file of the log that is to take the place of a store's log:
+/* The file of the log that will take the place of a store's log:
  * store.log.compact. */
 
 #ifndef KV_LOG_SUCCESSOR_H
@@ -10,15 +10,16 @@
 #include "log/log.h"
 #include "os/file.h"
 
-/* Makes store.log.compact, locked, with the mode and the owner of a log that is
- * to be written anew. A leftover is removed, unless somebody holds its lock:
- * KVSTORE_BUSY, another compaction runs. After a failure, too, the caller
+/* Creates store.log.compact, locked, with the mode and the owner of a log that
+ * will be written anew. A leftover is removed, unless a process holds its lock:
+ * KVSTORE_BUSY, another compaction is running. After a failure, too, the caller
  * discards the log. */
 kvstore_status kv_successor_create(const struct kv_io_file *directory,
                                    const struct kv_log *log,
                                    struct kv_log *new_log);
 
-/* Renames the new log over the old one, if store.log.compact still is it. */
+/* Renames the new log over the old one, if store.log.compact is still that
+ * file. */
 kvstore_status kv_successor_rename(const struct kv_io_file *directory,
                                    struct kv_log *new_log);
 

@@ -14,9 +14,9 @@ static _Thread_local kvstore_error last_error = {
     .offset = KV_NO_OFFSET,
 };
 
-/* A pair of calls inside another saves the error of a failure that the outer one
- * may still read, so each needs its own room. Nothing here is recursive: no path
- * through the library nests more than five. */
+/* A pair of calls inside another saves the error of a failure that the outer
+ * pair may still read, so each needs its own room. Nothing here is recursive:
+ * no path through the library nests more than five. */
 #define HELD_MAX 8
 static _Thread_local kvstore_error held_errors[HELD_MAX];
 static _Thread_local unsigned held_count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Status names, and this thread's last error. The place that first sees a
- * failure describes it here, once; everyone above passes the status up. */
+ * failure describes it here, once; every caller above passes the status up. */
 
 #ifndef KV_OS_ERROR_H
 #define KV_OS_ERROR_H
@@ -41,7 +41,8 @@ kvstore_status kv_fail_errno(kvstore_status status,
  * where a failure means something else to the caller. */
 kvstore_status kv_fail_as(kvstore_status status);
 
-/* Makes an error this thread's last that another thread met on its behalf. */
+/* Makes an error that another thread met on behalf of this one the last error
+ * here. */
 void kv_fail_again(const kvstore_error *error);
 
 /* What fails between the two leaves no trace: the release puts back the error
@@ -50,7 +51,7 @@ void kv_fail_again(const kvstore_error *error);
 void kv_error_hold(void);
 void kv_error_release(void);
 
-/* A release by the outcome of what was attempted: puts the held error back only
+/* Releases by the outcome of what was attempted: puts the held error back only
  * if status is a success; a failure is the last error from now on. Returns
  * status. */
 kvstore_status kv_error_release_after(kvstore_status status);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* How the bytes of a key or a value stand in a line: JSON strings and base64,
- * checked, measured and read. Knows nothing of records.
+/* How the bytes of a key or a value are held in a line: JSON strings and
+ * base64, checked, measured and read. Knows nothing of records.
  *
- * What is read may stand in a mapping that a hostile process changes at any
- * moment, also between two looks at one byte. So each pass is bounded by what
+ * What is read may be in a mapping that a hostile process changes at any
+ * moment, even between two reads of one byte. So each pass is bounded by what
  * it was given, whatever an earlier pass has found there, and nothing of those
  * bytes is ever asserted. */
 
@@ -132,7 +132,8 @@ static size_t count_short_escapes(const char *at, const char *end)
     return (size_t)(at - start) / 2;
 }
 
-/* Reads the escape whose backslash was seen at a place. False if it is wrong. */
+/* Reads the escape whose backslash was seen at a place. False if it is
+ * wrong. */
 static bool read_escape(const char *at,
                         const char *end,
                         struct escape *escape_out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* In which form bytes are written to a line, and writing them. The bytes are the
- * caller's own and stay as they are in between. */
+/* Chooses the form in which bytes are written to a line, and writes them. The
+ * bytes are the caller's own and do not change in between. */
 
 #include "record/text_plan.h"
 
@@ -27,7 +27,8 @@ static bool is_ascii(char character)
     return (unsigned char)character < 0x80;
 }
 
-/* The bytes that an ASCII character other than NUL takes up in a string. */
+/* Returns how many bytes an ASCII character other than NUL takes up in a
+ * string. */
 static size_t escaped_size_of(char character)
 {
     if (escape_letters[(unsigned char)character] != 0) {
@@ -36,9 +37,9 @@ static size_t escaped_size_of(char character)
     return character < 0x20 ? 6 : 1;
 }
 
-/* How many bytes are looked at one by one before the next escape is searched
- * for: where escapes are close together, a search costs more than that. It is one,
- * the escape itself, and twice as many whenever a search has not gone far. */
+/* How many bytes are examined one by one before the next escape is searched
+ * for: where escapes are close together, a search costs more than that. It is
+ * one, the escape itself, and doubles whenever a search has not gone far. */
 #define STRETCH_MAX ((ptrdiff_t)32)
 #define NEAR_SIZE ((ptrdiff_t)4)
 
@@ -116,7 +117,8 @@ static char *write_escaped(char character, char *out)
     return out + 6;
 }
 
-/* Of text that has been planned: all that cannot stand in it has an escape. */
+/* Writes text that has been planned: every byte that cannot be in it as it is
+ * has an escape. */
 static char *encode_escaped(const char *at, const char *end, char *out)
 {
     ptrdiff_t stretch = 1;

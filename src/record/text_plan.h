@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* How the bytes of a key or a value are written to a line of the log: the form
- * that the format prescribes for them, its size, and the writing. What is written
- * is what record/text.h reads. Knows nothing of records. Allocates nothing. */
+ * that the format prescribes for them, its size, and the writing. What is
+ * written here is what record/text.h reads. Knows nothing of records. Allocates
+ * nothing. */
 
 #ifndef KV_RECORD_TEXT_PLAN_H
 #define KV_RECORD_TEXT_PLAN_H
