@@ -35,7 +35,7 @@
 
 #define GROUP_MAX KV_INDEX_RESERVE_MAX
 
-/* A group that has so many bytes takes in no more. */
+/* A group of this many bytes takes in no more. */
 #define GROUP_BYTES_MAX KV_LOG_JOINED_SIZE_MAX
 
 struct group {

@@ -247,9 +247,9 @@ struct queued {
 
 struct kv_compaction_queue {
     uint64_t entered; /* Records so far: the last ones are in the queue. */
-    uint64_t asked;   /* The slots of so many have been asked for, */
-    uint64_t looked;  /* and the later records of so many, */
-    uint64_t left;    /* and as many have been copied, or not. */
+    uint64_t asked;   /* The slots of this many have been asked for, */
+    uint64_t looked;  /* and the later records of this many, */
+    uint64_t left;    /* and this many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A bit covers so many bytes: there is no shorter record. */
+/* A bit covers this many bytes: there is no shorter record. */
 #define KV_COMPACTION_MARK_SPAN 16u
 
 struct kv_compaction_marks;

@@ -75,7 +75,7 @@ static inline uint64_t kv_compaction_offset(
 kvstore_status kv_compaction_flush(struct kv_compaction *compaction);
 
 /* What must come before a line: a newline that ends the line before it
- * (is_parted), and belongs to that; and a blank line of so many bytes. */
+ * (is_parted), and belongs to it; and a blank line of blank_size bytes. */
 struct kv_compaction_gap {
     bool is_parted;
     size_t blank_size;

@@ -89,9 +89,9 @@ static kvstore_status take_lines_along(struct kvstore *store,
     return status;
 }
 
-/* Takes the lock if it is free, and follows with it. is_done_out: else another
- * process has it, or is in the way of a new index, and there may be another
- * try. */
+/* Takes the lock if it is free, and follows with it. is_done_out: false if
+ * another process has it, or is in the way of a new index, and there may be
+ * another try. */
 static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
 {
     bool is_locked = store->is_exclusive;

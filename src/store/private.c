@@ -4,7 +4,7 @@
  * private memory.
  *
  * Invariants:
- * 1. The log is looked up by name at each call, and folded on where it has
+ * 1. The log is looked up by name at each call, and folded further where it has
  *    grown.
  * 2. Without the writers' lock, a fold that meets damage is believed only when
  *    a second one, a moment later, meets the same: the first may have run into

@@ -61,7 +61,7 @@ static kvstore_status adopt_log(const struct kvstore *store,
 }
 
 /* Puts a new log and its index in the place of those that the pair has.
- * is_in_place_out: else both are still the caller's. */
+ * is_in_place_out: if false, both are still the caller's. */
 static kvstore_status switch_log(struct kvstore *store,
                                  struct kv_log *log,
                                  struct kv_index *index,
