@@ -7,7 +7,6 @@
 #define KV_INDEX_LEAD_H
 
 #include "index/index.h"
-#include "index/lead.h"
 #include "kvstore.h"
 #include "log/log.h"
 

@@ -6,7 +6,6 @@
 #define KV_LOG_LINE_H
 
 #include "kvstore.h"
-#include "log/line.h"
 #include "log/log.h"
 
 #include <stdbool.h>

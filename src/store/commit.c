@@ -3,20 +3,20 @@
 /* Group commit: the threads of a handle that want to write queue up at its
  * gate, and the one that is let in writes what the others have brought, too,
  * with one lock, one append and one sync (DeWitt et al., "Implementation
- * Techniques for Main Memory Database Systems", SIGMOD 1984). Prepares, has the
- * log append, syncs, publishes; how lines come into the log is log/log.c's
- * business.
+ * Techniques for Main Memory Database Systems", SIGMOD 1984). It prepares, has
+ * the log append, syncs, publishes; how lines get into the log is up to
+ * log/log.c.
  *
  * Invariants:
- * 1. Whatever can fail in the index comes before the append: the place of each
- *    record there is known by then, and no two of them have the same, but where
- *    their keys are the same.
+ * 1. Whatever can fail in the index comes before the append: by then the place
+ *    of each record in the index is known, and no two of them have the same
+ *    place unless they have the same key.
  * 2. The lines are in the log in the order in which the threads queued up, and
  *    are published in that order.
  * 3. A durable handle syncs after the append and before it publishes.
  * 4. A record is acknowledged when the whole group is in the log, and on the
- *    disk if the handle is durable; or, if the group as a whole found no room,
- *    by itself. */
+ *    disk if the handle is durable; or, if there was no room for the whole
+ *    group, when it is there alone. */
 
 #include "store/commit.h"
 
@@ -35,7 +35,7 @@
 
 #define GROUP_MAX KV_INDEX_RESERVE_MAX
 
-/* No more are taken into a group that has so many bytes. */
+/* A group of this many bytes takes in no more. */
 #define GROUP_BYTES_MAX KV_LOG_JOINED_SIZE_MAX
 
 struct group {
@@ -50,11 +50,11 @@ struct group {
 enum removal {
     REMOVES_NOTHING, /* There is no such key, or it has expired. */
     REMOVES_SET,     /* Its place was found on the way. */
-    REMOVES_DOUBT,   /* Perhaps a line that tells the key and cannot be served;
-                        its place is to be prepared. */
+    REMOVES_DOUBT,   /* Perhaps a line that names the key and cannot be served;
+                        its place must be prepared. */
 };
 
-/* The caller releases older_out where a Set was found. */
+/* The caller releases older_out if a Set was found. */
 static kvstore_status find_to_remove(const kvstore *store,
                                      const struct kv_record_plan *plan,
                                      struct kv_expiry *expiry,
@@ -92,7 +92,7 @@ static bool has_same_key(const struct kv_record_plan *a,
            memcmp(a->key, b->key, a->key_size) == 0;
 }
 
-/* The last record of the same key that comes before in the group. */
+/* Returns the last record of the same key that is earlier in the group. */
 static const struct kv_store_write *find_earlier(const struct group *group,
                                                  unsigned number)
 {
@@ -106,7 +106,7 @@ static const struct kv_store_write *find_earlier(const struct group *group,
     return NULL;
 }
 
-/* True if a record does anything after another of its key. */
+/* True if a record has any effect after another of its key. */
 static bool has_effect_after(const struct kv_record_plan *plan,
                              const struct kv_record_plan *earlier)
 {
@@ -116,8 +116,8 @@ static bool has_effect_after(const struct kv_record_plan *plan,
             !kv_expiry_has_come(&expiry, earlier->expires_ms));
 }
 
-/* Finds the place of the first record of its key in the group. KVSTORE_NOT_FOUND:
- * it is a Remove that has nothing to remove. */
+/* Finds the place of the first record of its key in the group.
+ * KVSTORE_NOT_FOUND: it is a Remove that has nothing to remove. */
 static kvstore_status find_place(kvstore *store,
                                  struct kv_store_write *write,
                                  struct kv_index_reserve *reserve,
@@ -144,7 +144,8 @@ static kvstore_status find_place(kvstore *store,
                             has_grown_out);
 }
 
-/* Sees whether a record goes to the log, and where in the index it will be. */
+/* Finds out whether a record goes to the log, and where in the index it will
+ * be. */
 static kvstore_status prepare_write(const struct group *group,
                                     unsigned number,
                                     struct kv_index_reserve *reserve,
@@ -182,9 +183,9 @@ static void release_prepared(const struct group *group)
     }
 }
 
-/* Finds the place of each record. Where the index grows on the way, it begins
- * anew: no place in the old one means anything in the new. Fails if a sync was
- * lost on the way. */
+/* Finds the place of each record. If the index grows on the way, it starts
+ * over: no place in the old index means anything in the new one. Fails if a
+ * sync was lost on the way. */
 static kvstore_status prepare_group(const struct group *group)
 {
     bool has_grown = true;
@@ -209,7 +210,7 @@ static kvstore_status prepare_group(const struct group *group)
 
 /* Appends the lines at the end of the log; durably, if the handle is. What
  * cannot be acknowledged is cut off again. If that fails, too, it is torn, or
- * whole and as good as any line that was written when its writer died. */
+ * whole and as good as any line that was written before its writer died. */
 static kvstore_status append_group(const struct group *group)
 {
     kvstore *store = group->store;
@@ -276,8 +277,8 @@ static void publish_group(const struct group *group)
 
 /* --- Together --- */
 
-/* The group has failed as a whole. A Remove that found nothing only because of
- * one before it in the group has not either; other outcomes hold. */
+/* The group has failed as a whole. So has a Remove that found nothing only
+ * because of one before it in the group; other outcomes hold. */
 static void note_failure(const struct group *group, kvstore_status status)
 {
     for (unsigned i = 0; i < group->count; i++) {

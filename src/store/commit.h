@@ -13,24 +13,23 @@
 
 #include <stdbool.h>
 
-/* A record that a thread wants written. It may be another thread that does
- * it. */
+/* A record that a thread wants written. Another thread may do it. */
 struct kv_store_write {
     struct kv_gate_waiter waiter;      /* The first member. */
     const struct kv_record_plan *plan; /* Its key and its value, and the line */
     const char *line;                  /* that they make. */
 
-    /* Of the thread that writes it: */
+    /* For the thread that writes it: */
     kvstore_status status;
     kvstore_error error;
-    bool is_prepared; /* It goes to the log, and older is to be released. */
+    bool is_prepared; /* It goes to the log, and older must be released. */
     struct kv_index_find older;
     const struct kv_store_write *earlier; /* Of the same key, in the same
                                               group; or NULL. */
     struct kv_log_pointer pointer;
 };
 
-/* Writes a record, of which plan and line are set, alone or with those of other
+/* Writes a record, whose plan and line are set, alone or with those of other
  * threads. KVSTORE_NOT_FOUND, without an error set: a Remove of what is not
  * there. */
 kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write);

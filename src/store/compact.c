@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* When a store is compacted, and by whom: by the call that makes it due, by a
- * thread beside it, or by whoever asks.
+/* When a store is compacted, and by which thread: that of the call that makes
+ * it due, one in the background, or that of the call that asks for it.
  *
  * Invariants:
- * 1. One compaction or repair of a handle at a time: who begins one is behind
- *    the compactor's gate. Of all handles and processes, the lock on
+ * 1. One compaction or repair of a handle at a time: the thread that begins one
+ *    is past the compactor's gate. Of all handles and processes, the lock on
  *    store.log.compact lets one in.
- * 2. One that fails is noted in the index, so that nobody tries again before as
- *    many bytes more as the threshold says are stale.
- * 3. The thread is joined before its handle is freed. It gives a long copy up
+ * 2. One that fails is noted in the index, so that no handle tries again until
+ *    as many more bytes are stale as the threshold says.
+ * 3. The thread is joined before its handle is freed. It gives up a long copy
  *    for that; the old log is the store as before. */
 
 #include "store/compact.h"
@@ -28,16 +28,16 @@
 #include <assert.h>
 #include <stdatomic.h>
 
-/* How long a handle leaves it to others who were compacting already. */
+/* How long a handle leaves it to others that were already compacting. */
 #define OTHERS_TURN_NS INT64_C(100000000)
 
-/* How often a call that waits for them looks whether they are done. */
+/* How often a call that waits for them checks whether they are done. */
 #define OTHERS_PAUSE_NS INT64_C(5000000)
 
 /* --- When --- */
 
-/* Has one failed when nearly as many bytes were stale? What says that more were
- * is of no log that this one has become. */
+/* True if one failed when nearly as many bytes were stale. A note that more
+ * were stale is not about this log. */
 static bool has_just_failed(const kvstore *store,
                             const struct kv_table_totals *totals,
                             uint64_t threshold_bytes)
@@ -66,7 +66,7 @@ bool kv_store_is_compaction_due(const kvstore *store)
            is_compaction_due(store, &store->index.totals);
 }
 
-/* --- Behind the compactor's gate --- */
+/* --- Past the compactor's gate --- */
 
 kvstore_status kv_store_enter_compactor(kvstore *store, int32_t timeout_ms)
 {
@@ -107,9 +107,9 @@ static kvstore_status compact(kvstore *store,
     return status;
 }
 
-/* --- Who --- */
+/* --- Which thread --- */
 
-/* Waits a little. False: there is no time for that. */
+/* Waits a little. True if there was time for that. */
 static bool waits_until(int64_t deadline_ns)
 {
     bool is_early = kv_io_clock_ns() + OTHERS_PAUSE_NS < deadline_ns;
@@ -119,7 +119,7 @@ static bool waits_until(int64_t deadline_ns)
     return is_early;
 }
 
-/* Compacts in the calling thread. Where others are at it, it waits for them. */
+/* Compacts in the calling thread. If others are compacting, waits for them. */
 static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
 {
     int64_t deadline_ns = kv_store_deadline(timeout_ms);
@@ -132,7 +132,7 @@ static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
         status = compact(store, &store->progress, NULL);
     } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
     kv_store_leave_compactor(store);
-    /* One that succeeds may have begun anew, or have waited. */
+    /* One that succeeds may have started over, or waited. */
     return kv_error_release_after(status);
 }
 

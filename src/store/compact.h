@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Who compacts, and when. */
+/* Which thread compacts, and when. */
 
 #ifndef KV_STORE_COMPACT_H
 #define KV_STORE_COMPACT_H
@@ -10,19 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Within a write: does the handle have to see to it that the store is
- * compacted? */
+/* Within a write: true if the handle must see to it that the store is
+ * compacted. */
 bool kv_store_is_compaction_due(const kvstore *store);
 
-/* Behind a write: sees to it. Changes no error of this thread. */
+/* After a write: sees to it. Leaves this thread's error as it is. */
 void kv_store_compact_when_due(kvstore *store);
 
-/* Around a compaction or a repair of this handle. KVSTORE_BUSY: another thread
- * is at one until the timeout. */
+/* Enclose a compaction or a repair of this handle. KVSTORE_BUSY: another thread
+ * was busy with one until the timeout. */
 kvstore_status kv_store_enter_compactor(kvstore *store, int32_t timeout_ms);
 void kv_store_leave_compactor(kvstore *store);
 
-/* Before the handle is closed: no thread is compacting any more. */
+/* Before the handle is closed: ensures that no thread is still compacting. */
 void kv_store_stop_compacting(kvstore *store);
 
 #endif

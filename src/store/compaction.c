@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Compaction: one fold of the old log against its index, from which the
- * records that are still the newest go to the new log; then, in rounds, all that
- * the old log has gained meanwhile.
+/* Compaction: one fold of the old log against its index, in which the records
+ * that are still the newest go to the new log; then, in rounds, all that the
+ * old log has gained meanwhile.
  *
  * Invariants:
  * 1. The old log is not touched. Until the rename it is the store; from the
@@ -11,10 +11,10 @@
  * 2. The new log is on the disk before the rename, and the directory after it
  *    before anything is acknowledged in the new log.
  * 3. store.log.compact is made anew by each compaction, which holds a lock on
- *    it. A leftover, which somebody may have open still, is neither read nor
+ *    it. A leftover, which a process may still have open, is neither read nor
  *    written: it loses its name.
- * 4. A round is appended to the new log as it stands in the old one, and then
- *    applied as any log is that has grown: by a fold of it.
+ * 4. A round is appended to the new log as it is in the old one, and then
+ *    applied as with any log that has grown: by a fold of it.
  *
  * A crash leaves: before the rename the old log and a leftover; after it, and
  * before the directory is synced, the old log or the new one. */
@@ -77,9 +77,9 @@ static kvstore_status prepare(struct kv_compaction *compaction)
         index, key_count, &compaction->new_log, &compaction->new_index);
 }
 
-/* Folds the old log from where the new one has it up to an end. What looks torn
- * may be a batch that is published record by record: the next round has it
- * whole. */
+/* Folds the old log from where the copy has got to, up to an end. What looks
+ * torn may be a batch that is published record by record: the next round finds
+ * it whole. */
 static kvstore_status fold_up_to(struct kv_compaction *compaction,
                                  uint64_t end,
                                  const struct kv_progress *progress,
@@ -110,9 +110,9 @@ static kvstore_status fail_changed(uint64_t offset)
                       KV_LOG_NAME);
 }
 
-/* Has the copy met all that the index has, and no damage that it does not know
- * of? A line that has rotted may be one that the index leads to, and in whose
- * favour an older one was left out. */
+/* Fails unless the copy has met all that the index has, and no damage that the
+ * index does not know of. A line that has rotted may be one that the index
+ * leads to, and in whose favour an older one was left out. */
 static kvstore_status check_copy(const struct kv_compaction *compaction)
 {
     const struct kv_table_totals *old = &compaction->index->totals;
@@ -151,8 +151,9 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
     return status;
 }
 
-/* Does the old log still end where it was copied up to, or go on behind? Another
- * process may have taken a line that had rotted for torn, and have cut it off. */
+/* Fails unless the old log still ends where it was copied up to, or goes on
+ * after that. Another process may have taken a rotted line for a torn one, and
+ * cut it off. */
 static kvstore_status check_source(const struct kv_compaction *compaction,
                                    uint64_t end)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Rewrites the live records of a log into a new one, beside writers, and puts
- * it in the old one's place. */
+/* Rewrites the live records of a log into a new one, while writers go on, to be
+ * put in the old one's place. */
 
 #ifndef KV_STORE_COMPACTION_H
 #define KV_STORE_COMPACTION_H
@@ -13,40 +13,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is a compaction due? */
+/* True if a compaction is due. */
 bool kv_compaction_is_due(const struct kv_table_counts *counts,
                           uint64_t log_size,
                           uint64_t threshold_bytes,
                           uint32_t threshold_percent);
 
-/* The rest is none or zero when it begins. Claims store.log.compact, under the
- * writers' lock, with the log's end settled. KVSTORE_BUSY: another compaction
- * runs. After a failure, too, the caller releases it. */
+/* Claims store.log.compact, under the writers' lock, with the log's end mended.
+ * What the caller does not set is none or zero before. KVSTORE_BUSY: another
+ * compaction is running. The caller releases it, also after a failure. */
 kvstore_status kv_compaction_begin(struct kv_compaction *compaction);
 
-/* Copies what is live of the old log as far as the index had it at the
+/* Copies what is live in the old log, as far as the index had it at the
  * beginning, and builds the new index, in the same kind of memory. Takes no
- * lock: what is written meanwhile lies behind.
+ * lock: what is written meanwhile comes after that.
  * KVSTORE_CORRUPT: the index does not belong to the log. Build it anew.
  * KVSTORE_BUSY:    given up. */
 kvstore_status kv_compaction_copy(struct kv_compaction *compaction);
 
 /* Copies all records that the old log has gained up to an offset, Sets and
- * Removes, and applies them. They are published. Statuses as above. Given up
- * where more than 64 MiB lie between the end and the place where it was when
- * somebody asked for that: so in the copy, too. */
+ * Removes, and applies them. They are published. Statuses as above. Gives up if
+ * more than 64 MiB were left up to the end when that was asked for; so does the
+ * copy. */
 kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                     uint64_t end);
 
-/* Brings the new log to the disk, as far as it is written. */
+/* Syncs the new log, as far as it is written. */
 kvstore_status kv_compaction_sync(struct kv_compaction *compaction);
 
-/* Is all that the store's log has in the new pair? Else KVSTORE_CORRUPT: what was
- * acknowledged once has rotted and looks torn. */
+/* Fails unless the new pair has all that the store's log has: with
+ * KVSTORE_CORRUPT, since what was once acknowledged has rotted and looks
+ * torn. */
 kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
                                    const struct kv_table_totals *old);
 
-/* Gives up what is not in its place yet. */
+/* Discards what is not in its place yet. */
 void kv_compaction_release(struct kv_compaction *compaction);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Is the index true to the log? Invariant 2 of compaction_copy.c. */
+/* Checks the index against the log: invariant 2 of compaction_copy.c. */
 
 #include "store/compaction_check.h"
 
@@ -17,8 +17,8 @@ static kvstore_status refuse_index(uint64_t offset)
                       KV_LOG_NAME);
 }
 
-/* The index leads to a record. There must be none of its key in the new log yet:
- * else the index has led to one that is not the newest. */
+/* The index leads to a record. There must be none of its key in the new log
+ * yet: else the index has led to one that is not the newest. */
 static kvstore_status check_marked(struct kv_compaction *compaction,
                                    const struct kv_index_key *key,
                                    uint64_t offset)
@@ -44,7 +44,7 @@ static kvstore_status check_marked(struct kv_compaction *compaction,
     return status;
 }
 
-/* The index does not lead to a record: then it leads on to a later one. */
+/* The index does not lead to a record: then it must lead on to a later one. */
 static kvstore_status check_unmarked(struct kv_compaction *compaction,
                                      const struct kv_index_key *key,
                                      uint64_t offset)

@@ -3,21 +3,21 @@
 /* What a compaction copies.
  *
  * Invariants:
- * 1. What is kept is kept in order and byte for byte, but that records of a
+ * 1. What is kept is kept in order and byte for byte, except that records of a
  *    batch lose that member. Damage is kept. While there is damage, so are the
  *    newest Removes after it: the damaged line may be the one that they
  *    removed.
  * 2. The index is not believed, whatever its identity says. All slots that lead
  *    into the copied log are summed while the marks are set, and so are all
- *    records that are met marked: equal sums mean that each of these slots leads
- *    to a record of its key. A record that is not marked is left out only where
- *    its key's slot leads on to a later, sound record of the key. One that is
- *    marked must not have its key in the new index already. So a key that the log
- *    holds has exactly one newest record in the new one, or the copy ends and the
- *    index is built anew.
- * 3. Writers may go on. A slot only ever leads on to a later record, so what was
- *    the newest when the marks were set is copied at most once, and what was not
- *    has a newer one, to be copied or to be followed. */
+ *    marked records that are met: equal sums mean that each of these slots
+ *    leads to a record of its key. A record that is not marked is left out only
+ *    where its key's slot leads on to a later, sound record of the key. One
+ *    that is marked must not have its key in the new index already. So a key
+ *    that the log holds has exactly one newest record in the new one, or the
+ *    copy ends and the index is built anew.
+ * 3. Writers may go on. A slot only ever leads on to a later record, so what
+ *    was the newest when the marks were set is copied at most once, and what
+ *    was not has a newer one, which is copied or followed. */
 
 #include "store/compaction_copy.h"
 
@@ -41,8 +41,8 @@
 
 /* --- Batches --- */
 
-/* Encodes the record of a batch anew, without that member. The caller frees
- * the line, which has line_size_out bytes, its newline counted. */
+/* Encodes the record of a batch anew, without that member. The caller frees the
+ * line, which has line_size_out bytes, including its newline. */
 static kvstore_status encode_without_batch(const struct kv_fold_item *item,
                                            char **line_out,
                                            size_t *line_size_out)
@@ -82,7 +82,7 @@ static bool is_of_batch(const struct kv_fold_item *item)
     return item->type != KV_RECORD_DAMAGED && item->record->batch != 0;
 }
 
-/* The visit of an item, or of what it is without its batch. */
+/* Visits an item, or what it is without its batch. */
 static kvstore_status visit_alone(
     struct kv_compaction *compaction,
     const struct kv_fold_item *item,
@@ -119,7 +119,7 @@ static kvstore_status apply(struct kv_compaction *compaction,
 }
 
 /* Gives a line its slot in the new index. A record that is the newest of its
- * key is the only one; damage that tells a key may not be. */
+ * key is the only one; damage that names a key may not be. */
 static kvstore_status apply_moved(struct kv_compaction *compaction,
                                   const struct kv_fold_item *moved)
 {
@@ -130,7 +130,7 @@ static kvstore_status apply_moved(struct kv_compaction *compaction,
     return status == KVSTORE_OK ? apply(compaction, moved) : status;
 }
 
-/* Puts what has to stand before an item, and counts it: a newline belongs to the
+/* Puts what must come before an item, and counts it: a newline belongs to the
  * damage before it. */
 static kvstore_status open_gap(struct kv_compaction *compaction,
                                const struct kv_fold_item *item)
@@ -178,7 +178,8 @@ static bool is_record(const struct kv_fold_item *item)
     return item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
 }
 
-/* While there is damage, so are newest Removes, and Sets that have expired. */
+/* True if a record is kept when it is the newest of its key. While there is
+ * damage, this includes Removes, and Sets that have expired. */
 static bool is_kept_if_newest(struct kv_compaction *compaction,
                               const struct kv_fold_item *item)
 {
@@ -222,11 +223,12 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 
 /* --- The queue --- */
 
-/* Most records are short, and tell their key as it is. Whether the index leads to
- * them, the marks say. They wait here for memory: for the slot in the new index
- * where the key of one that is marked belongs; for the slot in the old index of
- * one that is not, and then for the later record that it leads to. All of a batch
- * is asked for at once: the processor then looks up several places at a time. */
+/* Most records are short, and hold their key as it is. The marks say whether
+ * the index leads to them. They wait here for memory: one that is marked, for
+ * the slot in the new index where its key belongs; one that is not, for its
+ * key's slot in the old index, and then for the later record that it leads to.
+ * All of a batch is asked for at once: the processor then fetches several
+ * places at a time. */
 #define BATCH_SIZE ((size_t)16)
 #define QUEUE_SIZE (3 * BATCH_SIZE)
 #define QUEUED_LINE_SIZE_MAX 512u
@@ -245,9 +247,9 @@ struct queued {
 
 struct kv_compaction_queue {
     uint64_t entered; /* Records so far: the last ones are in the queue. */
-    uint64_t asked;   /* The slots of so many have been asked for, */
-    uint64_t looked;  /* and the later records of so many, */
-    uint64_t left;    /* and as many have been copied, or not. */
+    uint64_t asked;   /* The slots of this many have been asked for, */
+    uint64_t looked;  /* and the later records of this many, */
+    uint64_t left;    /* and this many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
 
@@ -323,7 +325,7 @@ static void ask_for_line(const struct kv_compaction *compaction, uint64_t hash)
     }
 }
 
-/* Asks for the later records, of the first so many. */
+/* Asks for the later records of all before an end. */
 static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
 {
     struct kv_compaction_queue *queue = compaction->queue;
@@ -350,7 +352,7 @@ static kvstore_status keep_queued(struct kv_compaction *compaction,
                                 .record = &record};
     struct kv_fold_item moved = item;
     moved.pointer.offset = kv_compaction_offset(compaction);
-    moved.bytes = NULL; /* What the last line is, is noted at the end. */
+    moved.bytes = NULL; /* The last line is noted at the end. */
     kvstore_status status = kv_compaction_put_line(compaction, &item);
     if (status != KVSTORE_OK) {
         return status;
@@ -409,11 +411,12 @@ static kvstore_status copy_later(struct kv_compaction *compaction,
 
 /* --- The visits --- */
 
-/* A short rest is finished for who cannot wait for a long one. */
+/* A rest this short is finished, even for a caller that cannot wait for a long
+ * one. */
 #define SHORT_REST ((uint64_t)64 << 20)
 
-/* What writers add meanwhile belongs to the rest, or they could keep him for as
- * long as they go on. */
+/* What writers add meanwhile counts as rest, or they could keep that caller
+ * waiting for as long as they go on. */
 static kvstore_status check_given_up(struct kv_compaction *compaction,
                                      uint64_t offset)
 {

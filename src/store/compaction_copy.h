@@ -9,12 +9,12 @@
 #include "log/fold.h"
 #include "store/compaction_output.h"
 
-/* What the copy has looked at and not decided yet. NULL, with the error set,
- * where there is no memory; freed by kv_io_free(). */
+/* What the copy has read and not decided yet. NULL, with the error set, if
+ * there is no memory; freed by kv_io_free(). */
 struct kv_compaction_queue *kv_compaction_queue_create(void);
 
-/* Visits lines of the copy: those that are live go to the new log, and to the
- * new index; some of them later, or when the queue is emptied behind the last.
+/* Visit lines of the copy: those that are live go to the new log, and to the
+ * new index; some of them later, or when the queue is emptied after the last.
  * The context is the compaction. */
 kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction);
 kvstore_status kv_compaction_copy_item(void *context,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The marks are a window of the log: where it has been passed, it is moved on,
- * and all slots are looked through again. It is so large that this is seldom. */
+/* The marks cover a window of the log: when it has been passed, it is moved on,
+ * and all slots are read through again. It is so large that this is rare. */
 
 #include "store/compaction_marks.h"
 
@@ -12,17 +12,17 @@
 
 #define WORD_BITS 64u
 
-/* A window is worth this much memory at least; a larger one, as long as it is
- * small beside the index. */
+/* A window may take at least this much memory; and more, as long as it is small
+ * compared to the index. */
 #define SIZE_MIN ((uint64_t)1 << 20)
 #define INDEX_SHARE 8u
 
 struct kv_compaction_marks {
     const struct kv_table *table;
     uint64_t log_size;
-    uint64_t begin; /* The bytes of the log that the window covers, */
+    uint64_t begin; /* The window covers the log from here */
     uint64_t end;   /* to here. */
-    uint64_t sum;   /* Over the slots that lead to before the end. */
+    uint64_t sum;   /* Over the slots that lead to a place before the end. */
     size_t word_count;
     uint64_t words[];
 };
@@ -49,7 +49,7 @@ struct kv_compaction_marks *kv_compaction_marks_create(
     return marks;
 }
 
-/* Moves the window to where it covers an offset. Slots that lead to what lies
+/* Moves the window to where it covers an offset. Slots that lead to what is
  * between the old place and the new one are summed, too: no record is there, so
  * the sums will differ. */
 static void move_to(struct kv_compaction_marks *marks, uint64_t offset)

@@ -3,9 +3,9 @@
 /* What goes to the new log.
  *
  * Invariants:
- * 1. What was damage in the old log is damage in the new one, line by line: lines
- *    that did not stand side by side do not grow together, and one that shows
- *    damage to be no unfinished write still does so where it is now. */
+ * 1. What was damage in the old log is damage in the new one, line by line:
+ *    lines that were not side by side are not joined, and one that shows damage
+ *    to be no unfinished write still does so where it is now. */
 
 #include "store/compaction_output.h"
 
@@ -91,11 +91,11 @@ static kvstore_status copy_stretch(struct kv_compaction *compaction,
 
 /* --- Between lines --- */
 
-/* What disks keep or lose at once: log/fold.c goes by it. */
+/* What disks keep or lose as a whole: log/fold.c relies on it. */
 #define SECTOR_BYTES 512u
 
-/* True if a line that was left out parted this one from the last, which has no
- * newline of its own: damage may have none. */
+/* True if a line that was left out separated this one from the last, which has
+ * no newline of its own: damage may have none. */
 static bool must_part(const struct kv_compaction *compaction,
                       const struct kv_fold_item *item)
 {
@@ -117,10 +117,10 @@ static bool is_closed_after(const struct kv_fold_item *item,
         item->bytes, item->size, offset + blank_size, before);
 }
 
-/* A closed line is no unfinished write, wherever it is; but whether it looks closed
- * depends on what lies between it and the sectors of the file. It has a blank line
- * before it that brings it to where it was in its sector, one sector further on
- * where it would end as padding does. */
+/* A closed line is no unfinished write, wherever it is; but whether it looks
+ * closed depends on where it is in the sectors of the file, and on what is
+ * before it. A blank line before it brings it to where it was in its sector, or
+ * one sector further on if it would end as padding does there. */
 static size_t blank_size_before(const struct kv_compaction *compaction,
                                 const struct kv_fold_item *item,
                                 bool is_parted)
@@ -151,7 +151,7 @@ struct kv_compaction_gap kv_compaction_gap_before(
     }
     gap.blank_size = blank_size_before(compaction, item, gap.is_parted);
     if (gap.blank_size > 0 && compaction->is_open && !gap.is_parted) {
-        /* A blank line would grow together with what has no newline. */
+        /* A blank line would be joined to what has no newline. */
         gap.is_parted = true;
         gap.blank_size = blank_size_before(compaction, item, true);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What goes to the new log of a compaction, byte by byte, and what has to be put
- * between lines so that a fold of it judges each as one of the old log did. */
+/* What goes to the new log of a compaction, byte by byte, and what must be put
+ * between lines so that a fold of it judges each line as a fold of the old log
+ * did. */
 
 #ifndef KV_STORE_COMPACTION_OUTPUT_H
 #define KV_STORE_COMPACTION_OUTPUT_H
@@ -20,32 +21,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Tests have a smaller one, and as many more writes. */
+/* Tests use a smaller one, for as many more writes. */
 #ifndef KV_COMPACTION_BUFFER_SIZE
 #define KV_COMPACTION_BUFFER_SIZE ((size_t)1 << 20)
 #endif
 
 /* A compaction under way. */
 struct kv_compaction {
-    /* Set by the caller, all of it borrowed up to kv_compaction_release(): */
+    /* Set by the caller, all of it borrowed until kv_compaction_release(): */
     const struct kv_io_file *directory;
     const struct kv_log *log;     /* The old one. */
-    const struct kv_index *index; /* Its index, whole up to totals.applied,
-                                       and further or not from then on. */
+    const struct kv_index *index; /* Its index, whole up to totals.applied, and
+                                     perhaps past that. */
     const struct kv_progress *progress; /* Of the copy; may be NULL. */
-    const atomic_bool *is_given_up;     /* Somebody cannot wait; may be NULL. */
+    const atomic_bool *is_given_up;     /* A caller cannot wait; may be NULL. */
 
-    /* What comes of it, not in its place yet. Whoever puts it there sets both
+    /* The result, not in its place yet. A caller that puts it there sets both
      * to none here. */
     struct kv_log new_log;
     struct kv_index new_index;
 
     /* How far it is: */
-    uint64_t end;         /* Of what is being copied of the old log. */
+    uint64_t end;         /* Of the part of the old log being copied. */
     uint64_t copied;      /* The old log up to here is in the new one. */
-    uint64_t unhurried;   /* Here nobody had given it up yet. */
-    struct kv_index mark; /* No index: just the last line that was copied, to
-                              see whether it is still there. */
+    uint64_t unhurried;   /* Here it had not been given up yet. */
+    struct kv_index mark; /* Not an index, just the last line that was copied,
+                             to check that it is still there. */
     uint64_t follows;     /* What kv_fold_follows() says of its last line. */
     bool keeps_removes;   /* There is damage. */
     uint64_t written;     /* Bytes of the new log that are in the file, */
@@ -73,8 +74,8 @@ static inline uint64_t kv_compaction_offset(
 /* Writes to the file what is in the buffer. */
 kvstore_status kv_compaction_flush(struct kv_compaction *compaction);
 
-/* What has to stand before a line: a newline that ends the one before it
- * (is_parted), which belongs to that one; and a blank line of so many bytes. */
+/* What must come before a line: a newline that ends the line before it
+ * (is_parted), and belongs to it; and a blank line of blank_size bytes. */
 struct kv_compaction_gap {
     bool is_parted;
     size_t blank_size;

@@ -6,9 +6,9 @@
  * 1. Order of locks: gate, writers' lock (flock on the directory), pair. The
  *    writers' lock belongs to a descriptor that all threads share, so only the
  *    thread past the gate may take it.
- * 2. The pair is put in place of another only past the gate.
- * 3. A writer brings the pair up after it has taken the writers' lock, so no
- *    record goes into a file that has been replaced.
+ * 2. The pair is replaced only past the gate.
+ * 3. A writer brings the pair up to date after it has taken the writers' lock,
+ *    so no record goes into a file that has been replaced.
  * 4. A failed sync is not tried again. */
 
 #include "store/handle.h"
@@ -34,17 +34,17 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* How long a reader waits before it checks whether a switch is over: longer each
- * time. */
+/* How long a reader waits before it checks whether a switch is over: longer
+ * each time. */
 #define FIRST_PAUSE_NS (NS_PER_MS / 4)
 #define LONGEST_PAUSE_NS (8 * NS_PER_MS)
 
-/* How often a writer begins anew because a program appends without the lock. */
+/* How often a writer starts over because a program appends without the lock. */
 #define FOLLOW_TRIES 100
 
-/* --- Bringing the pair up for a reader; past the gate --- */
+/* --- Bringing the pair up to date for a reader; past the gate --- */
 
-/* Follows with the lock, which makes the index whole for everybody. */
+/* Follows with the lock, which makes the index whole for all processes. */
 static kvstore_status follow_with_lock(struct kvstore *store,
                                        int64_t deadline_ns)
 {
@@ -59,7 +59,7 @@ static kvstore_status follow_with_lock(struct kvstore *store,
 
 /* There are lines after those of a trusted index. If the lock is free, a writer
  * has died, or they were appended by hand. If a process has it, they are not
- * acknowledged yet; but where that one folds, all will soon see them. */
+ * acknowledged yet; but if that process is folding, all will soon see them. */
 static kvstore_status take_lines_along(struct kvstore *store,
                                        int64_t deadline_ns)
 {
@@ -89,8 +89,9 @@ static kvstore_status take_lines_along(struct kvstore *store,
     return status;
 }
 
-/* Takes the lock at once, and follows with it. is_done_out: else another process
- * has it, or is in the way of a new index, and there may be another try. */
+/* Takes the lock if it is free, and follows with it. is_done_out: false if
+ * another process has it, or is in the way of a new index, and there may be
+ * another try. */
 static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
 {
     bool is_locked = store->is_exclusive;
@@ -109,10 +110,10 @@ static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
     return status == KVSTORE_BUSY ? KVSTORE_OK : status;
 }
 
-/* True if it is time to fold the log alone, where no index is to be trusted. All
- * wait a moment: others may go by an index that has lost its name, and do not see
- * yet what a fold of the log does. A handle that may write waits for the lock,
- * too. */
+/* True if it is time to fold the log alone, where no index can be trusted. All
+ * wait a moment: others may be using an index that has lost its name, and not
+ * yet see what a fold of the log finds. A handle that may write waits for the
+ * lock, too. */
 static bool goes_alone(const struct kvstore *store,
                        int64_t begun_ns,
                        int64_t deadline_ns)
@@ -122,9 +123,9 @@ static bool goes_alone(const struct kvstore *store,
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
-/* Opens the pair by name. Where no index is to be trusted, another process is
- * switching and soon done; or one has to be built, by the first to get the lock;
- * or, if neither comes true in time, this handle goes on alone. may_give_up: one
+/* Opens the pair by name. Where no index can be trusted, another process is
+ * switching and soon done; or one must be built, by the first to get the lock;
+ * or, if neither happens in time, this handle goes on alone. may_give_up: one
  * try for the lock is enough, and the pair may be left as it is. */
 static kvstore_status bring_up(struct kvstore *store,
                                int64_t deadline_ns,
@@ -160,8 +161,8 @@ static kvstore_status bring_up(struct kvstore *store,
     }
 }
 
-/* A handle that may write waits for the lock once: in its first call, not here
- * and there. An exclusive one has it. */
+/* A handle that may write waits for the lock only once: in its first call, not
+ * here. An exclusive one has it. */
 kvstore_status kv_store_load(struct kvstore *store)
 {
     bool may_give_up = !store->is_read_only && !store->is_exclusive;
@@ -206,8 +207,8 @@ kvstore_status kv_store_check_end(const struct kvstore *store)
                : status;
 }
 
-/* What is written by a pair in private memory, others learn of only if no index
- * has a name. */
+/* Others learn of what is written with a private pair only if no index has a
+ * name. */
 static kvstore_status check_unnamed(const struct kvstore *store)
 {
     struct kv_io_stat stat;
@@ -242,7 +243,7 @@ static kvstore_status check_single_name(const struct kvstore *store)
                          KV_LOG_NAME);
 }
 
-/* Tells where the first record of a newer version is, and of what variant. */
+/* Reports where the first record of a newer version is, and its variant. */
 static kvstore_status refuse_newer(const struct kvstore *store)
 {
     uint64_t offset = store->index.totals.counts.unknown_offset;
@@ -265,8 +266,8 @@ static kvstore_status refuse_newer(const struct kvstore *store)
                       offset);
 }
 
-/* Brings the pair up, and sees whether the store may be written. needs_mending:
- * the log may go on after the last line. */
+/* Brings the pair up to date, and checks whether the store may be written.
+ * needs_mending_out: the log may go on after the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
                                         bool takes_poisoned,
                                         bool *needs_mending_out)
@@ -295,7 +296,7 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* The same, and mends the end of the log. What is appended by hand at the very
+/* The same, and mends the end of the log. What is appended by hand at that very
  * moment is read first: it is not torn. */
 static kvstore_status follow_to_write(struct kvstore *store,
                                       bool takes_poisoned)
@@ -424,7 +425,8 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
         return status;
     }
     /* Other threads of the handle are past the gate for a moment only, and a
-     * read is not to fail for it, however little time there is for the lock. */
+     * read must not fail because of them, however little time there is for the
+     * lock. */
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
     struct kv_gate_waiter waiter = {.has_work = false};

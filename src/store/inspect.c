@@ -65,7 +65,7 @@ kvstore_status kvstore_verify(const kvstore *store,
     return status;
 }
 
-/* Tells of each place that has left the log. */
+/* Reports each place that has left the log. */
 static void tell_places(const struct kv_repair *repair,
                         kvstore_visit_damage visit,
                         void *context)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The keys of a log, in order: one fold up to an end that was known at the
- * beginning, so it is as if nobody wrote meanwhile. The index is not asked: it
- * goes on under the fold.
+ * beginning, so it is as if nothing were written meanwhile. The index is not
+ * asked: it moves on during the fold.
  *
- * What is met of a key is noted, in the order of the log. When there is no more
- * room, and at the end, the notes are sorted by key, and of each key only the
- * last one is kept; none, if that says that the key is gone. So there are never
- * more notes than twice the keys that match, and a few. */
+ * What the fold meets of a key is noted, in the order of the log. When there is
+ * no more room, and at the end, the notes are sorted by key, and only the last
+ * one of each key is kept; none, if that says that the key is gone. So there
+ * are never more notes than twice the keys that match, and a few. */
 
 #include "store/list.h"
 
@@ -35,7 +35,7 @@ struct note {
     bool is_there;
 };
 
-/* Keys stand in blocks, one behind the other. */
+/* Keys are in blocks, one after another. */
 struct chunk {
     struct chunk *next;
     size_t used;
@@ -63,7 +63,7 @@ static void free_blocks(struct chunk *chunk)
     }
 }
 
-/* Room for a key, which is taken by adding to the used bytes. */
+/* Finds room for a key, which is taken by adding to the used bytes. */
 static char *find_room(struct chunk **chunks, size_t size)
 {
     assert(size <= KEY_BLOCK_SIZE);
@@ -90,8 +90,8 @@ static void join(struct chunk *chunks, struct chunk **others)
     *others = chunks;
 }
 
-/* Moves the keys of all notes to blocks of their own: what else stands in the
- * old ones is not needed any more. */
+/* Moves the keys of all notes to blocks of their own: what else is in the old
+ * ones is not needed any more. */
 static kvstore_status move_keys(struct list *list)
 {
     struct chunk *chunks = NULL;
@@ -114,8 +114,8 @@ static kvstore_status move_keys(struct list *list)
 
 /* --- Order --- */
 
-/* The first eight bytes behind the prefix, such that they compare as a number
- * as they do as bytes. */
+/* Returns the first eight bytes after the prefix, as a number that compares as
+ * the bytes do. */
 static uint64_t head_of(const char *key, size_t size, size_t prefix_size)
 {
     uint64_t head = 0;
@@ -153,8 +153,8 @@ static int compare_for_sort(const void *a, const void *b)
 
 /* --- Notes --- */
 
-/* Sorts, and keeps of each key the last note, if that says that it is there.
- * The notes move to memory for capacity notes. */
+/* Sorts, and keeps the last note of each key, if that says that the key is
+ * there. The notes move to memory for capacity notes. */
 static kvstore_status settle(struct list *list, size_t capacity)
 {
     struct note *notes = kv_io_allocate(capacity * sizeof *notes);
@@ -253,7 +253,8 @@ static kvstore_status fold_log(struct list *list)
     struct kv_fold_result result;
     kvstore_status status =
         kv_fold(listing->log, range, note_item, list, &result);
-    /* A tail that looks torn was whole once: as unreadable as for a get. */
+    /* A tail that looks torn was whole once: it is as unreadable as for a
+     * get. */
     if (status == KVSTORE_OK && !result.is_torn &&
         result.offset != listing->end) {
         status = kv_fail_at(KVSTORE_CORRUPT,

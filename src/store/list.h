@@ -16,12 +16,12 @@ struct kv_list {
     const struct kv_log *log;
     uint64_t end; /* Whole up to here. */
     const struct kv_progress *progress;
-    const void *prefix; /* Only keys that begin so. */
+    const void *prefix; /* Only keys that begin with it. */
     size_t prefix_size;
 };
 
-/* Visits in byte order each key that kvstore_get() would not say
- * KVSTORE_NOT_FOUND of. Nothing is visited before the log has been read. */
+/* Visits in byte order each key for which kvstore_get() would not return
+ * KVSTORE_NOT_FOUND. Nothing is visited before the log has been read. */
 kvstore_status kv_list_run(const struct kv_list *list,
                            kvstore_visit_key visit,
                            void *context);

@@ -17,8 +17,8 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* A process that tried for the lock so lately is still waiting; and gets it if no
- * other tries for so long. */
+/* A process that tried for the lock this recently is still waiting; and gets it
+ * if no other tries for this long. */
 #define RECENTLY_NS (8 * NS_PER_MS)
 #define YIELD_NS (2 * NS_PER_MS)
 
@@ -44,7 +44,7 @@ kvstore_status kv_store_enter_gate(struct kvstore *store,
     kvstore_status status = kv_gate_enter(&store->gate, waiter, deadline_ns);
     if (status == KVSTORE_BUSY &&
         (was_compactor || atomic_load(is_compactor))) {
-        /* For a moment; and it is nobody that the program knows of. */
+        /* A compaction is there for a moment, unknown to the program. */
         status = kv_gate_enter(&store->gate,
                                waiter,
                                kv_store_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT));
@@ -80,9 +80,10 @@ void kv_store_leave_gate(struct kvstore *store)
 
 /* --- The writers' lock; past the gate --- */
 
-/* Says which process holds the lock, as far as the index knows, if the system
- * says the same: the index may be wrong, by a holder that died, or by any process
- * that may write it, and the message is one that people kill processes for. */
+/* Names the process that holds the lock, as far as the index knows, if the
+ * system says the same: the index may be wrong, because of a holder that died,
+ * or of any process that may write it, and people kill processes because of
+ * this message. */
 static kvstore_status name_holder(const struct kvstore *store)
 {
     if (!store->index.is_shared) {
@@ -123,7 +124,7 @@ void kv_store_sign_as_holder(const struct kvstore *store)
     }
 }
 
-/* From now on no process has the lock. */
+/* Notes that from now on no process has the lock. */
 static void take_signature_back(const struct kvstore *store)
 {
     if (store->index.is_shared && store->index.memory.is_writable) {
@@ -190,7 +191,7 @@ void kv_store_keep_pace(const struct kvstore *store)
     if (until_ns == 0) {
         return;
     }
-    /* A time that was never meant is far away, or long ago. */
+    /* A time that was never set here is far ahead, or long past. */
     uint64_t left_ns = until_ns - (uint64_t)kv_io_clock_coarse_ns();
     if (left_ns <= SLOW_NS_MAX) {
         kv_io_sleep_ns(PACE_NS);

@@ -142,9 +142,9 @@ static kvstore_status find_name(const kvstore *store,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
-/* True if there is a log by now. Where there is an index and none, the log has
- * been moved away: an empty one in its place would hide that. A log is made before
- * its index, and so is looked for after it. */
+/* is_there_out: there is a log by now. Where there is an index and no log, the
+ * log has been moved away: an empty one in its place would hide that. A log is
+ * made before its index, and so is looked for after it. */
 static kvstore_status find_log(const kvstore *store, bool *is_there_out)
 {
     bool has_index = false;
@@ -194,7 +194,7 @@ static kvstore_status create_log(kvstore *store)
 /* Makes a store where there is none. */
 static kvstore_status create(kvstore *store, const char *path)
 {
-    /* The directories are there; this brings them to the disk. */
+    /* The directories are there; this syncs them. */
     kvstore_status status = kv_io_make_directories(path);
     if (status == KVSTORE_OK) {
         status = create_log(store);
@@ -255,7 +255,7 @@ static void destroy_locks(kvstore *store)
     kv_gate_destroy(&store->gate);
 }
 
-/* A handle without files, registered with the fork guard. */
+/* Creates a handle without files, registered with the fork guard. */
 static kvstore_status create_handle(const kvstore_options *options,
                                     kvstore **store_out)
 {
@@ -323,7 +323,7 @@ kvstore_status kvstore_open(const char *dir,
     if (status == KVSTORE_OK) {
         status = load_or_create(store, dir, may_create);
     }
-    /* A store that is made now was looked for first. */
+    /* A store that has just been made was looked for first. */
     status = kv_error_release_after(status);
     if (status != KVSTORE_OK) {
         kvstore_close(store);
@@ -350,7 +350,7 @@ void kvstore_close(kvstore *store)
         is_whole = !kv_gate_was_taken(&store->gate);
     } else {
         kv_log_trim(&store->log);
-        /* A child may not have come to closing its descriptor yet. */
+        /* A child may not have closed its descriptor yet. */
         kv_io_unlock(&store->directory);
         destroy_locks(store);
     }

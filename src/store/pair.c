@@ -5,17 +5,17 @@
  * Invariants:
  * 1. With a shared index: a process that has the writers' lock, finds the state
  *    LIVE and both files with their names, and the totals applied up to the end
- *    of the log, knows that nothing is missing in the index.
+ *    of the log, knows that nothing is missing from the index.
  * 2. Names are checked every KV_NAME_CHECK_NS, and for each durable write. A
- *    process that names an index of which the others cannot have been told waits
- *    KV_GRACE_NS before anything is acknowledged by it.
+ *    process that names an index of which the others cannot have been notified
+ *    waits KV_GRACE_NS before anything is acknowledged under it.
  * 3. A line that this handle did not write is on the disk before it is
  *    published, if the handle is durable.
  * 4. A pair in private memory looks the log up by name at each call; a writer
  *    with such a pair has made sure that no index has a name.
- * 5. An index that is installed is in use: other threads read it at any time, and
- *    what they may know of it is what it has published. Its totals in the handle
- *    are for the thread past the gate. */
+ * 5. An index that is installed is in use: other threads read it at any time,
+ *    and may know only what it has published. Its totals in the handle are for
+ *    the thread past the gate. */
 
 #include "store/pair.h"
 
@@ -62,14 +62,14 @@ void kv_store_install(struct kvstore *store,
         kv_index_begin_use(&store->index);
     }
     if (index->is_shared) {
-        /* Nobody cuts the log within what a shared index has of it. */
+        /* No process cuts the log within what a shared index has of it. */
         kv_log_map(&store->log);
         if (store->is_exclusive) {
             kv_log_open_tail(&store->log, !store->is_durable);
         }
     }
     if (old_log.inode != log->inode || old_log.device != log->device) {
-        /* The old one is open yet, so the number is no other file's. */
+        /* The old log is still open, so its number is no other file's. */
         atomic_store(&store->poisoned_inode, 0);
     }
     if (old_log.file.fd != log->file.fd) {
@@ -91,7 +91,7 @@ kvstore_status kv_store_open_log(const struct kvstore *store,
                : status;
 }
 
-/* --- Is it up? --- */
+/* --- Checking that the pair is up to date --- */
 
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
@@ -131,8 +131,8 @@ static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
         *is_up_out = status == KVSTORE_OK && names.are_ours;
         return status;
     }
-    /* Nothing is acknowledged while a switch is under way; and not before the
-     * pair has the new pair, if it is this handle's. */
+    /* Nothing is acknowledged while a switch is under way; nor, if it is this
+     * handle's, before the handle has the new pair. */
     if (atomic_load(&store->is_switching)) {
         *is_up_out = true;
         return KVSTORE_OK;
@@ -143,8 +143,8 @@ static kvstore_status is_shared_pair_up(struct kvstore *store, bool *is_up_out)
                : KVSTORE_OK;
 }
 
-/* The totals first: what another thread of the handle has applied, the log had
- * before. */
+/* Reads the totals first: what another thread of the handle has applied was in
+ * the log before that. */
 static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
 {
     struct kv_table_totals totals;
@@ -161,7 +161,7 @@ static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
         status = kv_log_has_more(&store->log, totals.applied, size, &has_lines);
         size = has_lines ? size : totals.applied;
     }
-    /* The newline that the last line lacks is counted already. */
+    /* The newline that the last line lacks is already counted. */
     *is_up_out = status == KVSTORE_OK && place.is_current &&
                  totals.is_in_doubt == 0 &&
                  (totals.applied == size || totals.applied == size + 1);
@@ -176,7 +176,8 @@ kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out)
 
 /* --- Opening by name --- */
 
-/* Is the index, whose file may be trusted, in step with the log? */
+/* Checks whether the index, whose file may be trusted, is in step with the
+ * log. */
 static kvstore_status check_step(struct kv_pair *pair,
                                  uint64_t *size_out,
                                  bool *is_in_step_out)

@@ -17,13 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is the pair up with the store? */
+/* Checks whether the pair is up to date with the store. */
 kvstore_status kv_store_is_up(struct kvstore *store,
                               bool *is_up_out) KV_READING;
 
-/* Opens the pair by name, without the writers' lock, if its index is to be
- * trusted; else nothing has changed. has_more_out: there are lines after those of
- * the index, which a process with the lock should see to. */
+/* Opens the pair by name, without the writers' lock, if its index can be
+ * trusted; else changes nothing. has_more_out: there are lines after those of
+ * the index, which a process with the lock should fold. */
 kvstore_status kv_store_open_pair(struct kvstore *store,
                                   bool *is_trusted_out,
                                   bool *has_more_out) KV_GATED;
@@ -32,12 +32,12 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
 kvstore_status kv_store_open_log(const struct kvstore *store,
                                  struct kv_log *log);
 
-/* The index of the pair, if others can be told by it that it is superseded: if
- * it is shared and has its name. Else NULL. */
+/* Returns the table of the pair's index, if it can notify others that it is
+ * superseded: if it is shared and has its name. Else NULL. */
 struct kv_table *kv_store_told_table(struct kvstore *store) KV_LOCKED;
 
-/* Puts another log and index in the place of the handle's; they are its
- * own from now on. */
+/* Puts another log and index in the place of the handle's; the handle owns them
+ * from now on. */
 void kv_store_install(struct kvstore *store,
                       const struct kv_log *log,
                       const struct kv_index *index) KV_GATED;
@@ -49,31 +49,31 @@ struct kv_pair {
 };
 void kv_pair_close(struct kv_pair *pair);
 
-/* What the pair had before, which is to be closed: unmapping and closing what
- * has lost its name takes a while. */
+/* The previous pair, which must be closed: unmapping and closing what has lost
+ * its name takes a while. */
 bool kv_store_has_old(const struct kvstore *store) KV_GATED;
 struct kv_pair kv_store_take_old(struct kvstore *store) KV_GATED;
 
-/* Whom to tell of a fold; or NULL. */
+/* What to call with the progress of a fold; or NULL. */
 const struct kv_progress *kv_store_progress(
     const struct kvstore *store) KV_GATED;
 
 /* What is known of the names of a shared pair's files. */
 struct kv_store_names {
-    bool are_ours;     /* Both files have theirs, and the log is no shorter than
-                          the index says; or all was well a moment ago. */
-    bool were_checked; /* Just now, and this is */
-    uint64_t log_size; /* how long the log is. */
+    bool are_ours;     /* Both files have their names, and the log is no shorter
+                          than the index says; or all was well a moment ago. */
+    bool were_checked; /* Just now, and this */
+    uint64_t log_size; /* is the log's size. */
 };
 
-/* Checks the names, if it must or has not for a while. */
+/* Checks the names, if must_check or if it has not for a while. */
 kvstore_status kv_store_check_names(struct kvstore *store,
                                     bool must_check,
                                     struct kv_store_names *names_out)
     KV_READING;
 
-/* Opens the pair that has the names. trust_out says what the index is; where
- * it is KV_INDEX_FILE_UNTRUSTED, there is none. has_more_out: else there are lines
+/* Opens the pair by name. trust_out: how far the index can be trusted; if it is
+ * KV_INDEX_FILE_UNTRUSTED, there is none. Else has_more_out: there are lines
  * after those of the index. */
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,

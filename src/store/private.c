@@ -4,21 +4,21 @@
  * private memory.
  *
  * Invariants:
- * 1. The log is looked up by name at each call, and folded on where it has
+ * 1. The log is looked up by name at each call, and folded further where it has
  *    grown.
- * 2. Without the writers' lock, a fold that meets damage is believed only when a
- *    second one, a moment later, meets the same: the first may have run into a
- *    writer that was mending the log's end. What is applied to the index that
- *    readers are at is published line by line, and cannot be taken back: so
- *    there a fold ends before the first damage, and all of the log is folded
- *    into another index until two folds agree. Reads that are under way see no
- *    more than the lines before the damage meanwhile, and others wait. A sound
- *    line has its sum, and needs no second look.
- * 3. Without that lock, a fold ends where padding begins. Its bytes are read one
- *    after the other while an exclusive writer may put lines in the place of
- *    padding: tabs that were read before, and a line after them that was read
+ * 2. Without the writers' lock, a fold that meets damage is believed only when
+ *    a second one, a moment later, meets the same: the first may have run into
+ *    a writer that was mending the log's end. What is applied to the index that
+ *    readers use is published line by line, and cannot be taken back: so there
+ *    a fold ends before the first damage, and all of the log is folded into
+ *    another index until two folds agree. Reads that are under way see no more
+ *    than the lines before the damage meanwhile, and others wait. A sound line
+ *    has its sum, and needs no second check.
+ * 3. Without that lock, a fold ends where padding begins. Bytes are read one
+ *    after another, while an exclusive writer may put lines in the place of
+ *    padding: tabs that were read earlier, and a line after them that was read
  *    later, would be one sound record, and all that took the place of the tabs
- *    passed over. */
+ *    would be passed over. */
 
 #include "store/private.h"
 
@@ -37,7 +37,7 @@
 #define BELIEF_PAUSE_NS INT64_C(2000000)
 #define BELIEF_TRIES 5
 
-/* Up to where a log of this size is folded (Invariant 3). */
+/* Reduces size to where a fold of the log must end (Invariant 3). */
 static kvstore_status leave_padding_out(const struct kv_log *log,
                                         bool is_locked,
                                         uint64_t *size)
@@ -119,10 +119,10 @@ kvstore_status kv_store_grow_privately(struct kvstore *store)
 enum follow {
     FOLLOW_NOTHING,        /* The pair has all of it. */
     FOLLOW_FROM_HERE,      /* It has gained lines. */
-    FOLLOW_FROM_THE_START, /* It is not what it was, or the pair has none. */
+    FOLLOW_FROM_THE_START, /* It has changed, or the pair has none of it. */
 };
 
-/* size_out: up to where the log is to be folded. */
+/* size_out: up to where the log must be folded. */
 static kvstore_status judge_log(struct kvstore *store,
                                 bool is_locked,
                                 uint64_t *size_out,
@@ -154,8 +154,8 @@ static kvstore_status judge_log(struct kvstore *store,
     return status;
 }
 
-/* Folds what the log has gained up to a size. is_done_out: false where that has
- * met damage, and is not to be believed (Invariant 2). */
+/* Folds what the log has gained up to a size. is_done_out: false if that has
+ * met damage, and must not be believed (Invariant 2). */
 static kvstore_status follow_from_here(struct kvstore *store,
                                        bool is_locked,
                                        uint64_t size,
@@ -197,7 +197,7 @@ kvstore_status kv_store_catch_up_privately(struct kvstore *store,
         status = follow_from_here(store, is_locked, size, is_done_out);
         break;
     case FOLLOW_FROM_THE_START:
-        break; /* For the caller, who may have a better way. */
+        break; /* Left to the caller, which may have a better way. */
     }
     return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The calls that read: one key, or many. Many are read in groups: those of a
- * group wait for memory together. The pair is let go of between two groups,
- * so that a writer of this handle never waits for long. */
+/* The calls that read: one key, or many. Many are read in groups: the keys of a
+ * group wait for memory together. The pair is released between two groups, so
+ * that a writer of this handle never waits for long. */
 
 #include "store/read.h"
 
@@ -78,7 +78,7 @@ static kvstore_status deliver(const struct kv_text *value,
                : give_back(destination, offset);
 }
 
-/* Tells what was found of a key. */
+/* Answers with what was found of a key. */
 static kvstore_status answer(kvstore *store,
                              const struct kv_index_find *find,
                              struct kv_store_destination *destination)
@@ -144,7 +144,7 @@ static kvstore_status look_up(kvstore *store,
     return status;
 }
 
-/* Not within a read: gets a key's value; where the index is in doubt, it is built
+/* Not within a read: gets a key's value; if the index is in doubt, it is built
  * anew first. */
 static kvstore_status get_value(kvstore *store,
                                 const void *key,
@@ -286,8 +286,8 @@ static void take_answer(kvstore_item *item,
     }
 }
 
-/* Within a read: looks one key up, whose find has begun if it is a key. False:
- * the index is in doubt, and the answer does not count. */
+/* Within a read: looks up one key, whose find has begun if it is a key. False
+ * if the index is in doubt: then the answer does not count. */
 static bool read_item(kvstore *store,
                       const struct kv_index_start *start,
                       struct kv_expiry *expiry,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reads: what the calls share that read keys. */
+/* What the calls that read keys share. */
 
 #ifndef KV_STORE_READ_H
 #define KV_STORE_READ_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Are these a handle and a key? */
+/* Fails unless these are a handle and a key. */
 kvstore_status kv_store_check_key(const kvstore *store,
                                   const void *key,
                                   size_t key_size);
@@ -22,14 +22,15 @@ kvstore_status kv_store_check_key(const kvstore *store,
 struct kv_store_destination {
     void *buffer;
     size_t capacity;
-    bool is_allocated; /* By the engine, with one NUL behind the value. */
+    bool is_allocated; /* By the library, with one NUL after the value. */
     size_t value_size;
     struct kv_expiry *expiry; /* Of the call. */
 };
 
-/* Within a read: tells what was found of a key, and releases the find. doubt_out:
- * UINT64_MAX; or the index leads to a line there that it cannot have been built
- * from, while the key was found nowhere else. Then the answer does not count. */
+/* Within a read: answers with what was found of a key, and releases the find.
+ * doubt_out: UINT64_MAX; or the offset of a line to which the index leads, but
+ * from which it cannot have been built, while the key was found nowhere else.
+ * Then the answer does not count. */
 kvstore_status kv_store_answer(kvstore *store,
                                struct kv_index_find *find,
                                struct kv_store_destination *destination,

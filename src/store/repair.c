@@ -12,8 +12,8 @@
  *    the damage gone, an older record may be the newest of its key.
  * 4. The new log is folded before it is believed: it must have no damage.
  *
- * A line that reads holds no NUL and ends in its newline, so what is kept on
- * both sides of a place fits together. */
+ * A line that can be read holds no NUL and ends in its newline, so what is kept
+ * on both sides of a place fits together. */
 
 #include "store/repair.h"
 
@@ -115,7 +115,7 @@ static kvstore_status save_places(struct kv_repair *repair)
     return status;
 }
 
-/* Copies what stands before each place, and behind the last one. */
+/* Copies what is before each place, and after the last one. */
 static kvstore_status copy_between(const struct kv_repair *repair,
                                    const struct kv_log *new_log,
                                    uint64_t *size_out)
@@ -141,8 +141,8 @@ static kvstore_status copy_between(const struct kv_repair *repair,
     return status;
 }
 
-/* Builds the index, and sees by it that the new log is sound. Tabs at its end are
- * what was before damage, and no padding of anybody's. */
+/* Builds the index, and so checks that the new log is sound. Tabs at its end
+ * are what was before damage, and not padding. */
 static kvstore_status build_index(const struct kv_repair *repair,
                                   const struct kv_index *index,
                                   const struct kv_log *new_log,

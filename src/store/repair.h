@@ -36,22 +36,22 @@ struct kv_repair {
 };
 
 /* Finds the damaged places, by a fold of the whole log: the index is not asked.
- * The first four members are set, the rest is zero. The caller releases the
- * repair, also after a failure. */
+ * The caller has set the first four members, the rest is zero. The caller
+ * releases the repair, also after a failure. */
 kvstore_status kv_repair_find(struct kv_repair *repair);
 
 /* Saves each place, and writes all that is between them to store.log.compact,
  * byte for byte; both are on the disk on KVSTORE_OK. Builds the index of that
- * log, in the same kind of memory as the old one. The new log has not got its
+ * log, in the same kind of memory as the old one. The new log does not have its
  * name yet. Only under the writers' lock.
- * KVSTORE_BUSY: a compaction runs. On a failure nothing is left but the old
- * log. */
+ * KVSTORE_BUSY: a compaction is running. On a failure nothing is left but the
+ * old log. */
 kvstore_status kv_repair_write(struct kv_repair *repair,
                                const struct kv_index *index,
                                struct kv_log *log_out,
                                struct kv_index *index_out);
 
-/* Removes what was saved: the old log holds it still. */
+/* Removes what was saved: the old log still holds it. */
 void kv_repair_undo(struct kv_repair *repair);
 
 void kv_repair_release(struct kv_repair *repair);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What writes the log anew as a whole: compaction, and repair. Both make a new
- * log and its index beside the old pair, and then switch. On a failure before
- * the switch everything is as it was. A repair is all of it within one write; a
- * compaction takes the writers' lock twice, for a moment: to begin, and for its
- * last round and the switch. */
+/* How the log is rewritten as a whole: by compaction, and by repair. Both make
+ * a new log and its index beside the old pair, and then switch. After a failure
+ * before the switch everything is as it was. A repair is done within one write;
+ * a compaction takes the writers' lock twice, each time for a moment: to begin,
+ * and for its last round and the switch. */
 
 #include "store/rewrite.h"
 
@@ -30,8 +30,8 @@
 #include "store/switch.h"
 #include "store/sync.h"
 
-/* What is copied under the writers' lock, at most, and how many rounds are made
- * to come down to it. If a writer is faster than all of them, it waits. Tests
+/* The most that is copied under the writers' lock, and how many rounds are made
+ * to get down to it. If a writer is faster than all of them, it waits. Tests
  * have rounds for less. */
 #ifndef KV_LAST_ROUND_SIZE
 #define KV_LAST_ROUND_SIZE ((uint64_t)1 << 20)
@@ -44,11 +44,11 @@
 #define WAIT_SLICE_MS 50
 
 /* Writers that were asked to slow down do so for twice as long as it took to
- * gain what they are to wait for, and at least for so long, or until they are
- * told otherwise: the asker may die. */
+ * gain what they must wait for, and at least for this long, or until that is
+ * taken back: the process that asked may die. */
 #define SLOW_NS_MIN INT64_C(500000000)
 
-/* Its owner and mode may have been changed since the new one was made. */
+/* The old log's owner and mode may have changed since the new one was made. */
 static kvstore_status adopt_log(const struct kvstore *store,
                                 const struct kv_log *log,
                                 const struct kv_index *index)
@@ -61,7 +61,7 @@ static kvstore_status adopt_log(const struct kvstore *store,
 }
 
 /* Puts a new log and its index in the place of those that the pair has.
- * is_in_place_out: else both are still the caller's. */
+ * is_in_place_out: if false, both are still the caller's. */
 static kvstore_status switch_log(struct kvstore *store,
                                  struct kv_log *log,
                                  struct kv_index *index,
@@ -95,14 +95,14 @@ static kvstore_status switch_log(struct kvstore *store,
     atomic_store(&store->synced, index->totals.applied);
     atomic_store(&store->poisoned_inode, 0);
     if (status != KVSTORE_OK) {
-        /* The rename may yet be undone by a power cut. */
+        /* The rename may still be undone by a power cut. */
         kv_store_poison(store);
         return KVSTORE_IO;
     }
     return KVSTORE_OK;
 }
 
-/* What the caller is told of a failure before the switch. */
+/* Returns what the caller gets for a failure before the switch. */
 static kvstore_status failure_status(kvstore_status status)
 {
     switch (status) {
@@ -121,7 +121,7 @@ static kvstore_status failure_status(kvstore_status status)
 /* A compaction of the handle's pair. */
 struct rewrite {
     struct kvstore *store;
-    bool is_quiet;               /* The program is not told of progress. */
+    bool is_quiet;               /* The program gets no progress reports. */
     bool has_slowed;             /* Writers were asked to slow down. */
     int64_t round_began_ns;      /* Or the copy. */
     struct kv_snapshot snapshot; /* Of the old pair, if that is shared. */
@@ -129,8 +129,8 @@ struct rewrite {
     bool is_in_place;
 };
 
-/* Takes the writers' lock for a compaction, in the time that there is for it, or
- * gives up with it. */
+/* Takes the writers' lock for a compaction, within the timeout, unless the
+ * compaction is given up. */
 static kvstore_status enter_store(const struct rewrite *rewrite,
                                   int32_t timeout_ms)
 {
@@ -162,7 +162,7 @@ static void leave_store(struct kvstore *store)
     atomic_store(&store->compactor.is_behind_gate, false);
 }
 
-/* Within a write. An index in private memory stays as it is only for so
+/* Within a write. An index in private memory stays as it is only for that
  * long. */
 static kvstore_status begin(struct rewrite *rewrite)
 {
@@ -218,8 +218,8 @@ static kvstore_status finish(struct rewrite *rewrite)
     return status;
 }
 
-/* How much the log has gained that is not copied, as far as this handle knows
- * without the lock. */
+/* Returns how much the log has gained that is not copied, as far as this handle
+ * knows without the lock. */
 static uint64_t gained_so_far(const struct rewrite *rewrite)
 {
     struct kvstore *store = rewrite->store;
@@ -241,8 +241,8 @@ static void slow_writers(struct rewrite *rewrite)
     rewrite->has_slowed = true;
 }
 
-/* How much a round has to copy. Writers that gained half as much as the one
- * before, or the copy, had to copy, are asked to slow down. */
+/* Returns how much a round must copy. Writers that gained more than half of
+ * what the one before, or the copy, had to copy are asked to slow down. */
 static uint64_t begin_round(struct rewrite *rewrite, uint64_t size_before)
 {
     uint64_t gained = gained_so_far(rewrite);
@@ -252,7 +252,7 @@ static uint64_t begin_round(struct rewrite *rewrite, uint64_t size_before)
     return gained;
 }
 
-/* Rounds without the lock, until what is left fits the last one. */
+/* Makes rounds without the lock, until what is left fits into the last one. */
 static kvstore_status follow_writers(struct rewrite *rewrite)
 {
     struct kv_compaction *compaction = &rewrite->compaction;
@@ -276,8 +276,8 @@ static kvstore_status follow_writers(struct rewrite *rewrite)
                                 : status;
 }
 
-/* Takes the writers' lock again. A long copy is not to be lost because others are
- * writing just now. */
+/* Takes the writers' lock again. A long copy must not be lost because others
+ * are writing just now. */
 static kvstore_status enter_store_again(const struct rewrite *rewrite)
 {
     int32_t timeout_ms = rewrite->store->lock_timeout_ms;
@@ -309,7 +309,7 @@ static kvstore_status catch_writers(struct rewrite *rewrite)
     }
 }
 
-/* Within a write at its beginning, and not at its end. */
+/* Begins within a write, and ends outside it. */
 static kvstore_status copy_and_switch(struct rewrite *rewrite)
 {
     struct kvstore *store = rewrite->store;
@@ -429,7 +429,7 @@ static kvstore_status write_repaired(struct kvstore *store,
     return status;
 }
 
-/* An index that knows of damage which is not there is built anew. */
+/* Builds the index anew if it knows of damage that is not there. */
 static kvstore_status forget_damage(struct kvstore *store)
 {
     return store->index.totals.counts.damaged_records == 0

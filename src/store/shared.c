@@ -28,8 +28,8 @@
 
 /* --- Under the writers' lock --- */
 
-/* Puts an index with all that is in the pair's in its place, one that is larger
- * or was built anew. */
+/* Replaces the pair's index by one that has all of it, and is larger or was
+ * built anew. */
 static kvstore_status switch_index(struct kvstore *store,
                                    const struct kv_log *log,
                                    struct kv_table *old_table,
@@ -97,7 +97,7 @@ static kvstore_status catch_up_shared(struct kvstore *store)
         status = kv_store_sync(store, 0);
     }
     enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
-    /* An index that was built anew in order to grow has all. */
+    /* An index that was built anew in order to grow has all lines. */
     while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM &&
            store->index.totals.applied < size) {
         status = kv_build_catch_up(&store->log,
@@ -115,8 +115,9 @@ static kvstore_status catch_up_shared(struct kvstore *store)
     return status;
 }
 
-/* Waits until no process can still be using an unlinked index. Since this handle
- * last knew of none, the maker of one would have changed the directory. */
+/* Waits until no process can still be using an unlinked index. Since this
+ * handle last knew of none, the maker of one would have changed the
+ * directory. */
 static kvstore_status await_unshared(struct kvstore *store)
 {
     struct kv_io_stat stat;
@@ -128,8 +129,8 @@ static kvstore_status await_unshared(struct kvstore *store)
     return status;
 }
 
-/* An index that cannot be shared must not be there at all: others would go by
- * one that is not kept up. */
+/* An index that cannot be shared must not be there: others would use one that
+ * is not kept up to date. */
 static kvstore_status unname_unshared_index(struct kvstore *store)
 {
     struct kv_io_stat stat;
@@ -143,7 +144,7 @@ static kvstore_status unname_unshared_index(struct kvstore *store)
     return await_unshared(store);
 }
 
-/* Builds an index for everybody; of the pair, only the log is open. */
+/* Builds an index to be shared; of the pair, only the log is open. */
 static kvstore_status build_shared(struct kvstore *store,
                                    struct kv_table *old_table,
                                    struct kv_pair *pair,
@@ -178,7 +179,7 @@ static kvstore_status build_shared(struct kvstore *store,
     return status;
 }
 
-/* True if the last call has failed in a way that another try will not cure: then
+/* True if the last call failed in a way that another try will not cure: then
  * this process goes on alone. */
 static bool cannot_share(void)
 {
@@ -210,7 +211,7 @@ static kvstore_status go_alone(struct kvstore *store, bool is_sync_lost)
     return status;
 }
 
-/* Builds the index of the log by name, shared if that can be. */
+/* Builds the index of the log by name, shared if possible. */
 static kvstore_status build_locked(struct kvstore *store,
                                    struct kv_table *old_table)
 {
@@ -242,8 +243,8 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store)
     return build_locked(store, &old_table);
 }
 
-/* Opens the pair by name, and completes a switch whose process died. Where the
- * index is not to be trusted, there is no pair. */
+/* Opens the pair by name, and completes a switch whose process died. If the
+ * index cannot be trusted, there is no pair. */
 static kvstore_status open_settled(struct kvstore *store,
                                    struct kv_pair *pair,
                                    bool *is_trusted_out)
@@ -269,7 +270,8 @@ static kvstore_status open_settled(struct kvstore *store,
 /* What a shared index is worth, now that it should have caught up. */
 enum worth {
     WORTH_KEEPING,   /* It has all that may be folded, or is not to blame. */
-    WORTH_REPLACING, /* It is in doubt. Those who have it mapped are told. */
+    WORTH_REPLACING, /* It is in doubt. Processes that have it mapped are
+                        notified. */
     WORTH_LEAVING,   /* The disk has no room for a larger one. */
 };
 
@@ -313,7 +315,7 @@ static kvstore_status open_locked(struct kvstore *store)
     return status;
 }
 
-/* A private pair goes on if no index has a name meanwhile. */
+/* Goes on with a private pair if no index has a name by now. */
 static kvstore_status follow_private_locked(struct kvstore *store,
                                             bool *is_done_out)
 {
@@ -330,8 +332,8 @@ static kvstore_status follow_private_locked(struct kvstore *store,
                : status;
 }
 
-/* True if no other process has had the lock since this handle last wrote: it has
- * it all along, and keeps padding at the log's end. */
+/* True if no other process has had the lock since this handle last wrote: it
+ * has held it all along, and keeps padding at the log's end. */
 static bool knows_totals(const struct kvstore *store)
 {
     return kv_log_is_padded(&store->log) &&
@@ -395,8 +397,8 @@ static kvstore_status note_line(void *context, const struct kv_fold_item *item)
     return KVSTORE_OK;
 }
 
-/* has_lines_out: something but a torn tail or padding comes between the pair and
- * a size of the log. */
+/* has_lines_out: something other than a torn tail or padding comes after the
+ * lines of the pair, up to a size of the log. */
 static kvstore_status has_lines_up_to(const struct kvstore *store,
                                       uint64_t size,
                                       bool *has_lines_out,
@@ -416,8 +418,9 @@ static kvstore_status has_lines_up_to(const struct kvstore *store,
                      &store->log, range, note_line, has_lines_out, result_out);
 }
 
-/* has_gained_out: a program that takes no lock has appended to the log since the
- * pair was brought up, be it to its last line, if that lacked its newline. */
+/* has_gained_out: a program that takes no lock has appended to the log, or to
+ * its last line if that lacked its newline, since the pair was brought up to
+ * date. */
 static kvstore_status has_gained(const struct kvstore *store,
                                  uint64_t size,
                                  bool *has_gained_out,
@@ -447,7 +450,7 @@ kvstore_status kv_store_mend(struct kvstore *store, bool *has_gained_out)
     if (status != KVSTORE_OK || *has_gained_out) {
         return status;
     }
-    /* So it is torn, which padding is as well, or a newline is missing. */
+    /* So the end is torn, as padding is, or a newline is missing. */
     result.is_torn = applied < size;
     result.is_unterminated = !result.is_torn;
     status = kv_mend_end(&store->log, &store->directory, size, &result);

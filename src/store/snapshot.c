@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A snapshot of a whole store: descriptors and a mapping of its own, of the
- * files that the pair has. Both files may lose their names meanwhile; what is in
- * the log up to the end does not change, and slots of the index only go on to
- * newer records. */
+ * files that the pair has. Both files may lose their names meanwhile; what is
+ * in the log up to the end does not change, and slots of the index only move on
+ * to newer records. */
 
 #include "store/snapshot.h"
 

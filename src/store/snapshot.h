@@ -22,14 +22,14 @@ struct kv_snapshot {
     struct kv_index index; /* The shared index, if so; never written. */
 };
 
-/* Not within a read or a write. wants_index: also the index, where it is a
- * shared one. What the snapshot holds stays until kv_snapshot_close(), whatever
- * the handle goes on to. */
+/* Opens a snapshot; not within a read or a write. wants_index: with the index,
+ * if that is shared. What the snapshot holds stays until kv_snapshot_close(),
+ * whatever the handle goes on to. */
 kvstore_status kv_store_open_snapshot(struct kvstore *store,
                                       bool wants_index,
                                       struct kv_snapshot *snapshot_out);
 
-/* The same of a shared index, with the totals that hold then. */
+/* The same for a shared index, with the totals of that moment. */
 kvstore_status kv_store_open_snapshot_within(
     struct kvstore *store,
     struct kv_snapshot *snapshot_out) KV_LOCKED;

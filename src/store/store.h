@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* An open store. Data only.
+/* The state of an open store. Data only.
  *
  * The public calls of kvstore.h are implemented in store/open.c,
  * store/read.c, store/write.c, store/compact.c and store/inspect.c. */
@@ -23,8 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a call needs, in its prototype; nothing to the compiler.
- * KV_READING: within a read, so that the pair stays open; or what follows.
+/* What a call needs, for its prototype; nothing to the compiler.
+ * KV_READING: within a read, so that the pair stays open; or one of the next.
  * KV_GATED:   past the handle's gate, so that no other thread changes the pair.
  * KV_LOCKED:  that, and with the writers' lock, so that no process writes. */
 #define KV_READING
@@ -32,9 +32,10 @@
 #define KV_LOCKED
 
 /* How often each handle checks the names of the pair that it shares. An index
- * that has lost its name cannot tell those who have it mapped: a process that
- * names another, and cannot tell them either, waits until all of them have
- * checked for certain, before anything is acknowledged by the new one. */
+ * that has lost its name cannot say so to the processes that have it mapped. So
+ * a process that names another, and cannot notify them either, waits until all
+ * of them are certain to have checked, before anything is acknowledged under
+ * the new one. */
 #define KV_NAME_CHECK_NS INT64_C(10000000)
 #define KV_GRACE_NS INT64_C(50000000)
 static_assert(KV_GRACE_NS >= 5 * KV_NAME_CHECK_NS,
@@ -45,15 +46,15 @@ struct kv_compactor {
     int mode; /* KVSTORE_COMPACT_BACKGROUND and so on. */
     _Atomic uint64_t threshold_bytes;
     uint32_t threshold_percent;
-    _Atomic int64_t not_before_ns; /* After it was another handle's turn. */
+    _Atomic int64_t not_before_ns; /* Until then it is another handle's turn. */
     struct kv_gate gate; /* One compaction or repair of this handle at a time;
                             the first lock in order. */
 
-    pthread_mutex_t mutex; /* Of what follows. */
-    bool has_thread;       /* To be joined. */
+    pthread_mutex_t mutex; /* For what follows. */
+    bool has_thread;       /* It must be joined. */
     pthread_t thread;
     atomic_bool is_running;
-    atomic_bool is_behind_gate; /* Some compaction is past the handle's gate, or
+    atomic_bool is_behind_gate; /* A compaction is past the handle's gate, or
                                    has just left it. */
     atomic_bool is_closing;
 };
@@ -65,9 +66,10 @@ struct kvstore {
     bool is_exclusive;
     bool is_read_only;
     int32_t lock_timeout_ms;     /* As kv_io_lock() has it. */
-    struct kv_progress progress; /* Whom to tell of long folds, */
+    struct kv_progress progress; /* Called during long folds, */
     bool is_quiet;               /* but not now. Past the gate. */
-    bool has_made_log; /* A moment ago: no other can have an index of it. */
+    bool has_made_log; /* A moment ago: no other handle can have an index of
+                          it. */
     uint64_t process_id;
     uint64_t boot_id[2];
     pthread_mutex_t sync_mutex; /* The last lock in order. */
@@ -75,29 +77,29 @@ struct kvstore {
 
     struct kv_gate gate; /* One writer of this handle at a time. */
     /* Past the gate: */
-    bool must_yield; /* Another was waiting when this handle let go of the
+    bool must_yield; /* Another was waiting when this handle released the
                         lock. */
 
-    /* The pair that reads and writes go by. The lock is held for writing while
-     * another takes its place; its index changes under its readers. */
+    /* The pair that reads and writes use. The lock is held for writing while
+     * another pair takes its place; the index changes under its readers. */
     struct kv_reader_lock reader_lock;
     struct kv_log log;
     struct kv_index index;
 
-    /* The pair before it, closed when the writers' lock is gone: unmapping and
-     * closing what has lost its name takes a while. Past the gate. */
+    /* The previous pair, closed once the writers' lock is released: unmapping
+     * and closing what has lost its name takes a while. Past the gate. */
     struct kv_log old_log;
     struct kv_index old_index;
 
     atomic_bool is_switching;   /* To a new log, past the gate: readers need not
-                                 wait for the syncs of that. */
+                                   wait for its syncs. */
     _Atomic int64_t checked_ns; /* When the names were last checked. */
-    _Atomic uint64_t log_names; /* Hard links of the log, as they were then. */
+    _Atomic uint64_t log_names; /* Hard links of the log at that time. */
     _Atomic uint64_t synced;    /* A private pair's log up to here is on the
                                    disk. */
     _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
-    int64_t unshared_ns; /* When the directory was last changed, as a private
-                            writer knows it: since then no process has used an
+    int64_t unshared_ns; /* When the directory last changed, as far as a private
+                            writer knows: since then no process has used an
                             index. Past the gate. */
     atomic_bool
         owes_directory; /* The process that gave a private pair's log its
@@ -105,7 +107,7 @@ struct kvstore {
                                    directory. */
 };
 
-/* Reads leave the handle const: what follows the log in it is a cache. */
+/* Reads take a const handle: the part of it that follows the log is a cache. */
 static inline kvstore *kv_store_own(const kvstore *store)
 {
     return (kvstore *)store;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The switch from one pair of log and index to the next, under the writers'
- * lock. All that have the old index mapped read its state word at each call.
+ * lock. All processes that have the old index mapped read its state word at
+ * each call.
  *
  *    step                          a crash after it leaves, by name
  * 1  old index: SWITCHING          old log, old index
@@ -12,13 +13,15 @@
  * 6  old index: SUPERSEDED         the same
  *
  * Invariants:
- * 1. Both logs hold the same live data, so a reader by the old pair is right
+ * 1. Both logs hold the same live data, so a reader of the old pair is right
  *    until the next write is acknowledged, which needs the lock.
- * 2. From step 1 on, all look the index up by name: as long as that is the old
- *    one, they go on with the old pair; from step 3 on, they open the new one.
- * 3. By an index that is not LIVE, the next holder of the lock knows that a switch
- *    was not completed. If it is of the log by name, syncing log and directory
- *    completes it; else (after step 2) it is built anew. */
+ * 2. From step 1 on, all processes look the index up by name: as long as that
+ *    is the old one, they go on with the old pair; from step 3 on, they open
+ *    the new one.
+ * 3. From an index that is not LIVE, the next holder of the lock knows that a
+ *    switch was not completed. If the index is that of the log by name, syncing
+ *    the log and the directory completes the switch; else (after step 2) the
+ *    index is built anew. */
 
 #include "store/switch.h"
 
@@ -40,9 +43,9 @@ static void set_state(const struct kv_table *table, enum kv_table_state state)
     }
 }
 
-/* Tells all that have the old index mapped, or the one that has lost its name: a
- * process that finds it LIVE, and has checked the names a moment ago, appends to
- * its log. */
+/* Notifies all that have the old index mapped, or the one that has lost its
+ * name: a process that finds it LIVE, and checked the names a moment ago, would
+ * append to its log. */
 static void tell_others(const struct kv_switch *change,
                         enum kv_table_state state)
 {
@@ -50,7 +53,7 @@ static void tell_others(const struct kv_switch *change,
     set_state(change->lost_table, state);
 }
 
-/* What is known of a log stays known, unless it is another log from now on. */
+/* What is known of a log stays known, unless the switch is to another log. */
 static void take_poison(const struct kv_switch *change, uint64_t inode)
 {
     if (!change->is_log_new && inode == change->log->inode) {
@@ -87,7 +90,7 @@ static kvstore_status name_index(struct kv_switch *change)
     return status;
 }
 
-/* No index may keep the name that is not of the log. */
+/* An index that is not that of the log must not keep the name. */
 static void unname_old_index(const struct kv_switch *change)
 {
     kv_error_hold();
@@ -107,13 +110,13 @@ static kvstore_status rename_log(struct kv_switch *change)
     return status;
 }
 
-/* True if some name has changed; else the pair is what it was. */
+/* True if a name has changed; else the pair is what it was. */
 static bool has_changed_names(const struct kv_switch *change, bool is_named)
 {
     return is_named || (change->is_log_new && change->is_log_in_place);
 }
 
-/* Also waits until all have left an index that could not be told. */
+/* Also waits until all have left an old index that could not notify them. */
 static kvstore_status sync_directory(const struct kv_switch *change)
 {
     kvstore_status status = KVSTORE_OK;
@@ -124,7 +127,7 @@ static kvstore_status sync_directory(const struct kv_switch *change)
         kv_io_sleep_ns(KV_GRACE_NS);
     }
     if (status != KVSTORE_OK) {
-        /* The rename may yet be undone by a power cut. */
+        /* The rename may still be undone by a power cut. */
         atomic_store(&change->index->table.header->poisoned_inode,
                      change->log->inode);
     }
@@ -140,7 +143,7 @@ static void bring_to_life(struct kv_switch *change)
 }
 
 /* A sync that another handle makes takes no lock, and may have failed since the
- * poison was taken along first. One that fails from here on finds the new index
+ * poison was first taken along. One that fails from here on finds the new index
  * itself. */
 static void supersede(const struct kv_switch *change)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Syncs. A log of which one has failed is poisoned: it takes no more writes. */
+/* Syncs. A log of which a sync has failed is poisoned: it takes no more
+ * writes. */
 
 #include "store/sync.h"
 
@@ -26,14 +27,15 @@ kvstore_status kv_store_check_poison(struct kvstore *store)
     return kv_store_is_poisoned(store) ? kv_store_fail_poisoned() : KVSTORE_OK;
 }
 
-/* The builder of a shared index has synced the directory. With a pair in private
- * memory, this handle does, once for each log. */
+/* True if this handle must still sync the directory: once for each log, with a
+ * private pair. The builder of a shared index has done so. */
 static bool owes_directory(const struct kvstore *store)
 {
     return !store->index.is_shared && atomic_load(&store->owes_directory);
 }
 
-/* The log and, where it may not have its name on the disk yet, that. */
+/* Syncs the log and, where its name may not be on the disk yet, the
+ * directory. */
 static kvstore_status sync_log_and_name(struct kvstore *store)
 {
     kvstore_status status = kv_io_sync_data(&store->log.file);
@@ -72,8 +74,8 @@ kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
         kv_store_is_poisoned(store)) {
         return KVSTORE_OK;
     }
-    /* Up to all that is known, so that the next reads need none. A line is in
-     * its slot before the totals count it. */
+    /* Up to all that is known, so that the next reads need no sync. A line is
+     * in its slot before the totals count it. */
     struct kv_table_totals totals;
     bool has_totals = kv_table_load_totals(&store->index.table, &totals);
     return kv_store_sync(
@@ -99,7 +101,7 @@ static void poison_index(const struct kv_index *index, uint64_t log_inode)
 }
 
 /* The pair's index has a successor, or is about to, which may have been made
- * before the poison was there to be taken along. */
+ * before there was poison to take along. */
 static void poison_successor(const struct kvstore *store)
 {
     struct kv_pair pair;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Verification is one fold, which finds the damaged lines, and for each sound
- * record one look at the index: its key must have a slot, here or at a later
- * record. What is counted on the way must be what the index has counted, if
- * nobody has written meanwhile.
+/* Verification is one fold, which finds the damaged lines, and one check of the
+ * index for each sound record: its key must have a slot that leads to it or to
+ * a later record. What is counted on the way must be what the index has
+ * counted, if nothing was written meanwhile.
  *
- * A line that has rotted since the index was built is damage of the log, and
- * none of the index: neither its slot nor the counts are held against that. */
+ * A line that has rotted since the index was built is damage to the log, not to
+ * the index: neither its slot nor the counts are held against the index. */
 
 #include "store/verify.h"
 
@@ -27,7 +27,7 @@ struct check {
     uint64_t found;
     uint64_t first_offset;
     struct kv_index_leads leads;
-    bool is_over; /* Who is told has heard enough. */
+    bool is_over; /* The visitor has heard enough. */
 };
 
 static void report(struct check *check, const kvstore_damage *damage)
@@ -42,7 +42,7 @@ static void report(struct check *check, const kvstore_damage *damage)
     }
 }
 
-/* Reports a line, with the key that it tells. */
+/* Reports a line, with the key that it names. */
 static kvstore_status report_item(struct check *check,
                                   const struct kv_fold_item *item,
                                   int kind)
@@ -169,8 +169,8 @@ static kvstore_status check_item(void *context, const struct kv_fold_item *item)
 
 /* --- The counts --- */
 
-/* The totals, if they are those of the log up to the end; else somebody writes,
- * or has died in doing so. is_sound_out: they can be read. */
+/* True if the totals are those of the log up to the end; else a process is
+ * writing, or has died while writing. is_sound_out: they can be read. */
 static bool load_settled_totals(const struct kv_verify *verify,
                                 struct kv_table_totals *totals,
                                 bool *is_sound_out)
@@ -212,8 +212,8 @@ static void check_counts(struct check *check)
 
 /* --- Verifying --- */
 
-/* What the fold has left out: a tail that looks torn, and was whole once; or
- * what is not there any more. */
+/* Checks what the fold has left out: a tail that looks torn, and was whole
+ * once; or what is not there any more. */
 static kvstore_status check_end(struct check *check,
                                 const struct kv_fold_result *result)
 {

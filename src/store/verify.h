@@ -15,14 +15,14 @@
 struct kv_verify {
     const struct kv_log *log;
     uint64_t end;                 /* Whole up to here. */
-    const struct kv_index *index; /* A live index, or NULL: none to check. */
+    const struct kv_index *index; /* A shared index, or NULL: none to check. */
     const struct kv_progress *progress;
-    kvstore_visit_damage visit; /* NULL: nobody is told. */
+    kvstore_visit_damage visit; /* NULL: no reports. */
     void *context;
 };
 
 /* KVSTORE_OK: nothing is wrong. KVSTORE_CORRUPT: something is, and has been
- * told; or the log cannot be read up to its end. */
+ * reported; or the log cannot be read up to its end. */
 kvstore_status kv_verify_run(const struct kv_verify *verify);
 
 #endif

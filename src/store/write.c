@@ -20,7 +20,7 @@
 
 /* --- The calls that write --- */
 
-/* Lays the planned line out, before any lock, and has it written. */
+/* Lays out the planned line, before any lock, and has it written. */
 static kvstore_status write_record(kvstore *store,
                                    const struct kv_record_plan *plan)
 {
@@ -88,7 +88,7 @@ kvstore_status kvstore_sync(kvstore *store)
         return status;
     }
     kv_reader_lock_read(&store->reader_lock);
-    /* Without a pair it has written nothing. */
+    /* Without a pair the handle has written nothing. */
     if (store->log.file.fd >= 0) {
         status = kv_store_sync(store, 0);
     }

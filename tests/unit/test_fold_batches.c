@@ -306,63 +306,79 @@ static void check(const struct store_dir *dir,
 /* The batch begins anywhere, or such that a line of it begins at a sector. */
 static const size_t befores[] = {100, 512 + 83};
 
-#define FOR_EACH_LOG(text, place) \
-    for (size_t at_ = 0; at_ < 2 * AFTER_COUNT; at_++) \
-        for (struct log_text text = \
-                 make_log(befores[at_ % 2], at_ / 2, &(place)); \
-             text.size > 0; \
-             log_text_release(&text))
+/* Does something to the byte at each place of the batch, in a log. */
+typedef void (*spoil_at)(const struct store_dir *dir,
+                         struct log_text *text,
+                         const struct place *place,
+                         size_t i);
+
+static void spoil_each_log(const struct store_dir *dir, spoil_at spoil)
+{
+    for (size_t at = 0; at < (size_t)2 * AFTER_COUNT; at++) {
+        struct place place;
+        struct log_text text = make_log(befores[at % 2], at / 2, &place);
+        for (size_t i = place.begin; i < place.end; i++) {
+            spoil(dir, &text, &place, i);
+        }
+        log_text_release(&text);
+    }
+}
+
+static void flip_each_bit(const struct store_dir *dir,
+                          struct log_text *text,
+                          const struct place *place,
+                          size_t i)
+{
+    for (unsigned bit = 0; bit < 8; bit++) {
+        text->bytes[i] = (char)(text->bytes[i] ^ (1 << bit));
+        check(dir, text, place);
+        text->bytes[i] = (char)(text->bytes[i] ^ (1 << bit));
+    }
+}
 
 static void any_flipped_bit_is_judged_by_the_rules(void **state)
 {
-    struct place place;
-    FOR_EACH_LOG(text, place)
-    {
-        for (size_t i = place.begin; i < place.end; i++) {
-            for (unsigned bit = 0; bit < 8; bit++) {
-                text.bytes[i] = (char)(text.bytes[i] ^ (1 << bit));
-                check(*state, &text, &place);
-                text.bytes[i] = (char)(text.bytes[i] ^ (1 << bit));
-            }
-        }
+    spoil_each_log(*state, flip_each_bit);
+}
+
+static void zero_runs(const struct store_dir *dir,
+                      struct log_text *text,
+                      const struct place *place,
+                      size_t i)
+{
+    static const size_t sizes[] = {1, 2, 3, 40, 100, 512};
+    for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+        char saved[512];
+        size_t left = text->size - i;
+        size_t size = sizes[j] < left ? sizes[j] : left;
+        memcpy(saved, text->bytes + i, size);
+        memset(text->bytes + i, '\0', size);
+        check(dir, text, place);
+        memcpy(text->bytes + i, saved, size);
     }
 }
 
 static void any_zeroed_run_is_judged_by_the_rules(void **state)
 {
-    static const size_t sizes[] = {1, 2, 3, 40, 100, 512};
-    struct place place;
-    FOR_EACH_LOG(text, place)
-    {
-        for (size_t i = place.begin; i < place.end; i++) {
-            for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
-                char saved[512];
-                size_t left = text.size - i;
-                size_t size = sizes[j] < left ? sizes[j] : left;
-                memcpy(saved, text.bytes + i, size);
-                memset(text.bytes + i, '\0', size);
-                check(*state, &text, &place);
-                memcpy(text.bytes + i, saved, size);
-            }
-        }
-    }
+    spoil_each_log(*state, zero_runs);
 }
 
-/* Cut off at the end of the log, or lost from its middle. */
+/* Cuts it off at the end of the log, or loses it from its middle. */
+static void lose_the_end(const struct store_dir *dir,
+                         struct log_text *text,
+                         const struct place *place,
+                         size_t i)
+{
+    struct log_text cut = LOG_TEXT_EMPTY;
+    log_text_add_bytes(&cut, text->bytes, i);
+    log_text_add_bytes(&cut, text->bytes + place->end, text->size - place->end);
+    check(dir, &cut, place);
+    log_text_release(&cut);
+}
+
 static void any_lost_end_is_judged_by_the_rules(void **state)
 {
-    struct place place;
-    FOR_EACH_LOG(text, place)
-    {
-        for (size_t i = place.begin; i < place.end; i++) {
-            struct log_text cut = LOG_TEXT_EMPTY;
-            log_text_add_bytes(&cut, text.bytes, i);
-            log_text_add_bytes(
-                &cut, text.bytes + place.end, text.size - place.end);
-            check(*state, &cut, &place);
-            log_text_release(&cut);
-        }
-    }
+    spoil_each_log(*state, lose_the_end);
 }
 
 /* The result says where the last whole record of a torn batch ends. */

@@ -92,7 +92,8 @@ static void assert_view(const struct kv_log_view *view,
     assert_memory_equal(view->bytes, bytes, view->size);
     if (!view->is_cut) {
         assert_int_equal(view->size, size);
-        assert_true(size <= 3 * KV_LOG_HELD_SIZE || may_be_record(bytes, size));
+        assert_true(size <= (size_t)3 * KV_LOG_HELD_SIZE ||
+                    may_be_record(bytes, size));
         return;
     }
     assert_int_equal(view->size, KV_LOG_HEAD_SIZE);

@@ -48,6 +48,7 @@ static uint64_t random_state = 0;
 static size_t random_below(size_t bound)
 {
     uint64_t mixed = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    assert_true(bound > 0);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
     return (size_t)((mixed ^ mixed >> 31) % bound);
@@ -744,49 +745,53 @@ static bool decode_with_canary(const struct kv_text *text)
     return is_decoded;
 }
 
+static const struct {
+    const char *before;
+    const char *after;
+    bool is_base64;
+} size_changes[] = {
+    {"\\u0041", "AAAAAA", false},
+    {"\\u0041\\u0041", "AAAAAAAAAAAA", false},
+    {"\\u0041", "\\n\\n\\n", false},
+    {"\\n\\n\\n", "\\u0041", false},
+    {"\\ud83d\\ude00", "\\u20ac\\u20ac", false},
+    {"\\u20ac\\u20ac", "\\ud83d\\ude00", false},
+    {"\\n1234", "\\ud83d", false},
+    {"ab\\n", "ab\\u", false},
+    {"ab\\n", "abc\\", false},
+    {"\\n", "\\\0", false},
+    {"Zg==", "Zm9v", true},
+    {"Zg==", "Zm8=", true},
+    {"Zg==", "Zh==", true},
+    {"Zm8=", "Zm9v", true},
+    {"Zm8=", "Zg==", true},
+    {"Zm8=", "Zm9=", true},
+    {"Zm9v", "Zg==", true},
+    {"Zm9v", "Zm9\"", true},
+    {"Zm9vZm9v", "Zg==Zm9v", true},
+    {"Zm9vZm9v", "Zm9vZm8=", true},
+    {"Zm9vZg==", "Zm9vZm9v", true},
+};
+
 static void text_that_changes_its_size_is_not_decoded(void **state)
 {
     (void)state;
-    static const struct {
-        const char *before;
-        const char *after;
-        bool is_base64;
-    } cases[] = {
-        {"\\u0041", "AAAAAA", false},
-        {"\\u0041\\u0041", "AAAAAAAAAAAA", false},
-        {"\\u0041", "\\n\\n\\n", false},
-        {"\\n\\n\\n", "\\u0041", false},
-        {"\\ud83d\\ude00", "\\u20ac\\u20ac", false},
-        {"\\u20ac\\u20ac", "\\ud83d\\ude00", false},
-        {"\\n1234", "\\ud83d", false},
-        {"ab\\n", "ab\\u", false},
-        {"ab\\n", "abc\\", false},
-        {"\\n", "\\\0", false},
-        {"Zg==", "Zm9v", true},
-        {"Zg==", "Zm8=", true},
-        {"Zg==", "Zh==", true},
-        {"Zm8=", "Zm9v", true},
-        {"Zm8=", "Zg==", true},
-        {"Zm8=", "Zm9=", true},
-        {"Zm9v", "Zg==", true},
-        {"Zm9v", "Zm9\"", true},
-        {"Zm9vZm9v", "Zg==Zm9v", true},
-        {"Zm9vZm9v", "Zm9vZm8=", true},
-        {"Zm9vZg==", "Zm9vZm9v", true},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        size_t raw_size = strlen(cases[i].before);
-        char *line = exact_copy(cases[i].before, raw_size + 1);
+    for (size_t i = 0; i < COUNT(size_changes); i++) {
+        size_t raw_size = strlen(size_changes[i].before);
+        char *line = exact_copy(size_changes[i].before, raw_size + 1);
         line[raw_size] = '"';
-        struct kv_text text = scan(line, raw_size + 1, cases[i].is_base64);
+        struct kv_text text =
+            scan(line, raw_size + 1, size_changes[i].is_base64);
         char *meaning = allocate(text.size);
         assert_true(kv_text_decode(&text, meaning));
 
-        memcpy(line, cases[i].after, raw_size);
+        memcpy(line, size_changes[i].after, raw_size);
 
         if (decode_with_canary(&text) ||
             kv_text_equals(&text, meaning, text.size)) {
-            fail_msg("%s has become %s", cases[i].before, cases[i].after);
+            fail_msg("%s has become %s",
+                     size_changes[i].before,
+                     size_changes[i].after);
         }
         free(meaning);
         free(line);
