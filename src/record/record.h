@@ -3,9 +3,9 @@
 /* The record types and their JSON line, both ways. Knows one line at a time;
  * nothing of files, offsets or the index. docs/format.md is the specification.
  *
- * The canonical form, whose members are at known places, has its own encoder
- * and decoder here. Every other layout goes through cJSON, in
- * record/foreign.c. */
+ * The canonical form, whose members are at known places, has its own encoder,
+ * record/plan.c, and decoder, record/decode.c. Every other layout goes through
+ * cJSON, in record/foreign.c. */
 
 #ifndef KV_RECORD_RECORD_H
 #define KV_RECORD_RECORD_H
