@@ -194,7 +194,7 @@ static kvstore_status check_padded_end(const struct kv_log_padding *tail,
     kvstore_status status = kv_io_end(file, &size);
     return status == KVSTORE_OK && size != tail->padded_end
                ? kv_fail(KVSTORE_BUSY,
-                         "busy: somebody who does not take the lock appends "
+                         "busy: a process that does not take the lock appends "
                          "to %s",
                          file->name)
                : status;

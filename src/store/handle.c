@@ -314,7 +314,7 @@ static kvstore_status follow_to_write(struct kvstore *store,
         }
     }
     return kv_fail(KVSTORE_BUSY,
-                   "busy: somebody who does not take the lock appends to %s",
+                   "busy: a process that does not take the lock appends to %s",
                    KV_LOG_NAME);
 }
 

@@ -385,7 +385,7 @@ static kvstore_status rebuild(struct kvstore *store,
     }
     leave_store(store);
     return has_gained ? kv_fail(KVSTORE_BUSY,
-                                "busy: somebody appends to %s",
+                                "busy: another process appends to %s",
                                 KV_LOG_NAME)
                       : status;
 }
