@@ -314,9 +314,10 @@ typedef void (*spoil_at)(const struct store_dir *dir,
 
 static void spoil_each_log(const struct store_dir *dir, spoil_at spoil)
 {
-    for (size_t at = 0; at < (size_t)2 * AFTER_COUNT; at++) {
+    for (int at = 0; at < 2 * AFTER_COUNT; at++) {
         struct place place;
-        struct log_text text = make_log(befores[at % 2], at / 2, &place);
+        enum after after = (enum after)(at / 2);
+        struct log_text text = make_log(befores[at % 2], after, &place);
         for (size_t i = place.begin; i < place.end; i++) {
             spoil(dir, &text, &place, i);
         }
