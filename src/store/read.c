@@ -118,7 +118,9 @@ kvstore_status kv_store_answer(kvstore *store,
 {
     *doubt_out = find->is_found && !find->doubts_flag ? KV_NO_OFFSET
                                                       : find->doubt_offset;
-    kvstore_status status = answer(store, find, destination);
+    kvstore_status status = *doubt_out == KV_NO_OFFSET
+                                ? answer(store, find, destination)
+                                : KVSTORE_OK;
     kv_index_find_release(find);
     return status;
 }

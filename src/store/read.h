@@ -29,8 +29,8 @@ struct kv_store_destination {
 
 /* Within a read: answers with what was found of a key, and releases the find.
  * doubt_out: UINT64_MAX; or the offset of a line to which the index leads, but
- * from which it cannot have been built, while the key was found nowhere else.
- * Then the answer does not count. */
+ * from which it cannot have been built, where another line might change the
+ * answer. Then nothing is delivered, and the status does not count. */
 kvstore_status kv_store_answer(kvstore *store,
                                struct kv_index_find *find,
                                struct kv_store_destination *destination,

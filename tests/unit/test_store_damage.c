@@ -692,6 +692,82 @@ static void repair_leaves_no_damage_whatever_is_beside_it(void **state)
     kv_io_swap_table(kv_io_system_table());
 }
 
+/* --- A damaged line that was mended under its index --- */
+
+static int64_t allocated = 0; /* Blocks that the library holds. */
+
+static void *counted_malloc(size_t size)
+{
+    void *memory = malloc(size);
+    allocated += memory != NULL ? 1 : 0;
+    return memory;
+}
+
+static void counted_free(void *memory)
+{
+    allocated -= memory != NULL ? 1 : 0;
+    free(memory);
+}
+
+/* Opens a store that has an older value of "a", and mends the line of the newer
+ * one: the first look finds the older value, and a reason to look again. */
+static kvstore *open_mended(const struct store_dir *dir)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct log_text sound = LOG_TEXT_EMPTY;
+    log_text_set(&text, "a", "old");
+    size_t damage = log_text_damaged_set(&text, "a", "new");
+    log_text_set(&text, "b", "1");
+    log_text_set(&sound, "a", "new");
+    kvstore *store = open_text(dir, &text);
+    store_dir_overwrite(dir, "store.log", damage, sound.bytes, sound.size);
+    log_text_release(&text);
+    log_text_release(&sound);
+    return store;
+}
+
+static void get_mended(const struct store_dir *dir)
+{
+    kvstore *store = open_mended(dir);
+    void *value = NULL;
+    size_t size = 0;
+    assert_int_equal(kvstore_get(store, "a", 1, &value, &size), KVSTORE_OK);
+    assert_string_equal(value, "new");
+    kvstore_free(value);
+    kvstore_close(store);
+}
+
+static void get_many_mended(const struct store_dir *dir)
+{
+    kvstore *store = open_mended(dir);
+    kvstore_item item = {.key = "a", .key_size = 1};
+    assert_int_equal(kvstore_get_many(store, &item, 1), KVSTORE_OK);
+    assert_int_equal(item.status, KVSTORE_OK);
+    assert_string_equal(item.value, "new");
+    kvstore_free(item.value);
+    kvstore_close(store);
+}
+
+static void value_in_doubt_is_released(void **state)
+{
+    void (*const gets[])(const struct store_dir *) = {get_mended,
+                                                      get_many_mended};
+    struct kv_io_table table = *kv_io_system_table();
+    table.malloc = counted_malloc;
+    table.free = counted_free;
+    for (size_t i = 0; i < sizeof gets / sizeof gets[0]; i++) {
+        store_dir_tear_down(state);
+        store_dir_set_up(state);
+        allocated = 0;
+        kv_io_swap_table(&table);
+
+        gets[i](*state);
+
+        kv_io_swap_table(kv_io_system_table());
+        assert_int_equal(allocated, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -714,6 +790,7 @@ int main(void)
         STORE_TEST(torn_batch_is_not_applied),
         STORE_TEST(flipped_bit_in_the_first_line_of_a_batch_is_damage),
         STORE_TEST(batch_is_seen_once_it_is_whole),
+        STORE_TEST(value_in_doubt_is_released),
         STORE_TEST(unreachable_keys_survive),
         STORE_TEST(huge_garbage_and_deep_nesting_are_carried),
         STORE_TEST(any_changed_byte_serves_nothing_wrong),
