@@ -66,6 +66,13 @@ static bool is_record(const struct log_line *line)
     return line->verdict.kind == LINE_SET || line->verdict.kind == LINE_REMOVE;
 }
 
+/* A record of a newer version counts in its batch. */
+static bool counts_in_batch(const struct log_line *line)
+{
+    return line->verdict.batch != 0 &&
+           (is_record(line) || line->verdict.kind == LINE_UNKNOWN);
+}
+
 /* Returns how many lines from one on count down. is_whole_out: to 1. */
 static size_t count_down(const struct log_model *model,
                          size_t first,
@@ -74,7 +81,8 @@ static size_t count_down(const struct log_model *model,
     uint32_t expected = model->lines[first].verdict.batch;
     size_t i = first;
     *is_whole_out = false;
-    while (i < model->count && !*is_whole_out && is_record(&model->lines[i]) &&
+    while (i < model->count && !*is_whole_out &&
+           counts_in_batch(&model->lines[i]) &&
            model->lines[i].verdict.batch == expected) {
         *is_whole_out = expected == 1;
         expected--;
@@ -90,12 +98,13 @@ static void judge_batches(struct log_model *model)
         struct log_line *line = &model->lines[i];
         size_t count = 1;
         bool is_whole = is_record(line);
-        if (is_record(line) && line->verdict.batch != 0) {
+        if (counts_in_batch(line)) {
             count = count_down(model, i, &is_whole);
             is_whole = is_whole && !follows_damage;
         }
         for (size_t j = i; j < i + count; j++) {
-            model->lines[j].is_applied = is_whole;
+            struct log_line *one = &model->lines[j];
+            one->is_applied = is_whole && is_record(one);
         }
         follows_damage = line->verdict.kind == LINE_DAMAGED;
         i += count;
