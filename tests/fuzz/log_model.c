@@ -196,6 +196,13 @@ struct log_answer log_model_ask(const struct log_model *model,
     return answer;
 }
 
+/* True if some index may have led to the line as a record. A batch whose other
+ * line was changed later was whole when an index of it was built. */
+static bool may_have_counted(const struct log_line *line)
+{
+    return line->is_applied || line->verdict.batch != 0;
+}
+
 bool log_model_ever_had(const struct log_model *model,
                         const struct line_text *key,
                         const void *value,
@@ -203,7 +210,7 @@ bool log_model_ever_had(const struct log_model *model,
 {
     for (size_t i = 0; i < model->count; i++) {
         const struct log_line *line = &model->lines[i];
-        if (line->is_applied && line->verdict.kind == LINE_SET &&
+        if (may_have_counted(line) && line->verdict.kind == LINE_SET &&
             has_key(line, key->bytes, key->size) &&
             fuzz_equal(line->verdict.value.bytes,
                        line->verdict.value.size,

@@ -51,7 +51,8 @@ struct log_answer log_model_ask(const struct log_model *model,
                                 const void *key,
                                 size_t key_size);
 
-/* True if a Set that counts has ever given the key this value. */
+/* True if a Set that counts has ever given the key this value, or one of a batch,
+ * which may have been whole once. */
 bool log_model_ever_had(const struct log_model *model,
                         const struct line_text *key,
                         const void *value,
