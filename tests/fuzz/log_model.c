@@ -114,14 +114,16 @@ static void judge_batches(struct log_model *model)
 /* True if this line was written whole for certain, whatever precedes it. */
 static bool is_anchor(const struct log_line *line)
 {
-    return line->verdict.kind == LINE_UNKNOWN ||
-           (is_record(line) && line->verdict.batch == 0);
+    return line->verdict.batch == 0 &&
+           (is_record(line) || line->verdict.kind == LINE_UNKNOWN);
 }
 
+/* A record of a newer version is damage if its batch is not whole. */
 static bool is_unread(const struct log_line *line)
 {
-    return !line->is_applied && line->verdict.kind != LINE_BLANK &&
-           line->verdict.kind != LINE_UNKNOWN;
+    bool is_newer =
+        line->verdict.kind == LINE_UNKNOWN && line->verdict.batch == 0;
+    return !line->is_applied && line->verdict.kind != LINE_BLANK && !is_newer;
 }
 
 static void settle(struct log_model *model)
