@@ -14,20 +14,22 @@
 /* --- Lines --- */
 
 /* Returns where the line at an offset ends, its LF counted. text_size_out: its
- * size without it. A run of NULs is a line of its own, and a line ends at a NUL
- * before a brace. */
+ * size without it. A run of NULs is a line of its own, and a line that has its
+ * LF ends at a NUL before a brace. */
 static size_t line_end(const struct log_model *model,
                        size_t offset,
                        size_t *text_size_out)
 {
     const char *bytes = model->bytes;
     size_t end = offset;
+    bool has_lf = memchr(bytes + offset, '\n', model->size - offset) != NULL;
     while (end < model->size && bytes[end] == '\0') {
         end++;
     }
     if (end == offset) {
         while (end < model->size && bytes[end] != '\n' &&
-               !(end > offset && bytes[end] == '{' && bytes[end - 1] == '\0')) {
+               !(has_lf && end > offset && bytes[end] == '{' &&
+                 bytes[end - 1] == '\0')) {
             end++;
         }
     }
