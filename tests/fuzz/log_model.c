@@ -49,6 +49,18 @@ static struct log_line *add_line(struct log_model *model, size_t *capacity)
     return &model->lines[model->count++];
 }
 
+/* True if there is a brace after a NUL in the last line, which lacks its LF: an
+ * index that was built when the LF was there leads to that record. */
+static bool hides_record(const struct log_model *model, size_t offset)
+{
+    const char *bytes = model->bytes;
+    bool is_hidden = false;
+    for (size_t i = offset + 1; i < model->size; i++) {
+        is_hidden |= bytes[i] == '{' && bytes[i - 1] == '\0';
+    }
+    return is_hidden && bytes[model->size - 1] != '\n';
+}
+
 static void split(struct log_model *model)
 {
     size_t capacity = 0;
@@ -56,6 +68,8 @@ static void split(struct log_model *model)
         struct log_line *line = add_line(model, &capacity);
         *line = (struct log_line){.offset = offset};
         offset = line_end(model, offset, &line->size);
+        model->is_ambiguous |=
+            offset == model->size && hides_record(model, line->offset);
         line_oracle_read(
             model->bytes + line->offset, line->size, &line->verdict);
     }
