@@ -34,7 +34,7 @@ static int hex_digit(char character)
     return -1;
 }
 
-/* Reads \uXXXX. -1 where there is none. */
+/* Reads \u and four hex digits. -1 where they are not there. */
 static int32_t read_unit(const char *at, const char *end)
 {
     if (end - at < 6 || at[0] != '\\' || at[1] != 'u') {
@@ -83,7 +83,7 @@ struct escape {
     char bytes[CHARACTER_SIZE_MAX];
 };
 
-/* Reads \uXXXX, or two of them where they are a surrogate pair. */
+/* Reads one such unit, or two where they are a surrogate pair. */
 static bool read_unicode_escape(const char *at,
                                 const char *end,
                                 struct escape *escape_out)

@@ -49,8 +49,7 @@ static struct log_line *add_line(struct log_model *model, size_t *capacity)
     return &model->lines[model->count++];
 }
 
-/* True if there is a brace after a NUL in the last line, which lacks its LF: an
- * index that was built when the LF was there leads to that record. */
+/* True if there is a brace after a NUL in the last line, which lacks its LF. */
 static bool hides_record(const struct log_model *model, size_t offset)
 {
     const char *bytes = model->bytes;
@@ -68,7 +67,7 @@ static void split(struct log_model *model)
         struct log_line *line = add_line(model, &capacity);
         *line = (struct log_line){.offset = offset};
         offset = line_end(model, offset, &line->size);
-        model->is_ambiguous |=
+        model->hides_record |=
             offset == model->size && hides_record(model, line->offset);
         line_oracle_read(
             model->bytes + line->offset, line->size, &line->verdict);
@@ -120,7 +119,9 @@ static void judge_batches(struct log_model *model)
         }
         for (size_t j = i; j < i + count; j++) {
             struct log_line *one = &model->lines[j];
+            bool is_newer = one->verdict.kind == LINE_UNKNOWN;
             one->is_applied = is_whole && is_record(one);
+            one->is_newer = is_newer && (is_whole || one->verdict.batch == 0);
         }
         follows_damage = line->verdict.kind == LINE_DAMAGED;
         i += count;
@@ -134,12 +135,10 @@ static bool is_anchor(const struct log_line *line)
            (is_record(line) || line->verdict.kind == LINE_UNKNOWN);
 }
 
-/* A record of a newer version is damage if its batch is not whole. */
 static bool is_unread(const struct log_line *line)
 {
-    bool is_newer =
-        line->verdict.kind == LINE_UNKNOWN && line->verdict.batch == 0;
-    return !line->is_applied && line->verdict.kind != LINE_BLANK && !is_newer;
+    return !line->is_applied && !line->is_newer &&
+           line->verdict.kind != LINE_BLANK;
 }
 
 static void settle(struct log_model *model)
@@ -214,11 +213,17 @@ struct log_answer log_model_ask(const struct log_model *model,
     return answer;
 }
 
-/* True if some index may have led to the line as a record. A batch whose other
- * line was changed later was whole when an index of it was built. */
-static bool may_have_counted(const struct log_line *line)
+static bool gives(const struct log_line *line,
+                  const struct line_text *key,
+                  const void *value,
+                  size_t value_size)
 {
-    return line->is_applied || line->verdict.batch != 0;
+    return line->verdict.kind == LINE_SET &&
+           has_key(line, key->bytes, key->size) &&
+           fuzz_equal(line->verdict.value.bytes,
+                      line->verdict.value.size,
+                      value,
+                      value_size);
 }
 
 bool log_model_ever_had(const struct log_model *model,
@@ -226,18 +231,25 @@ bool log_model_ever_had(const struct log_model *model,
                         const void *value,
                         size_t value_size)
 {
-    for (size_t i = 0; i < model->count; i++) {
-        const struct log_line *line = &model->lines[i];
-        if (may_have_counted(line) && line->verdict.kind == LINE_SET &&
-            has_key(line, key->bytes, key->size) &&
-            fuzz_equal(line->verdict.value.bytes,
-                       line->verdict.value.size,
-                       value,
-                       value_size)) {
-            return true;
-        }
+    bool has_had = false;
+    for (size_t i = 0; i < model->count && !has_had; i++) {
+        has_had = model->lines[i].is_applied &&
+                  gives(&model->lines[i], key, value, value_size);
     }
-    return false;
+    return has_had;
+}
+
+bool log_model_has_in_batch(const struct log_model *model,
+                            const struct line_text *key,
+                            const void *value,
+                            size_t value_size)
+{
+    bool has_it = false;
+    for (size_t i = 0; i < model->count && !has_it; i++) {
+        has_it = model->lines[i].verdict.batch != 0 &&
+                 gives(&model->lines[i], key, value, value_size);
+    }
+    return has_it;
 }
 
 bool log_model_is_key(const struct line_text *key)

@@ -21,6 +21,7 @@ struct log_line {
     size_t size; /* Without its LF. */
     struct line_verdict verdict;
     bool is_applied; /* A Set or a Remove that counts. */
+    bool is_newer;   /* A record of a newer version, and no damage. */
     bool is_settled; /* It is, or is followed by, a sound record of no batch: so
                         it is no torn tail. */
 };
@@ -34,6 +35,7 @@ struct log_model {
     bool has_damage;   /* Or what may be a torn tail. */
     bool is_ambiguous; /* It takes the whole rule of the torn tail to say which
                           of its last lines count. */
+    bool hides_record; /* After NULs in the last line, which lacks its LF. */
 };
 
 void log_model_read(struct log_model *model, const void *bytes, size_t size);
@@ -51,12 +53,17 @@ struct log_answer log_model_ask(const struct log_model *model,
                                 const void *key,
                                 size_t key_size);
 
-/* True if a Set that counts has ever given the key this value, or one of a batch,
- * which may have been whole once. */
+/* True if a Set that counts has ever given the key this value. */
 bool log_model_ever_had(const struct log_model *model,
                         const struct line_text *key,
                         const void *value,
                         size_t value_size);
+
+/* True if a Set of a batch, be it whole or not, gives the key this value. */
+bool log_model_has_in_batch(const struct log_model *model,
+                            const struct line_text *key,
+                            const void *value,
+                            size_t value_size);
 
 /* True if the library can be asked for it. */
 bool log_model_is_key(const struct line_text *key);
