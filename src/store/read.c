@@ -146,8 +146,27 @@ static kvstore_status look_up(kvstore *store,
     return status;
 }
 
-/* Not within a read: gets a key's value; if the index is in doubt, it is built
- * anew first. */
+/* Not within a read: builds the index anew and looks a key up again. */
+static kvstore_status look_up_again(kvstore *store,
+                                    const void *key,
+                                    size_t key_size,
+                                    struct kv_store_destination *destination)
+{
+    uint64_t doubt_offset = KV_NO_OFFSET;
+    kvstore_status status = kv_store_rebuild(store);
+    if (status == KVSTORE_OK) {
+        status = look_up(store, key, key_size, destination, &doubt_offset);
+    }
+    return doubt_offset == KV_NO_OFFSET
+               ? status
+               : kv_fail_at(KVSTORE_CORRUPT,
+                            doubt_offset,
+                            "a line of %s cannot be read",
+                            KV_LOG_NAME);
+}
+
+/* Not within a read: gets a key's value, whether or not the index is in
+ * doubt. */
 static kvstore_status get_value(kvstore *store,
                                 const void *key,
                                 size_t key_size,
@@ -156,19 +175,9 @@ static kvstore_status get_value(kvstore *store,
     uint64_t doubt_offset = KV_NO_OFFSET;
     kvstore_status status =
         look_up(store, key, key_size, destination, &doubt_offset);
-    if (doubt_offset != KV_NO_OFFSET) {
-        status = kv_store_rebuild(store);
-        if (status == KVSTORE_OK) {
-            status = look_up(store, key, key_size, destination, &doubt_offset);
-        }
-        if (doubt_offset != KV_NO_OFFSET) {
-            status = kv_fail_at(KVSTORE_CORRUPT,
-                                doubt_offset,
-                                "a line of %s cannot be read",
-                                KV_LOG_NAME);
-        }
-    }
-    return status;
+    return doubt_offset == KV_NO_OFFSET
+               ? status
+               : look_up_again(store, key, key_size, destination);
 }
 
 kvstore_status kvstore_get(const kvstore *store,

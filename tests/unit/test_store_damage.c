@@ -694,11 +694,13 @@ static void repair_leaves_no_damage_whatever_is_beside_it(void **state)
 
 /* --- A damaged line that was mended under its index --- */
 
-static int64_t allocated = 0; /* Blocks that the library holds. */
+static int64_t allocated = 0;            /* Blocks that the library holds. */
+static uint64_t until_none = UINT64_MAX; /* Allocations that succeed first. */
 
 static void *counted_malloc(size_t size)
 {
-    void *memory = malloc(size);
+    void *memory = until_none == 0 ? NULL : malloc(size);
+    until_none -= until_none == 0 ? 0 : 1;
     allocated += memory != NULL ? 1 : 0;
     return memory;
 }
@@ -768,6 +770,34 @@ static void value_in_doubt_is_released(void **state)
     }
 }
 
+/* What keeps the index from being built anew is what is told, not damage. */
+static void doubt_without_memory_is_no_damage(void **state)
+{
+    struct kv_io_table table = *kv_io_system_table();
+    kvstore_status status = KVSTORE_NO_MEMORY;
+    uint64_t failures = 0;
+    table.malloc = counted_malloc;
+    table.free = counted_free;
+    while (status != KVSTORE_OK) {
+        store_dir_tear_down(state);
+        store_dir_set_up(state);
+        kv_io_swap_table(&table);
+        kvstore *store = open_mended(*state);
+        char value[8];
+        size_t size = 0;
+
+        until_none = failures;
+        status = kvstore_get_into(store, "a", 1, value, sizeof value, &size);
+        until_none = UINT64_MAX;
+
+        assert_true(status == KVSTORE_OK || status == KVSTORE_NO_MEMORY);
+        failures += status == KVSTORE_OK ? 0 : 1;
+        kvstore_close(store);
+        kv_io_swap_table(kv_io_system_table());
+    }
+    assert_true(failures > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -791,6 +821,7 @@ int main(void)
         STORE_TEST(flipped_bit_in_the_first_line_of_a_batch_is_damage),
         STORE_TEST(batch_is_seen_once_it_is_whole),
         STORE_TEST(value_in_doubt_is_released),
+        STORE_TEST(doubt_without_memory_is_no_damage),
         STORE_TEST(unreachable_keys_survive),
         STORE_TEST(huge_garbage_and_deep_nesting_are_carried),
         STORE_TEST(any_changed_byte_serves_nothing_wrong),
