@@ -3,7 +3,8 @@
 /* The keys and values that all stores get: 16 bytes of hex digits, and 100
  * bytes of plain English words that begin with the key, so that a reader of a
  * value can check that it is the right one. All of it follows from the number
- * of the key, so that nothing is looked up while the clock runs. */
+ * of the key, so that nothing is looked up while the clock runs. There are keys
+ * in order, in none, and in groups that share a prefix. */
 
 #ifndef BENCH_DATA_H
 #define BENCH_DATA_H
@@ -52,6 +53,28 @@ void bench_key_ordered(uint64_t number, char *key_out);
 static inline void bench_key(uint64_t number, char *key_out)
 {
     bench_key_ordered(bench_scramble(number + 1), key_out);
+}
+
+/* Keys that share their first bytes with some two hundred others. Numbers that
+ * follow each other do not, so that a store is filled in no order. */
+#define BENCH_PREFIX_SIZE 8
+#define BENCH_KEYS_OF_PREFIX 200u
+
+static inline uint64_t bench_prefix_count(uint64_t count)
+{
+    return count > BENCH_KEYS_OF_PREFIX ? count / BENCH_KEYS_OF_PREFIX : 1;
+}
+
+static inline void bench_key_grouped(uint64_t number,
+                                     uint64_t count,
+                                     char *key_out)
+{
+    /* Each half is one-to-one, since the factor is odd. */
+    const uint32_t factor = 2654435769u;
+    uint64_t prefixes = bench_prefix_count(count);
+    uint64_t prefix = (uint32_t)(number % prefixes + 1) * factor;
+    uint64_t member = (uint32_t)(number / prefixes + 1) * factor;
+    bench_key_ordered(prefix << 32 | member, key_out);
 }
 
 /* The value of a key; its successive values differ by the version. */

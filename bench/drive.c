@@ -56,6 +56,11 @@ bool bench_has_counters(const struct bench_store *store)
     return store->counters != NULL;
 }
 
+bool bench_has_order(const struct bench_store *store)
+{
+    return store->has_order;
+}
+
 void bench_report(struct bench_run *run, const char *metric, double value)
 {
     char line[128];
@@ -256,30 +261,36 @@ bool bench_step_overwrite(struct bench_worker *worker, uint64_t i)
 
 /* --- Filling and warming up --- */
 
-static bool set_batch(const struct bench_opened *opened,
-                      uint64_t first,
-                      size_t count)
+/* Makes the key of a number, of so many. */
+typedef void (*key_maker)(uint64_t number, uint64_t count, char *key_out);
+
+static void make_key(uint64_t number, uint64_t count, char *key_out)
+{
+    (void)count;
+    bench_key(number, key_out);
+}
+
+/* Sets so many keys, with one call. */
+static bool set_some(struct bench_run *run,
+                     const struct bench_opened *opened,
+                     key_maker make,
+                     uint64_t first,
+                     size_t count)
 {
     static struct bench_pair pairs[BATCH_COUNT];
     for (size_t i = 0; i < count; i++) {
-        bench_key(first + i, pairs[i].key);
+        make(first + i, run->settings.keys, pairs[i].key);
         bench_value(pairs[i].key, 0, pairs[i].value);
     }
-    return opened->store->set_batch(opened->session, pairs, count);
+    return count == 1
+               ? run->store->set(opened->session, pairs[0].key, pairs[0].value)
+               : run->store->set_batch(opened->session, pairs, count);
 }
 
-static bool set_one(const struct bench_opened *opened, uint64_t number)
-{
-    char key[BENCH_KEY_SIZE];
-    char value[BENCH_VALUE_SIZE];
-    bench_key(number, key);
-    bench_value(key, 0, value);
-    return opened->store->set(opened->session, key, value);
-}
-
-bool bench_fill(struct bench_run *run,
-                const struct bench_opened *opened,
-                uint64_t first)
+static bool fill(struct bench_run *run,
+                 const struct bench_opened *opened,
+                 key_maker make,
+                 uint64_t first)
 {
     const struct bench_store *store = run->store;
     bool in_batches = store->is_faster_in_batch && store->set_batch != NULL;
@@ -287,11 +298,8 @@ bool bench_fill(struct bench_run *run,
     double begin = bench_now();
     for (uint64_t i = first; i < run->settings.keys; i += step) {
         uint64_t left = run->settings.keys - i;
-        bool is_set =
-            in_batches
-                ? set_batch(opened, i, (size_t)(left < step ? left : step))
-                : set_one(opened, i);
-        if (!is_set) {
+        size_t count = (size_t)(left < step ? left : step);
+        if (!set_some(run, opened, make, i, count)) {
             return bench_fail("it could not be filled");
         }
         if ((i - first) % BATCH_COUNT == 0 &&
@@ -301,6 +309,18 @@ bool bench_fill(struct bench_run *run,
         }
     }
     return true;
+}
+
+bool bench_fill(struct bench_run *run,
+                const struct bench_opened *opened,
+                uint64_t first)
+{
+    return fill(run, opened, make_key, first);
+}
+
+bool bench_fill_groups(struct bench_run *run, const struct bench_opened *opened)
+{
+    return fill(run, opened, bench_key_grouped, 0);
 }
 
 bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened)

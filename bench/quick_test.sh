@@ -31,12 +31,12 @@ missing=$(jq -r '[.results[].workload] as $there
     | .workloads[].name
     | select((IN($there[]) or IN($absent[])) | not)' figures.json)
 test -z "$missing" || fail "no figures for: $missing"
-for workload in fill-sequential fill-random overwrite remove durable \
-    durable-16-threads get get-2-threads get-beside-writer get-missing \
-    mixed-95-5 mixed-50-50 open one-shot memory disk compaction rebuild \
-    growth latency latency-compacting kill cost compaction-rate stall \
-    stall-paced stall-thread stall-thread-paced stall-process \
-    stall-process-paced amplification amplification-zipf; do
+for workload in fill-sequential fill-batch fill-random overwrite remove \
+    durable durable-16-threads expiring get get-2-threads get-beside-writer \
+    get-missing iterate prefix mixed-95-5 mixed-50-50 open one-shot memory \
+    disk compaction rebuild growth latency latency-compacting kill cost \
+    compaction-rate stall stall-paced stall-thread stall-thread-paced \
+    stall-process stall-process-paced amplification amplification-zipf; do
     jq -e --arg workload "$workload" '[.results[]
         | select(.workload == $workload and .store == "kvstore"
             and .median >= 0)] | length > 0' figures.json >/dev/null ||

@@ -24,7 +24,11 @@ struct bench_settings {
     bool is_durable;        /* A set that returned survives a power cut. */
     bool compacts_by_order; /* Not by itself, if the store has the choice. */
     bool is_alone;          /* No other process opens the store meanwhile. */
+    bool is_expiring;       /* Only set_expiring() will be called. */
 };
+
+/* How long keys live that expire. */
+#define BENCH_LIFETIME_MS 1000
 
 /* What a store knows of itself. */
 struct bench_counters {
@@ -72,6 +76,7 @@ struct bench_store {
     bool is_floor;           /* No store: the cost of hardware and kernel. */
     bool shares_writing;     /* Several processes may write in turn. */
     bool has_threads;        /* One process may have several sessions. */
+    bool has_order;          /* A scan is in the order of the keys. */
     bool is_faster_in_batch; /* How a store is filled off the clock. */
     const char *survives_kill;
     const char *survives_power_cut;
@@ -89,7 +94,10 @@ struct bench_store {
     bool (*set)(void *session, const char *key, const char *value);
     enum bench_answer (*get)(void *session, const char *key, char *value_out);
     bool (*remove)(void *session, const char *key);
-    /* Sets all of them or none, even if the process is killed. */
+    /* Sets a key that lives for BENCH_LIFETIME_MS. */
+    bool (*set_expiring)(void *session, const char *key, const char *value);
+    /* Sets all of them, as one transaction if the store has such: then all are
+     * there or none, even if the process is killed. */
     bool (*set_batch)(void *session,
                       const struct bench_pair *pairs,
                       size_t count);
@@ -98,6 +106,12 @@ struct bench_store {
                      const char (*keys)[BENCH_KEY_SIZE],
                      char (*values_out)[BENCH_VALUE_SIZE]);
     bool (*scan)(void *session, bench_visit visit, void *context);
+    /* Scans the keys that begin so, if the store has an order. */
+    bool (*scan_prefix)(void *session,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context);
     bool (*compact)(void *session);
     bool (*index_bytes)(void *session, uint64_t *bytes_out);
     bool (*counters)(void *session, struct bench_counters *counters_out);

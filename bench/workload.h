@@ -87,6 +87,7 @@ double bench_median(double *numbers, size_t count);
 bool bench_is_store(const struct bench_store *store);
 bool bench_has_compaction(const struct bench_store *store);
 bool bench_has_counters(const struct bench_store *store);
+bool bench_has_order(const struct bench_store *store);
 
 /* An open store, with the first thread's session. */
 struct bench_opened {
@@ -153,6 +154,10 @@ bool bench_step_overwrite(struct bench_worker *worker, uint64_t i);
 bool bench_fill(struct bench_run *run,
                 const struct bench_opened *opened,
                 uint64_t first);
+
+/* The same with all keys that are in groups. */
+bool bench_fill_groups(struct bench_run *run,
+                       const struct bench_opened *opened);
 
 /* Reads keys for a while, until caches and maps are as in steady use. */
 bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Finds cJSON and defines the target cJSON::cJSON from what is installed: a
-# static library, which is preferred, since a program that needs no shared one
-# starts faster; cJSON's own CMake package, whose target is named cjson; or just
+# static library, which is preferred unless shared ones are built, since a
+# program that needs no shared one starts faster; cJSON's own CMake package, whose target is named cjson; or just
 # the header cjson/cJSON.h and the library. Installed with kvstore, since
 # programs that link kvstore also link cJSON.
 
@@ -15,7 +15,7 @@ find_path(CJSON_HEADER_DIR cjson/cJSON.h)
 find_library(CJSON_ARCHIVE_FILE
   "${CMAKE_STATIC_LIBRARY_PREFIX}cjson${CMAKE_STATIC_LIBRARY_SUFFIX}")
 mark_as_advanced(CJSON_ARCHIVE_FILE CJSON_HEADER_DIR)
-if(CJSON_ARCHIVE_FILE AND CJSON_HEADER_DIR)
+if(CJSON_ARCHIVE_FILE AND CJSON_HEADER_DIR AND NOT BUILD_SHARED_LIBS)
   add_library(cJSON::cJSON STATIC IMPORTED)
   set_target_properties(cJSON::cJSON PROPERTIES
     IMPORTED_LOCATION "${CJSON_ARCHIVE_FILE}"

@@ -116,7 +116,7 @@ function(kvstore_library target)
   target_link_libraries(${target} PRIVATE cJSON::cJSON Threads::Threads)
 endfunction()
 
-# A program that people run. If cJSON is installed as a static library, the
+# A program that people run. If this library and cJSON are static ones, the
 # program is linked without any shared one: it then starts as fast as /bin/true.
 function(kvstore_program target)
   kvstore_compiled_as_usual(${target})
@@ -124,7 +124,8 @@ function(kvstore_program target)
     return()
   endif()
   get_target_property(cjson_type cJSON::cJSON TYPE)
-  if(cjson_type STREQUAL "STATIC_LIBRARY")
+  get_target_property(kvstore_type kvstore TYPE)
+  if("${kvstore_type},${cjson_type}" STREQUAL "STATIC_LIBRARY,STATIC_LIBRARY")
     check_linker_flag(C -static-pie KVSTORE_HAS_STATIC_PIE)
     if(KVSTORE_HAS_STATIC_PIE)
       # Among the libraries it comes after CMake's -pie, and so takes effect.

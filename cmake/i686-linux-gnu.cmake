@@ -2,8 +2,9 @@
 #
 # 32-bit x86, compiled and run on a 64-bit machine. Debian's gcc-i686-linux-gnu
 # provides the compiler and the C library; tests/portability/run fetches the
-# other libraries to build/foreign/i386. What is built can be run directly: it
-# names the loader of that C library, and where its libraries are.
+# other libraries to build/foreign/i386. What is built names the loader of that C
+# library, and where its libraries are: so it can be run directly; or else by
+# qemu-i386, where the kernel has no use for programs of 32 bits.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR i686)
@@ -20,3 +21,9 @@ set(system_libraries /usr/i686-linux-gnu/lib)
 string(CONCAT CMAKE_EXE_LINKER_FLAGS_INIT
   "-Wl,--dynamic-linker=${system_libraries}/ld-linux.so.2 "
   "-Wl,--disable-new-dtags -Wl,-rpath,${system_libraries}")
+
+execute_process(COMMAND "${system_libraries}/ld-linux.so.2" --version
+  RESULT_VARIABLE loader_status OUTPUT_QUIET ERROR_QUIET)
+if(NOT loader_status EQUAL 0)
+  set(CMAKE_CROSSCOMPILING_EMULATOR qemu-i386 -cpu max)
+endif()

@@ -8,8 +8,10 @@
  * Read this first:
  *
  * - A store is a directory. Any number of processes may read and write it at
- *   once; writers take turns, call by call, through a lock on the directory.
- *   Do not use it on a network file system.
+ *   once; writers take turns, call by call, through a lock on the directory
+ *   (flock): a caller that holds one itself keeps them all out.
+ *   Do not use it on a network file system: docs/reliability.md says which are
+ *   recognised, and refused.
  * - By default a call that changes the store returns when the change is on the
  *   disk. With KVSTORE_SYNC_NONE the change survives the death of the process
  *   but not of the machine.
@@ -17,6 +19,11 @@
  *   call may run during kvstore_close(). A child of fork() cannot use its
  *   parent's handle: every call on it returns KVSTORE_INVALID, and
  *   kvstore_close() only frees memory there.
+ * - A call holds off the cancellation of its thread (pthread_cancel) until it is
+ *   over, so that no lock is left behind; callbacks run with it held off, too.
+ *   That is of use with deferred cancellation, the default; a thread whose
+ *   cancellation is asynchronous must not call this library.
+ * - 128 KiB of stack are enough for every call, callbacks not counted.
  * - The library prints nothing, never exits and installs no signal handler.
  * - Truncating or editing store.log in place, or truncating store.index, while
  *   a program has the store open is not supported. Deleting store.index is fine
@@ -40,11 +47,41 @@ extern "C" {
 /** The version of this header. */
 #define KVSTORE_VERSION "0.1.0"
 
+/** The same as a number: major * 1,000,000 + minor * 1,000 + patch. */
+#define KVSTORE_VERSION_NUMBER 1000
+
+/** On calls whose status must be looked at: to ignore it may lose data
+ *  unnoticed. */
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || \
+    (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define KVSTORE_CHECKED [[nodiscard]]
+#elif defined(__GNUC__)
+#define KVSTORE_CHECKED __attribute__((warn_unused_result))
+#else
+#define KVSTORE_CHECKED
+#endif
+
 /** Longest key in bytes; the shortest has one byte. */
 #define KVSTORE_KEY_SIZE_MAX 65535u
 
 /** Longest value in bytes: 1 GiB. A value may be empty. */
 #define KVSTORE_VALUE_SIZE_MAX 1073741824u
+
+/** When a key expires: milliseconds since 1970, UTC, as CLOCK_REALTIME has them,
+ *  from 1 to KVSTORE_EXPIRES_MAX; or one of the other two. From that moment on
+ *  the key is absent from every answer. If the clock is set back, it is there
+ *  again, until a compaction has dropped it. */
+#define KVSTORE_EXPIRES_NEVER INT64_C(0)
+#define KVSTORE_EXPIRES_KEEP INT64_C(-1) /**< As it was; a new key: never. */
+#define KVSTORE_EXPIRES_MAX INT64_C(9007199254740991) /**< 2^53 - 1 */
+
+/** What must be true of a key before a write. An expired key is absent. */
+enum {
+    KVSTORE_IF_ANY = 0,     /**< Anything. */
+    KVSTORE_IF_ABSENT = 1,  /**< It has no value. */
+    KVSTORE_IF_PRESENT = 2, /**< It has one. */
+    KVSTORE_IF_VALUE = 3    /**< It has exactly this one. */
+};
 
 /** What makes a compaction due unless the options say otherwise: this many
  *  stale bytes, if they are also this percentage of the log. */
@@ -101,6 +138,20 @@ typedef struct kvstore_error {
                                 never appear in it. */
 } kvstore_error;
 
+/** Whether opening a store costs the same however large it is, or why it costs a
+ *  pass over the log each time: kvstore_stats.slow_open. */
+enum {
+    KVSTORE_OPEN_FAST = 0,
+    /** The system does not tell one boot from another (no /proc), so the shared
+     *  index may be older than what is in memory: it is checked. */
+    KVSTORE_OPEN_NO_BOOT_ID = 1,
+    /** Nor one mount from another: the same. */
+    KVSTORE_OPEN_NO_MOUNT_ID = 2,
+    /** This handle cannot use the shared index, or none could be made: it has
+     *  one in private memory, and does not write. */
+    KVSTORE_OPEN_PRIVATELY = 3
+};
+
 /** Counters of a store: kvstore_get_stats(). The four kinds of bytes, live,
  *  stale, blank and damaged, add up to log_bytes. */
 typedef struct kvstore_stats {
@@ -124,7 +175,13 @@ typedef struct kvstore_stats {
                                    due. */
     uint64_t unknown_records; /**< Records of a newer version: while there are
                                    any, the store can only be read. */
-    uint64_t reserved[4];     /**< Zero. */
+    uint64_t expiring_keys;   /**< Of the keys: those that may expire, whether
+                                   or not they have. Until a compaction, keys
+                                   that have expired count. */
+    uint64_t expiring_bytes;  /**< Of the live bytes: those of their records. */
+    uint64_t slow_open;       /**< KVSTORE_OPEN_FAST, or why it takes long to
+                                   open the store like this handle. */
+    uint64_t reserved;        /**< Zero. */
 } kvstore_stats;
 
 /**
@@ -142,6 +199,20 @@ typedef void (*kvstore_progress)(void *context,
                                  uint64_t done_bytes,
                                  uint64_t total_bytes);
 
+/**
+ * Receives, in one line of text, what the library did on its own and a human
+ * should know: bytes of an unfinished write that were saved, an index that was
+ * built anew since it was not true to the log, a background compaction that
+ * failed. Called with no lock held, one call at a time, at the end of the call
+ * that has met it, or of another one, or by the library's own thread: it may call
+ * this library, but not close the handle. Four are kept until then, and what is
+ * more than that is dropped.
+ *
+ * @param context  kvstore_options.warning_context.
+ * @param message  No full stop, no newline; valid until the callback returns.
+ */
+typedef void (*kvstore_warning)(void *context, const char *message);
+
 /** What is wrong at a place: kvstore_damage.kind. */
 enum {
     KVSTORE_DAMAGE_LINE = 0,   /**< A line that is not a record. */
@@ -150,8 +221,8 @@ enum {
     KVSTORE_DAMAGE_INDEX = 3,  /**< A sound record, where the index leads
                                     neither to it nor to a later one of its
                                     key. */
-    KVSTORE_DAMAGE_COUNTS = 4, /**< No place: the counters of the index are not
-                                    those of the log. */
+    KVSTORE_DAMAGE_COUNTS = 4, /**< No place: the index as a whole, its counters
+                                    or its slots, is not true to the log. */
     KVSTORE_DAMAGE_MOVED = 5,  /**< Adjacent damaged lines that
                                     kvstore_repair() has moved to a file. */
     KVSTORE_DAMAGE_NEWER = 6   /**< A record of a newer version: it is sound,
@@ -197,14 +268,18 @@ typedef bool (*kvstore_visit_key)(void *context,
 
 /** How to open a store. In every member, zero means the default. */
 typedef struct kvstore_options {
-    size_t size;    /**< sizeof(kvstore_options), or 0 for the same. */
+    size_t size;    /**< sizeof(kvstore_options), or 0 for the same. That of a
+                         program built with an older header is taken, too; that
+                         of a newer one if all that is new to the library is
+                         zero. */
     int sync;       /**< KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
     int compaction; /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
     bool exclusive; /**< Keep the writers' lock while open: others can
                                   read, their writes are KVSTORE_BUSY, and
                                   this handle's are several times faster.
                                   While it is open, store.log may end in a
-                                  line of tabs. */
+                                  line of tabs, and a copy of it that is made
+                                  while this handle writes is no backup. */
     bool read_only; /**< Never write, not even the index; implies
                                   no_create. */
     bool no_create; /**< Fail if there is no store. */
@@ -216,6 +291,8 @@ typedef struct kvstore_options {
     uint32_t reserved[9];          /**< Zero. */
     kvstore_progress progress;     /**< NULL: no progress is reported. */
     void *progress_context;        /**< Passed to progress; borrowed. */
+    kvstore_warning warning;       /**< NULL: nobody is told. */
+    void *warning_context;         /**< Passed to warning; borrowed. */
 } kvstore_options;
 
 /** All defaults. */
@@ -223,7 +300,7 @@ typedef struct kvstore_options {
     { \
         sizeof(kvstore_options), KVSTORE_SYNC_ALWAYS, \
             KVSTORE_COMPACT_BACKGROUND, false, false, false, 0, 0, 0, {0}, \
-            NULL, NULL \
+            NULL, NULL, NULL, NULL \
     }
 
 /**
@@ -237,13 +314,17 @@ void kvstore_options_init(kvstore_options *options);
  * Opens the store in a directory, and creates it if there is none.
  *
  * Maps the index that all processes share, store.index. If that can be trusted,
- * opening costs the same however large the store is. Otherwise, as after a
- * reboot or if the index was deleted, it costs one pass over the log under the
- * writers' lock, which builds the index for all processes. If another process
+ * opening costs the same however large the store is. Otherwise it costs one pass
+ * over the log under the writers' lock, which checks the index for all processes,
+ * as after a reboot, or builds it, as if it was deleted. Where the system does not
+ * tell one boot or one mount from another, each handle checks it, for itself
+ * and without the lock: kvstore_stats.slow_open. If another process
  * has the lock, it is the first call on the handle that waits for the lock, or
  * for the index, and not this one. If the lock is not free before the timeout,
- * or the index cannot be written, or the handle is read-only, the pass builds
- * an index in private memory.
+ * or the index cannot be written or mapped, or the handle is read-only, the pass
+ * builds an index in private memory. By such an index the handle reads, compacts and
+ * repairs; a set or a remove fails with KVSTORE_IO where no index can be made
+ * for all processes, and system_errno says why.
  *
  * Opening changes no byte of an existing log. The next write mends what a
  * killed writer left: an unfinished last line is cut off; what may be more than
@@ -270,16 +351,17 @@ void kvstore_options_init(kvstore_options *options);
  * @retval KVSTORE_BUSY         With exclusive: another writer kept the lock
  *                              until the timeout.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
- * @retval KVSTORE_UNSUPPORTED  A network file system.
+ * @retval KVSTORE_UNSUPPORTED  A network, cluster or shared file system that is
+ *                              recognised.
  *
  * A store that holds records of a newer version opens; its known records can
  * be read, and writing returns KVSTORE_UNSUPPORTED.
  *
  * Threads: any number at a time, also on one directory.
  */
-kvstore_status kvstore_open(const char *dir,
-                            const kvstore_options *options,
-                            kvstore **store_out);
+KVSTORE_CHECKED kvstore_status kvstore_open(const char *dir,
+                                            const kvstore_options *options,
+                                            kvstore **store_out);
 
 /**
  * Closes a store and frees its handle.
@@ -315,30 +397,44 @@ void kvstore_close(kvstore *store);
  *
  * @retval KVSTORE_OK           Stored; durable as the handle's options say.
  * @retval KVSTORE_INVALID_KEY  key_size breaks the bounds above.
- * @retval KVSTORE_TOO_LARGE    value_size breaks the bound above.
+ * @retval KVSTORE_TOO_LARGE    value_size breaks the bound above; or the log
+ *                              would have more than 1 TiB: it takes no more
+ *                              until a compaction has made it smaller.
  * @retval KVSTORE_INVALID      A NULL pointer, or a handle after fork.
  * @retval KVSTORE_BUSY         Another writer kept the lock until the timeout.
  * @retval KVSTORE_READ_ONLY    The handle was opened read-only.
  * @retval KVSTORE_IO           A system call failed; system_errno says why.
- *                              After a failed fdatasync all further writes are
- *                              refused, including those of other processes,
+ *                              After a failed fdatasync (rather than a refused
+ *                              one) all further writes are refused, including those of other processes,
  *                              until kvstore_compact() has rewritten the log.
- *                              (If the handle's index is in private memory,
- *                              only the handle's own are refused.)
+ *                              So are writes where there is no index for all
+ *                              processes, and none can be made.
  * @retval KVSTORE_CORRUPT      The log was changed under the handle.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
  * @retval KVSTORE_UNSUPPORTED  The store holds records of a newer version.
  *
- * On any status but KVSTORE_OK the key keeps its old value; only after a failed
- * fdatasync, or if the process is killed, may the new one appear. Threads: any
- * number at a time; those that wait are served together, by one append and one
- * sync.
+ * On any status but KVSTORE_OK the key keeps its old value, and what was written
+ * of the line is cut off again. The new value may appear later all the same, and
+ * then for all readers:
+ *
+ * - if the process is killed during the call;
+ * - after a failed fdatasync, once the machine has been restarted or the index
+ *   has been deleted: it is not known what the disk has;
+ * - after a write that failed halfway, if the system refuses to cut the log,
+ *   too. A line that lacks only its newline is a record, and so is each whole
+ *   line where several threads were served together. The next writer, or the
+ *   next process that opens the store and may write it, takes such lines for
+ *   those of a writer that was killed. It cuts off the rest; if it cannot, its
+ *   own write fails with KVSTORE_IO.
+ *
+ * Threads: any number at a time; those that wait are served together, by one
+ * append and one sync.
  */
-kvstore_status kvstore_set(kvstore *store,
-                           const void *key,
-                           size_t key_size,
-                           const void *value,
-                           size_t value_size);
+KVSTORE_CHECKED kvstore_status kvstore_set(kvstore *store,
+                                           const void *key,
+                                           size_t key_size,
+                                           const void *value,
+                                           size_t value_size);
 
 /**
  * Reads the newest value of a key into a new buffer.
@@ -418,6 +514,8 @@ typedef struct kvstore_item {
     size_t value_size;     /**< Set by the call: bytes of the value; else 0. */
     kvstore_status status; /**< Set by the call: what kvstore_get() would have
                                 returned for this key. */
+    int64_t expires_ms;    /**< Set by the call: when the value expires;
+                                KVSTORE_EXPIRES_NEVER: never, or no value. */
 } kvstore_item;
 
 /**
@@ -478,7 +576,9 @@ kvstore_status kvstore_get_many(const kvstore *store,
  * All other statuses, what holds after a failure, and threads: as for
  * kvstore_set(). A key whose newest line is damaged can be removed.
  */
-kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size);
+KVSTORE_CHECKED kvstore_status kvstore_remove(kvstore *store,
+                                              const void *key,
+                                              size_t key_size);
 
 /**
  * Frees a value that kvstore_get() or kvstore_get_many() returned.
@@ -495,8 +595,8 @@ void kvstore_free(void *value);
  * bytes. Others read and write meanwhile: what they write is copied in rounds,
  * and only the last round, of a mebibyte at most, keeps writers waiting. (If
  * they are faster than all the rounds, they wait for the rest. If the index is
- * in private memory, writers of this handle wait for all of it.) Damaged lines
- * are copied byte for byte, and while there are any, removes are kept, too.
+ * in private memory, writers wait for all of it.) Damaged lines are copied byte
+ * for byte, and while there are any, removes are kept, too.
  *
  * @param store  Open store.
  *
@@ -520,7 +620,7 @@ void kvstore_free(void *value);
  * Threads: any number at a time; they take turns, and wait for a compaction in
  * the background, up to the timeout.
  */
-kvstore_status kvstore_compact(kvstore *store);
+KVSTORE_CHECKED kvstore_status kvstore_compact(kvstore *store);
 
 /**
  * Compacts the log if that is due: for handles with KVSTORE_COMPACT_MANUAL, at
@@ -535,12 +635,14 @@ kvstore_status kvstore_compact(kvstore *store);
  *
  * All other statuses, and threads: as for kvstore_compact().
  */
-kvstore_status kvstore_compact_if_due(kvstore *store);
+KVSTORE_CHECKED kvstore_status kvstore_compact_if_due(kvstore *store);
 
 /**
  * Brings everything that this handle has acknowledged so far to the disk.
  *
- * Costs one fdatasync. With KVSTORE_SYNC_ALWAYS it adds nothing.
+ * Costs one fdatasync. With KVSTORE_SYNC_ALWAYS it adds nothing. While the disk
+ * works, other threads and processes go on; calls of this one on one handle take
+ * turns.
  *
  * @param store  Open store.
  *
@@ -552,7 +654,7 @@ kvstore_status kvstore_compact_if_due(kvstore *store);
  *
  * Threads: any number at a time.
  */
-kvstore_status kvstore_sync(kvstore *store);
+KVSTORE_CHECKED kvstore_status kvstore_sync(kvstore *store);
 
 /**
  * Sets how many stale bytes make a compaction due.
@@ -597,8 +699,9 @@ kvstore_status kvstore_get_stats(const kvstore *store,
  * key that is there then, once, whatever is written, compacted or removed
  * meanwhile by other processes, other threads or the callback.
  *
- * Costs one pass over the log, since the index has no order. Holds the matching
- * keys in memory, with some 50 bytes for each of them, and briefly twice that.
+ * Costs one pass over the log, since the index has no order; with a prefix, at
+ * the speed of memory where few keys have it. Holds the matching keys in memory,
+ * with 24 to 48 bytes for each of them.
  *
  * @param store        Open store.
  * @param prefix       Any bytes; borrowed. May be NULL if prefix_size is 0.
@@ -696,9 +799,9 @@ kvstore_status kvstore_verify(const kvstore *store,
  * All other statuses, and threads: as for kvstore_compact(). On a failure
  * before the new log is in place, the log is as it was, and no file is left.
  */
-kvstore_status kvstore_repair(kvstore *store,
-                              kvstore_visit_damage visit,
-                              void *context);
+KVSTORE_CHECKED kvstore_status kvstore_repair(kvstore *store,
+                                              kvstore_visit_damage visit,
+                                              void *context);
 
 /**
  * Names a status in English.
@@ -722,6 +825,582 @@ const kvstore_error *kvstore_last_error(void);
  * @return A constant text such as "0.1.0".
  */
 const char *kvstore_version(void);
+
+/* --- Conditions and expiry --- */
+
+/** Returns the time by which keys expire: milliseconds since 1970, UTC. */
+int64_t kvstore_now_ms(void);
+
+/** How to set a value: kvstore_set_with(). In every member, zero means the
+ *  default. */
+typedef struct kvstore_set_options {
+    size_t size;          /**< sizeof(kvstore_set_options), or 0: the members up
+                               to reserved, as this version has them. */
+    int condition;        /**< KVSTORE_IF_ANY and so on. */
+    const void *expected; /**< For KVSTORE_IF_VALUE: the value; borrowed. */
+    size_t expected_size; /**< Its bytes. */
+    int64_t expires_ms;   /**< When the value expires; KVSTORE_EXPIRES_NEVER or
+                               _KEEP. */
+    uint32_t reserved[8]; /**< Zero. */
+} kvstore_set_options;
+
+/**
+ * Stores a value under a key if a condition is met, in one step: no other write
+ * comes between.
+ *
+ * Costs a look at the key and what kvstore_set() costs.
+ *
+ * @param store       Open store.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value       Any bytes; borrowed. May be NULL if value_size is 0.
+ * @param value_size  0 to KVSTORE_VALUE_SIZE_MAX bytes.
+ * @param options     NULL for all defaults, which is kvstore_set(); borrowed.
+ *
+ * @retval KVSTORE_OK        Stored; durable as the handle's options say.
+ * @retval KVSTORE_CONFLICT  The condition was not met; nothing was written. Sets
+ *                           no error.
+ * @retval KVSTORE_INVALID   A NULL pointer, an option out of its bounds, an
+ *                           expiry that has passed, or a handle after fork.
+ * @retval KVSTORE_CORRUPT   The key's newest line is damaged, and the condition
+ *                           or KVSTORE_EXPIRES_KEEP asks for what it was;
+ *                           nothing was written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_set().
+ */
+KVSTORE_CHECKED kvstore_status
+kvstore_set_with(kvstore *store,
+                 const void *key,
+                 size_t key_size,
+                 const void *value,
+                 size_t value_size,
+                 const kvstore_set_options *options);
+
+/**
+ * Removes a key if it has exactly this value: for a lock that may have expired,
+ * and be another's by now.
+ *
+ * @param store       Open store.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value       Any bytes; borrowed. May be NULL if value_size is 0.
+ * @param value_size  Bytes of the value.
+ *
+ * @retval KVSTORE_OK        Removed; durable as the handle's options say.
+ * @retval KVSTORE_CONFLICT  The key is absent or has another value; nothing was
+ *                           written. Sets no error.
+ * @retval KVSTORE_CORRUPT   The key's newest line is damaged; nothing was
+ *                           written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_remove().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_remove_if(kvstore *store,
+                                                 const void *key,
+                                                 size_t key_size,
+                                                 const void *value,
+                                                 size_t value_size);
+
+/**
+ * Reads a value as kvstore_get() does and removes its key, in one step: of
+ * several callers one gets it.
+ *
+ * @param store           Open store.
+ * @param key             Any bytes; borrowed until the call returns.
+ * @param key_size        1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value_out       On KVSTORE_OK set to a new buffer, one NUL after the
+ *                        value; released with kvstore_free(). Else NULL.
+ * @param value_size_out  Bytes of the value, the NUL not counted. Else 0.
+ *
+ * @retval KVSTORE_OK         Read and removed; durable as the handle's options
+ *                            say.
+ * @retval KVSTORE_NOT_FOUND  The key has no value; nothing was written. Sets no
+ *                            error.
+ * @retval KVSTORE_CORRUPT    Its newest line is damaged; nothing was written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_remove().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_take(kvstore *store,
+                                            const void *key,
+                                            size_t key_size,
+                                            void **value_out,
+                                            size_t *value_size_out);
+
+/**
+ * Finds out whether a key has a value.
+ *
+ * Costs what kvstore_get() costs, but for the value's copy.
+ *
+ * @param store     Open store.
+ * @param key       Any bytes; borrowed until the call returns.
+ * @param key_size  1 to KVSTORE_KEY_SIZE_MAX bytes.
+ *
+ * @retval KVSTORE_OK         It has one.
+ * @retval KVSTORE_NOT_FOUND  It has none. Sets no error.
+ *
+ * All other statuses, and threads: as for kvstore_get().
+ */
+kvstore_status kvstore_exists(const kvstore *store,
+                              const void *key,
+                              size_t key_size);
+
+/**
+ * Gives the value of a key another expiry.
+ *
+ * Costs a read of the value and what kvstore_set() costs.
+ *
+ * @param store       Open store.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param expires_ms  When it expires, or KVSTORE_EXPIRES_NEVER.
+ *
+ * @retval KVSTORE_OK         Done; durable as the handle's options say.
+ * @retval KVSTORE_NOT_FOUND  The key has no value; nothing was written. Sets no
+ *                            error.
+ * @retval KVSTORE_INVALID    A NULL pointer, KVSTORE_EXPIRES_KEEP, a time that
+ *                            has passed or is out of bounds, or a handle after
+ *                            fork.
+ * @retval KVSTORE_CORRUPT    The key's newest line is damaged; nothing was
+ *                            written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_set().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_expire(kvstore *store,
+                                              const void *key,
+                                              size_t key_size,
+                                              int64_t expires_ms);
+
+/**
+ * Adds to a whole number, in one step: callers that count together lose no
+ * count.
+ *
+ * The value is a decimal number of 64 bits with a sign or without, and white
+ * space around it; +5 and 007 are numbers. An absent key counts as 0. What is
+ * stored has no white space.
+ *
+ * @param store       Open store.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param amount      What to add; may be negative.
+ * @param expires_ms  For a key that is absent: when it expires, or
+ *                    KVSTORE_EXPIRES_NEVER or _KEEP. One that is there keeps its
+ *                    expiry.
+ * @param sum_out     Set to the sum on KVSTORE_OK, else 0. May be NULL.
+ *
+ * @retval KVSTORE_OK        Stored; durable as the handle's options say.
+ * @retval KVSTORE_CONFLICT  The value is no such number, or the sum is beyond 64
+ *                           bits; nothing was written. Sets no error.
+ * @retval KVSTORE_INVALID   A NULL pointer, an expiry that has passed or is out
+ *                           of bounds, or a handle after fork.
+ * @retval KVSTORE_CORRUPT   The key's newest line is damaged; nothing was
+ *                           written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_set().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_increment(kvstore *store,
+                                                 const void *key,
+                                                 size_t key_size,
+                                                 int64_t amount,
+                                                 int64_t expires_ms,
+                                                 int64_t *sum_out);
+
+/* --- Batches --- */
+
+/** Changes that are made together or not at all, and the conditions on which.
+ *  Belongs to no store. One thread at a time. */
+typedef struct kvstore_batch kvstore_batch;
+
+/**
+ * Creates an empty batch.
+ *
+ * @param batch_out  Set to the batch on KVSTORE_OK, to be released with
+ *                   kvstore_batch_free(). Else NULL.
+ *
+ * @retval KVSTORE_OK         Created.
+ * @retval KVSTORE_INVALID    A NULL pointer.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ */
+kvstore_status kvstore_batch_create(kvstore_batch **batch_out);
+
+/**
+ * Adds to a batch that a key gets a value.
+ *
+ * Key and value are copied. Of several changes of one key the last counts, in
+ * the place of the first.
+ *
+ * @param batch       The batch.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param value       Any bytes; borrowed. May be NULL if value_size is 0.
+ * @param value_size  0 to KVSTORE_VALUE_SIZE_MAX bytes.
+ * @param expires_ms  When the value expires, or KVSTORE_EXPIRES_NEVER or _KEEP;
+ *                    whether it has passed is judged by kvstore_write().
+ *
+ * @retval KVSTORE_OK           Added.
+ * @retval KVSTORE_INVALID      A NULL pointer, or a time out of its bounds.
+ * @retval KVSTORE_INVALID_KEY  key_size breaks the bounds above.
+ * @retval KVSTORE_TOO_LARGE    value_size breaks the bound above, or the lines
+ *                              of the batch would have more than 2^31 - 1 bytes
+ *                              together.
+ * @retval KVSTORE_NO_MEMORY    An allocation failed.
+ *
+ * After a failure the batch is as it was.
+ */
+KVSTORE_CHECKED kvstore_status kvstore_batch_set(kvstore_batch *batch,
+                                                 const void *key,
+                                                 size_t key_size,
+                                                 const void *value,
+                                                 size_t value_size,
+                                                 int64_t expires_ms);
+
+/**
+ * Adds to a batch that a key is removed. That it is absent then is no failure.
+ *
+ * Parameters and statuses: as for kvstore_batch_set().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_batch_remove(kvstore_batch *batch,
+                                                    const void *key,
+                                                    size_t key_size);
+
+/**
+ * Adds to a batch what must be true of a key before any of it is written. All
+ * conditions must be met, also where there are several for one key.
+ *
+ * @param batch       The batch.
+ * @param key         Any bytes; borrowed until the call returns.
+ * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param condition   KVSTORE_IF_ABSENT, _PRESENT or _VALUE; KVSTORE_IF_ANY only
+ *                    says that the key must not be damaged.
+ * @param value       For KVSTORE_IF_VALUE: any bytes; borrowed. May be NULL if
+ *                    value_size is 0.
+ * @param value_size  Its bytes; else 0.
+ *
+ * Statuses: as for kvstore_batch_set(); KVSTORE_INVALID also for another
+ * condition.
+ */
+KVSTORE_CHECKED kvstore_status kvstore_batch_require(kvstore_batch *batch,
+                                                     const void *key,
+                                                     size_t key_size,
+                                                     int condition,
+                                                     const void *value,
+                                                     size_t value_size);
+
+/** Returns how many changes a batch has, one for each key; conditions are not
+ *  counted. NULL has none. */
+size_t kvstore_batch_count(const kvstore_batch *batch);
+
+/** Removes all changes and conditions from a batch; NULL does nothing. */
+void kvstore_batch_clear(kvstore_batch *batch);
+
+/** Frees a batch; NULL does nothing. */
+void kvstore_batch_free(kvstore_batch *batch);
+
+/**
+ * Writes a batch: all of its changes, or none.
+ *
+ * First judges all conditions, against the state before the batch. Costs a look
+ * at each key that has a condition, KVSTORE_EXPIRES_KEEP or a removal, one
+ * append, and with KVSTORE_SYNC_ALWAYS one fdatasync. After a crash, and in
+ * iterators, watchers and backups, either all of it is there or nothing;
+ * a kvstore_get() of another thread may see some of it before the rest as long
+ * as this call has not returned, in the order of the batch.
+ *
+ * @param store  Open store.
+ * @param batch  Changes and conditions; it is not changed, and may be written
+ *               again, here or to another store. An empty one only has its
+ *               conditions judged.
+ *
+ * @retval KVSTORE_OK         Written; durable as the handle's options say.
+ * @retval KVSTORE_CONFLICT   A condition was not met; nothing was written. Sets
+ *                            no error.
+ * @retval KVSTORE_CORRUPT    The newest line of a key with a condition or
+ *                            KVSTORE_EXPIRES_KEEP is damaged; nothing was
+ *                            written.
+ * @retval KVSTORE_INVALID    A NULL pointer, an expiry that has passed, or a
+ *                            handle after fork.
+ * @retval KVSTORE_TOO_LARGE  The lines have more than 2^31 - 1 bytes together,
+ *                            or the log has no room for them below 1 TiB.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_set().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_write(kvstore *store,
+                                             const kvstore_batch *batch);
+
+/** A key and what is stored under it, lent to the caller. Later versions may
+ *  add members at the end. */
+typedef struct kvstore_entry {
+    const void *key;
+    size_t key_size;
+    const void *value;     /**< One NUL after it; NULL where there is none. */
+    size_t value_size;     /**< Bytes of the value, the NUL not counted. */
+    int64_t expires_ms;    /**< KVSTORE_EXPIRES_NEVER: never. */
+    kvstore_status status; /**< KVSTORE_OK; or why there is no value:
+                                KVSTORE_NOT_FOUND, _CORRUPT, _TOO_LARGE,
+                                _UNSUPPORTED. */
+} kvstore_entry;
+
+/**
+ * Puts into an empty batch what should change, of this key and of others.
+ * Called by the thread that makes the call, with no lock held: it may take its
+ * time, and call this library, even on the same handle. It may be called
+ * several times.
+ *
+ * @param context  As passed to kvstore_update().
+ * @param current  What the key has now; valid until the callback returns.
+ * @param batch    To be filled.
+ * @return False to leave everything as it is.
+ */
+typedef bool (*kvstore_update_fn)(void *context,
+                                  const kvstore_entry *current,
+                                  kvstore_batch *batch);
+
+/**
+ * Changes a key by what it has: reads it, has a callback make a batch of that,
+ * and writes the batch if the key still is what was read; else begins anew.
+ *
+ * @param store     Open store.
+ * @param key       Any bytes; borrowed until the call returns.
+ * @param key_size  1 to KVSTORE_KEY_SIZE_MAX bytes.
+ * @param update    Makes the batch.
+ * @param context   Passed to update.
+ *
+ * @retval KVSTORE_OK        Written; durable as the handle's options say.
+ * @retval KVSTORE_CONFLICT  update returned false, or a condition that it put
+ *                           into the batch was not met; nothing was written.
+ *                           Sets no error.
+ * @retval KVSTORE_BUSY      Others were faster each time until the lock's
+ *                           timeout, or kept the lock.
+ * @retval KVSTORE_CORRUPT   The key's newest line is damaged; nothing was
+ *                           written.
+ *
+ * All other statuses, what holds after a failure, and threads: as for
+ * kvstore_write().
+ */
+KVSTORE_CHECKED kvstore_status kvstore_update(kvstore *store,
+                                              const void *key,
+                                              size_t key_size,
+                                              kvstore_update_fn update,
+                                              void *context);
+
+/* --- Iteration --- */
+
+/** Which keys to go through. Zero means all, in key order. What it points at is
+ *  borrowed until the call returns. */
+typedef struct kvstore_range {
+    size_t size;        /**< sizeof(kvstore_range), or 0: the members up to
+                                reserved, as this version has them. */
+    const void *prefix; /**< Keys that begin with this. */
+    size_t prefix_size;
+    const void *from;     /**< Not before this key. */
+    size_t from_size;     /**< 0: no such limit. */
+    const void *to;       /**< Before this key. */
+    size_t to_size;       /**< 0: no such limit. */
+    uint64_t limit;       /**< At most so many keys; 0: all. */
+    bool reverse;         /**< From the last key to the first. */
+    bool keys_only;       /**< No values are read. */
+    uint32_t reserved[8]; /**< Zero. */
+} kvstore_range;
+
+/** The keys of a store as they are at one moment, in byte order (memcmp, a key
+ *  before all longer ones that begin with it), whatever is written, compacted
+ *  or removed meanwhile. One thread at a time. */
+typedef struct kvstore_iterator kvstore_iterator;
+
+/**
+ * Takes a snapshot of the keys in a range.
+ *
+ * Costs one pass over the log, since the index has no order; with a prefix, at
+ * the speed of memory where few keys have it. Holds 24 bytes for each record that
+ * matches, and drops those of older records whenever there are twice as many: so
+ * at most 48 for each key. Keys that do not differ in their first bytes, past
+ * what all have in common, are read from the log again. Whether a key has expired
+ * is judged now.
+ *
+ * @param store         Open store.
+ * @param range         NULL for all; borrowed until the call returns.
+ * @param iterator_out  Set to the iterator on KVSTORE_OK, to be released with
+ *                      kvstore_iterator_free(). Else NULL.
+ *
+ * @retval KVSTORE_OK         It stands before the first key.
+ * @retval KVSTORE_INVALID    A NULL pointer, a member out of its bounds, or a
+ *                            handle after fork.
+ * @retval KVSTORE_CORRUPT    The log was cut short under the handle.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As for kvstore_get().
+ *
+ * No outcome changes the log. Threads: any number at a time, alongside writers.
+ */
+kvstore_status kvstore_iterator_create(const kvstore *store,
+                                       const kvstore_range *range,
+                                       kvstore_iterator **iterator_out);
+
+/**
+ * Goes on to the next key.
+ *
+ * A key whose newest line is damaged is one of them, and does not end the
+ * iteration: the entry's status says so, and kvstore_last_error() says where.
+ * Costs one read of the key's line; with keys_only, often none.
+ *
+ * @param iterator   The iterator. If its handle has been closed, it can only be
+ *                   freed.
+ * @param entry_out  Set to the key and its value, valid until the next call with
+ *                   this iterator. NULL if there is none.
+ *
+ * @retval KVSTORE_OK         *entry_out is the next key.
+ * @retval KVSTORE_NOT_FOUND  That was the last one. Sets no error.
+ * @retval KVSTORE_INVALID    A NULL pointer, a handle that was closed, or after
+ *                            fork.
+ * @retval KVSTORE_CORRUPT    The log was changed under the handle, and the line
+ *                            does not even tell its key. The next call goes on.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why. The
+ *                            same key can be asked for again.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed. As for KVSTORE_IO.
+ */
+KVSTORE_CHECKED kvstore_status
+kvstore_iterator_next(kvstore_iterator *iterator,
+                      const kvstore_entry **entry_out);
+
+/** Frees an iterator; NULL does nothing. */
+void kvstore_iterator_free(kvstore_iterator *iterator);
+
+/* --- Watching --- */
+
+/** What has happened: kvstore_change.kind. */
+enum {
+    KVSTORE_CHANGE_SET = 0,
+    KVSTORE_CHANGE_REMOVE = 1, /**< By a call; an expiry is no change. */
+    KVSTORE_CHANGE_RESET = 2,  /**< Changes were missed: forget everything. All
+                                    keys follow as sets, then CURRENT. */
+    KVSTORE_CHANGE_CURRENT = 3 /**< What follows is news. */
+};
+
+/** A change of a store. */
+typedef struct kvstore_change {
+    int kind;                   /**< KVSTORE_CHANGE_SET and so on. */
+    uint32_t batch_left;        /**< So many more changes that this watcher gets
+                                     are of this batch. */
+    const kvstore_entry *entry; /**< NULL for RESET and CURRENT. */
+} kvstore_change;
+
+/** What to watch. In every member, zero means the default. */
+typedef struct kvstore_watch_options {
+    size_t size;          /**< sizeof(kvstore_watch_options), or 0: the members
+                               up to reserved, as this version has them. */
+    const void *prefix;   /**< Keys that begin with this; borrowed until the
+                               call returns. */
+    size_t prefix_size;   /**< 0: all keys. */
+    bool from_start;      /**< RESET, all keys and CURRENT come first. */
+    bool keys_only;       /**< Entries have no values. */
+    uint32_t reserved[8]; /**< Zero. */
+} kvstore_watch_options;
+
+/** Follows the changes of a store, by all processes, each once and in order.
+ *  One thread at a time. */
+typedef struct kvstore_watcher kvstore_watcher;
+
+/**
+ * Begins to watch a store, from this moment on.
+ *
+ * @param store        Open store; may be read-only.
+ * @param options      NULL for all defaults; borrowed until the call returns.
+ * @param watcher_out  Set to the watcher on KVSTORE_OK, to be released with
+ *                     kvstore_watcher_free(). Else NULL.
+ *
+ * Statuses and threads: as for kvstore_iterator_create().
+ */
+kvstore_status kvstore_watcher_create(const kvstore *store,
+                                      const kvstore_watch_options *options,
+                                      kvstore_watcher **watcher_out);
+
+/**
+ * Waits for the next change.
+ *
+ * Looks every 10 ms whether there is one. Changes come in the order of the log,
+ * each once; a batch is there as a whole. Compactions are followed. One that has
+ * not looked while two of them came and went, or whose log was repaired,
+ * exchanged or changed, gets KVSTORE_CHANGE_RESET, all keys as they are at one
+ * moment, each once, KVSTORE_CHANGE_CURRENT, and what follows that moment; so
+ * does one that cannot share the index, after each compaction. As long as a
+ * watcher is behind, the space of a log that was compacted is not free.
+ *
+ * The changes, replayed, lead to what kvstore_get() finds. A damaged line that
+ * tells its key is a KVSTORE_CHANGE_SET whose entry has the status
+ * KVSTORE_CORRUPT; a record of a newer version one with KVSTORE_UNSUPPORTED; a
+ * value that is too long one with KVSTORE_TOO_LARGE; a KVSTORE_CHANGE_REMOVE has
+ * KVSTORE_NOT_FOUND. A key that has expired by then is told all the same, with
+ * its time, and once it has come the key is absent. Lines that a program appends
+ * without the lock are there when the next write or opening has found them.
+ *
+ * A thread that waits may be cancelled (pthread_cancel): between two looks, when
+ * it holds nothing. The watcher is as before.
+ *
+ * @param watcher     The watcher. If its handle has been closed, also by another
+ *                    thread while this call waits, it can only be freed.
+ * @param timeout_ms  0 looks once, INT32_MAX waits for ever.
+ * @param change_out  Set to the change, valid until the next call with this
+ *                    watcher. NULL if there is none.
+ *
+ * @retval KVSTORE_OK         *change_out is the next change.
+ * @retval KVSTORE_NOT_FOUND  There was none in that time. Sets no error.
+ * @retval KVSTORE_INVALID    A NULL pointer, a negative time, a handle that was
+ *                            closed, or after fork.
+ * @retval KVSTORE_CORRUPT    The log was cut short meanwhile.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As for kvstore_get().
+ *
+ * After a failure nothing is lost: the next call goes on where this one was.
+ */
+KVSTORE_CHECKED kvstore_status
+kvstore_watcher_next(kvstore_watcher *watcher,
+                     int32_t timeout_ms,
+                     const kvstore_change **change_out);
+
+/** Frees a watcher; NULL does nothing. */
+void kvstore_watcher_free(kvstore_watcher *watcher);
+
+/* --- Backup --- */
+
+/**
+ * Writes the store as it is at one moment to a new directory, which is a store
+ * then: compact, and on the disk when the call returns. Others write meanwhile.
+ *
+ * Costs two passes over the log, and the copy of the live bytes; 24 to 48 bytes
+ * of memory for each key. Live records are copied as they are, in the order of
+ * the log, except that the members of a batch lose that mark. Until all of it is
+ * on the disk, the log in the directory is called store.log.compact, which no
+ * program takes for a store.
+ *
+ * @param store  Open store; may be read-only.
+ * @param dir    Path of the directory; borrowed. It is made if need be; it may
+ *               be there, if it holds no store.
+ *
+ * @retval KVSTORE_OK         The copy is complete.
+ * @retval KVSTORE_IO         A system call failed; system_errno says why:
+ *                            EEXIST if the directory holds a store already,
+ *                            or what is left of one.
+ * @retval KVSTORE_INVALID    A NULL pointer or an empty path, or a handle after
+ *                            fork.
+ * @retval KVSTORE_CORRUPT    The log was cut short under the handle, or its last
+ *                            line has rotted so that it looks unfinished.
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As for kvstore_get(); or another program has the
+ *                            writers' lock of that directory.
+ * @retval KVSTORE_UNSUPPORTED  A network, cluster or shared file system that is
+ *                              recognised; or the store has a record of a newer
+ *                              version: offset says where.
+ *
+ * After a failure there is no store in the directory. Damaged lines are copied
+ * as they are. Threads: any number at a time, alongside writers.
+ */
+KVSTORE_CHECKED kvstore_status kvstore_backup(const kvstore *store,
+                                              const char *dir);
 
 #ifdef __cplusplus
 }

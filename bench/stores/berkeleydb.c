@@ -135,7 +135,11 @@ static bool remove_key(void *argument, const char *key)
     return check(store->db->del(store->db, NULL, &name, 0));
 }
 
-static bool scan(void *argument, bench_visit visit, void *context)
+static bool scan_prefix(void *argument,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context)
 {
     struct store *store = argument;
     DBC *cursor = NULL;
@@ -143,19 +147,27 @@ static bool scan(void *argument, bench_visit visit, void *context)
         return false;
     }
     char key_bytes[BENCH_KEY_SIZE];
+    memcpy(key_bytes, prefix, size);
     char value_bytes[BENCH_VALUE_SIZE];
-    DBT key = {
-        .data = key_bytes, .ulen = sizeof key_bytes, .flags = DB_DBT_USERMEM};
+    DBT key = {.data = key_bytes,
+               .size = (uint32_t)size,
+               .ulen = sizeof key_bytes,
+               .flags = DB_DBT_USERMEM};
     DBT value = {.data = value_bytes,
                  .ulen = sizeof value_bytes,
                  .flags = DB_DBT_USERMEM};
-    int error = cursor->get(cursor, &key, &value, DB_FIRST);
-    while (error == 0) {
+    int error = cursor->get(cursor, &key, &value, DB_SET_RANGE);
+    while (error == 0 && memcmp(key_bytes, prefix, size) == 0) {
         visit(context, key_bytes, value_bytes);
         error = cursor->get(cursor, &key, &value, DB_NEXT);
     }
     (void)cursor->close(cursor);
     return error == DB_NOTFOUND || check(error);
+}
+
+static bool scan(void *argument, bench_visit visit, void *context)
+{
+    return scan_prefix(argument, "", 0, visit, context);
 }
 
 static const char *version(void)
@@ -173,6 +185,7 @@ static const struct bench_store berkeley = {
     .version = version,
     .shares_writing = true,
     .has_threads = true,
+    .has_order = true,
     .is_faster_in_batch = true,
     .survives_kill = "every set, once recovery has run",
     .survives_power_cut = "what was synced, once recovery has run",
@@ -183,6 +196,7 @@ static const struct bench_store berkeley = {
     .get = get,
     .remove = remove_key,
     .set_batch = set_batch,
-    .scan = scan};
+    .scan = scan,
+    .scan_prefix = scan_prefix};
 
 const struct bench_store *const berkeleydb_stores[] = {&berkeley, NULL};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Not a store: what the hardware and the kernel alone cost, to compare the
- * stores with. A set is one write of a record's bytes at the end of a file; a
- * durable one adds an fdatasync. A get is two cache misses, the second
+ * stores with. A set is one write of a record's bytes at the end of a file, a
+ * batch one of all its records; a durable one adds an fdatasync. A get is two cache misses, the second
  * depending on the first, in a table and in the records, both in anonymous
  * memory. The command is /bin/true. */
 
@@ -88,19 +88,44 @@ static void close_store(void *argument)
     free(store);
 }
 
-static bool set(void *argument, const char *key, const char *value)
+static void put(char *record, const char *key, const char *value)
 {
-    struct store *store = argument;
-    char record[RECORD_SIZE] = {0};
     memcpy(record, key, BENCH_KEY_SIZE);
     memcpy(record + BENCH_KEY_SIZE, value, BENCH_VALUE_SIZE);
-    ssize_t done = pwrite(store->fd, record, sizeof record, (off_t)store->end);
-    store->end += sizeof record;
-    if (done != RECORD_SIZE ||
+}
+
+static bool append(struct store *store, const char *bytes, size_t size)
+{
+    ssize_t done = pwrite(store->fd, bytes, size, (off_t)store->end);
+    store->end += size;
+    if (done != (ssize_t)size ||
         (store->is_durable && fdatasync(store->fd) != 0)) {
         return bench_fail("%s", strerror(errno));
     }
     return true;
+}
+
+static bool set(void *argument, const char *key, const char *value)
+{
+    char record[RECORD_SIZE] = {0};
+    put(record, key, value);
+    return append(argument, record, sizeof record);
+}
+
+static bool set_batch(void *argument,
+                      const struct bench_pair *pairs,
+                      size_t count)
+{
+    char *records = calloc(count, RECORD_SIZE);
+    if (records == NULL) {
+        return bench_fail("out of memory");
+    }
+    for (size_t i = 0; i < count; i++) {
+        put(records + i * RECORD_SIZE, pairs[i].key, pairs[i].value);
+    }
+    bool is_done = append(argument, records, count * RECORD_SIZE);
+    free(records);
+    return is_done;
 }
 
 static enum bench_answer get(void *argument, const char *key, char *value_out)
@@ -137,6 +162,7 @@ static const struct bench_store ground = {.name = "floor",
                                           .open = open_store,
                                           .close = close_store,
                                           .set = set,
+                                          .set_batch = set_batch,
                                           .get = get,
                                           .tool = tool};
 

@@ -12,6 +12,12 @@
 
 enum { SHARED, EXCLUSIVE };
 
+/* A thread's batch is used again and again, as by a program that loads many. */
+struct session {
+    kvstore *store;
+    kvstore_batch *batch;
+};
+
 static bool check(kvstore_status status)
 {
     return status == KVSTORE_OK || bench_fail("%s: %s",
@@ -40,17 +46,73 @@ static void close_store(void *store)
     kvstore_close(store);
 }
 
-static bool set(void *session, const char *key, const char *value)
+static bool connect_session(void *store, void **session_out)
 {
-    return check(
-        kvstore_set(session, key, BENCH_KEY_SIZE, value, BENCH_VALUE_SIZE));
+    struct session *made = calloc(1, sizeof *made);
+    if (made == NULL || !check(kvstore_batch_create(&made->batch))) {
+        free(made);
+        return false;
+    }
+    made->store = store;
+    *session_out = made;
+    return true;
 }
 
-static enum bench_answer get(void *session, const char *key, char *value_out)
+static void disconnect_session(void *argument)
 {
+    struct session *session = argument;
+    kvstore_batch_free(session->batch);
+    free(session);
+}
+
+static bool set(void *argument, const char *key, const char *value)
+{
+    struct session *session = argument;
+    return check(kvstore_set(
+        session->store, key, BENCH_KEY_SIZE, value, BENCH_VALUE_SIZE));
+}
+
+static bool set_expiring(void *argument, const char *key, const char *value)
+{
+    struct session *session = argument;
+    const kvstore_set_options options = {.expires_ms = kvstore_now_ms() +
+                                                       BENCH_LIFETIME_MS};
+    return check(kvstore_set_with(session->store,
+                                  key,
+                                  BENCH_KEY_SIZE,
+                                  value,
+                                  BENCH_VALUE_SIZE,
+                                  &options));
+}
+
+static bool set_batch(void *argument,
+                      const struct bench_pair *pairs,
+                      size_t count)
+{
+    struct session *session = argument;
+    kvstore_batch_clear(session->batch);
+    bool is_done = true;
+    for (size_t i = 0; is_done && i < count; i++) {
+        is_done = check(kvstore_batch_set(session->batch,
+                                          pairs[i].key,
+                                          BENCH_KEY_SIZE,
+                                          pairs[i].value,
+                                          BENCH_VALUE_SIZE,
+                                          KVSTORE_EXPIRES_NEVER));
+    }
+    return is_done && check(kvstore_write(session->store, session->batch));
+}
+
+static enum bench_answer get(void *argument, const char *key, char *value_out)
+{
+    struct session *session = argument;
     size_t size = 0;
-    kvstore_status status = kvstore_get_into(
-        session, key, BENCH_KEY_SIZE, value_out, BENCH_VALUE_SIZE, &size);
+    kvstore_status status = kvstore_get_into(session->store,
+                                             key,
+                                             BENCH_KEY_SIZE,
+                                             value_out,
+                                             BENCH_VALUE_SIZE,
+                                             &size);
     if (status == KVSTORE_NOT_FOUND) {
         return BENCH_MISSING;
     }
@@ -68,15 +130,16 @@ static bool take_item(const kvstore_item *item, char *value_out)
                BENCH_FOUND;
 }
 
-static bool get_many(void *session,
+static bool get_many(void *argument,
                      const char (*keys)[BENCH_KEY_SIZE],
                      char (*values_out)[BENCH_VALUE_SIZE])
 {
+    struct session *session = argument;
     kvstore_item items[BENCH_MANY];
     for (size_t i = 0; i < BENCH_MANY; i++) {
         items[i] = (kvstore_item){.key = keys[i], .key_size = BENCH_KEY_SIZE};
     }
-    if (!check(kvstore_get_many(session, items, BENCH_MANY))) {
+    if (!check(kvstore_get_many(session->store, items, BENCH_MANY))) {
         return false;
     }
     bool are_found = true;
@@ -87,93 +150,65 @@ static bool get_many(void *session,
     return are_found;
 }
 
-/* --- A scan: all keys, and then their values, sixteen at a time --- */
-
-struct scan {
-    void *session;
-    bench_visit visit;
-    void *context;
-    char (*all)[BENCH_KEY_SIZE];
-    size_t all_count;
-    size_t all_room;
-};
-
-static bool keep_key(void *context, const void *key, size_t key_size)
+static bool scan_prefix(void *argument,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context)
 {
-    struct scan *scan = context;
-    if (scan->all_count == scan->all_room) {
-        size_t room = scan->all_room == 0 ? 1024 : 2 * scan->all_room;
-        void *all = realloc(scan->all, room * sizeof *scan->all);
-        if (all == NULL) {
-            return bench_fail("no memory for the keys");
+    struct session *session = argument;
+    const kvstore_range range = {.prefix = prefix, .prefix_size = size};
+    kvstore_iterator *iterator = NULL;
+    kvstore_status status =
+        kvstore_iterator_create(session->store, &range, &iterator);
+    bool is_sound = true;
+    while (status == KVSTORE_OK && is_sound) {
+        const kvstore_entry *entry = NULL;
+        status = kvstore_iterator_next(iterator, &entry);
+        if (status == KVSTORE_OK) {
+            is_sound = check(entry->status);
         }
-        scan->all = all;
-        scan->all_room = room;
-    }
-    if (key_size != BENCH_KEY_SIZE) {
-        return bench_fail("a key of %zu bytes", key_size);
-    }
-    memcpy(scan->all[scan->all_count++], key, BENCH_KEY_SIZE);
-    return true;
-}
-
-static bool visit_some(const struct scan *scan, size_t first, size_t count)
-{
-    kvstore_item items[BENCH_MANY];
-    for (size_t i = 0; i < count; i++) {
-        items[i] = (kvstore_item){.key = scan->all[first + i],
-                                  .key_size = BENCH_KEY_SIZE};
-    }
-    if (!check(kvstore_get_many(scan->session, items, count))) {
-        return false;
-    }
-    bool are_found = true;
-    for (size_t i = 0; i < count; i++) {
-        are_found = are_found && check(items[i].status);
-        if (are_found) {
-            scan->visit(scan->context, items[i].key, items[i].value);
+        if (status == KVSTORE_OK && is_sound) {
+            visit(context, entry->key, entry->value);
         }
-        kvstore_free(items[i].value);
     }
-    return are_found;
+    kvstore_iterator_free(iterator);
+    return is_sound && (status == KVSTORE_NOT_FOUND || check(status));
 }
 
-static bool scan_all(void *session, bench_visit visit, void *context)
+static bool scan(void *argument, bench_visit visit, void *context)
 {
-    struct scan scan = {.session = session, .visit = visit, .context = context};
-    bool is_done = check(kvstore_list(session, NULL, 0, keep_key, &scan));
-    for (size_t i = 0; is_done && i < scan.all_count; i += BENCH_MANY) {
-        size_t left = scan.all_count - i;
-        is_done = visit_some(&scan, i, left < BENCH_MANY ? left : BENCH_MANY);
-    }
-    free(scan.all);
-    return is_done;
+    return scan_prefix(argument, "", 0, visit, context);
 }
 
-static bool remove_key(void *session, const char *key)
+static bool remove_key(void *argument, const char *key)
 {
-    return check(kvstore_remove(session, key, BENCH_KEY_SIZE));
+    struct session *session = argument;
+    return check(kvstore_remove(session->store, key, BENCH_KEY_SIZE));
 }
 
-static bool compact(void *session)
+static bool compact(void *argument)
 {
-    return check(kvstore_compact(session));
+    struct session *session = argument;
+    return check(kvstore_compact(session->store));
 }
 
-static bool index_bytes(void *session, uint64_t *bytes_out)
+static bool index_bytes(void *argument, uint64_t *bytes_out)
 {
+    struct session *session = argument;
     kvstore_stats stats;
-    if (!check(kvstore_get_stats(session, &stats))) {
+    if (!check(kvstore_get_stats(session->store, &stats))) {
         return false;
     }
     *bytes_out = stats.index_bytes;
     return true;
 }
 
-static bool counters(void *session, struct bench_counters *counters_out)
+static bool counters(void *argument, struct bench_counters *counters_out)
 {
+    struct session *session = argument;
     kvstore_stats stats;
-    if (!check(kvstore_get_stats(session, &stats))) {
+    if (!check(kvstore_get_stats(session->store, &stats))) {
         return false;
     }
     *counters_out = (struct bench_counters){.compactions = stats.compactions,
@@ -183,9 +218,11 @@ static bool counters(void *session, struct bench_counters *counters_out)
     return true;
 }
 
-static void let_compact(void *session, bool may_compact)
+static void let_compact(void *argument, bool may_compact)
 {
-    kvstore_set_compaction_threshold(session, may_compact ? 0 : UINT64_MAX);
+    struct session *session = argument;
+    kvstore_set_compaction_threshold(session->store,
+                                     may_compact ? 0 : UINT64_MAX);
 }
 
 static void tool(const struct bench_task *task, struct bench_command *command)
@@ -209,12 +246,14 @@ static const char *version(void)
 
 #define KVSTORE_COMMON \
     .family = "kvstore", .version = version, .is_ours = true, \
-    .has_threads = true, .survives_kill = "every set", \
+    .has_threads = true, .has_order = true, .survives_kill = "every set", \
     .index_file = "store.index", .log_file = "store.log", \
     .new_log_file = "store.log.compact", .counters = counters, \
     .let_compact = let_compact, .open = open_store, .close = close_store, \
-    .set = set, .get = get, .get_many = get_many, .remove = remove_key, \
-    .compact = compact, .index_bytes = index_bytes, .scan = scan_all
+    .connect = connect_session, .disconnect = disconnect_session, .set = set, \
+    .set_expiring = set_expiring, .set_batch = set_batch, .get = get, \
+    .get_many = get_many, .remove = remove_key, .compact = compact, \
+    .index_bytes = index_bytes, .scan = scan, .scan_prefix = scan_prefix
 
 static const struct bench_store shared = {
     .name = "kvstore",

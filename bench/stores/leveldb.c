@@ -133,22 +133,34 @@ static bool remove_key(void *argument, const char *key)
     return check(error);
 }
 
-static bool scan(void *argument, bench_visit visit, void *context)
+static bool scan_prefix(void *argument,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context)
 {
     struct store *store = argument;
     leveldb_iterator_t *iterator =
         leveldb_create_iterator(store->db, store->read);
-    leveldb_iter_seek_to_first(iterator);
+    leveldb_iter_seek(iterator, prefix, size);
     while (leveldb_iter_valid(iterator)) {
-        size_t size;
-        const char *key = leveldb_iter_key(iterator, &size);
-        visit(context, key, leveldb_iter_value(iterator, &size));
+        size_t length;
+        const char *key = leveldb_iter_key(iterator, &length);
+        if (memcmp(key, prefix, size) != 0) {
+            break;
+        }
+        visit(context, key, leveldb_iter_value(iterator, &length));
         leveldb_iter_next(iterator);
     }
     char *error = NULL;
     leveldb_iter_get_error(iterator, &error);
     leveldb_iter_destroy(iterator);
     return check(error);
+}
+
+static bool scan(void *argument, bench_visit visit, void *context)
+{
+    return scan_prefix(argument, "", 0, visit, context);
 }
 
 static bool compact(void *argument)
@@ -168,6 +180,7 @@ static const struct bench_store level = {
     .family = "leveldb",
     .version = version,
     .has_threads = true,
+    .has_order = true,
     .is_faster_in_batch = true,
     .survives_kill = "every set",
     .survives_power_cut = "what was synced; the rest is told by its sums",
@@ -179,6 +192,7 @@ static const struct bench_store level = {
     .remove = remove_key,
     .set_batch = set_batch,
     .scan = scan,
+    .scan_prefix = scan_prefix,
     .compact = compact};
 
 const struct bench_store *const leveldb_stores[] = {&level, NULL};

@@ -180,27 +180,36 @@ static bool remove_key(void *argument, const char *key)
            check(mdb_txn_commit(txn));
 }
 
-static bool scan(void *argument, bench_visit visit, void *context)
+static bool scan_prefix(void *argument,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context)
 {
     struct session *session = argument;
     MDB_cursor *cursor = NULL;
     bool is_open = check(mdb_txn_renew(session->reader)) &&
                    check(mdb_cursor_open(
                        session->reader, session->environment->dbi, &cursor));
-    int error = 0;
-    while (is_open && error == 0) {
-        MDB_val key;
-        MDB_val value;
+    MDB_val key = bytes(prefix, size);
+    MDB_val value;
+    MDB_cursor_op where = size > 0 ? MDB_SET_RANGE : MDB_FIRST;
+    int error =
+        is_open ? mdb_cursor_get(cursor, &key, &value, where) : MDB_NOTFOUND;
+    while (error == 0 && memcmp(key.mv_data, prefix, size) == 0) {
+        visit(context, key.mv_data, value.mv_data);
         error = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        if (error == 0) {
-            visit(context, key.mv_data, value.mv_data);
-        }
     }
     if (cursor != NULL) {
         mdb_cursor_close(cursor);
     }
     mdb_txn_reset(session->reader);
     return is_open && (error == MDB_NOTFOUND || check(error));
+}
+
+static bool scan(void *argument, bench_visit visit, void *context)
+{
+    return scan_prefix(argument, "", 0, visit, context);
 }
 
 /* LMDB has no command that reads or sets one key: this is a program of our
@@ -223,12 +232,12 @@ static const char *version(void)
 
 #define LMDB_COMMON \
     .family = "lmdb", .shares_writing = true, .has_threads = true, \
-    .is_faster_in_batch = true, .survives_kill = "every set", \
-    .writers = "any number of processes", .open = open_store, \
-    .close = close_store, .connect = connect_session, \
+    .has_order = true, .is_faster_in_batch = true, \
+    .survives_kill = "every set", .writers = "any number of processes", \
+    .open = open_store, .close = close_store, .connect = connect_session, \
     .disconnect = disconnect_session, .set = set, .get = get, \
     .remove = remove_key, .set_batch = set_batch, .get_many = get_many, \
-    .scan = scan
+    .scan = scan, .scan_prefix = scan_prefix
 
 static const struct bench_store plain = {
     .name = "lmdb",

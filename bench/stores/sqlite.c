@@ -18,7 +18,16 @@ struct store {
     bool is_durable;
 };
 
-enum statement { SET, GET, REMOVE, SCAN, BEGIN, COMMIT, STATEMENT_COUNT };
+enum statement {
+    SET,
+    GET,
+    REMOVE,
+    SCAN,
+    PREFIX,
+    BEGIN,
+    COMMIT,
+    STATEMENT_COUNT
+};
 
 struct session {
     sqlite3 *db;
@@ -29,7 +38,9 @@ static const char *const texts[STATEMENT_COUNT] = {
     [SET] = "INSERT OR REPLACE INTO pairs VALUES (?, ?)",
     [GET] = "SELECT value FROM pairs WHERE key = ?",
     [REMOVE] = "DELETE FROM pairs WHERE key = ?",
-    [SCAN] = "SELECT key, value FROM pairs",
+    [SCAN] = "SELECT key, value FROM pairs ORDER BY key",
+    [PREFIX] = "SELECT key, value FROM pairs WHERE key >= ? AND key < ?"
+               " ORDER BY key",
     [BEGIN] = "BEGIN",
     [COMMIT] = "COMMIT"};
 
@@ -194,10 +205,12 @@ static bool remove_key(void *argument, const char *key)
            run(session, REMOVE);
 }
 
-static bool scan(void *argument, bench_visit visit, void *context)
+static bool visit_rows(struct session *session,
+                       enum statement which,
+                       bench_visit visit,
+                       void *context)
 {
-    struct session *session = argument;
-    sqlite3_stmt *statement = session->statements[SCAN];
+    sqlite3_stmt *statement = session->statements[which];
     int result = sqlite3_step(statement);
     while (result == SQLITE_ROW) {
         visit(context,
@@ -207,6 +220,28 @@ static bool scan(void *argument, bench_visit visit, void *context)
     }
     (void)sqlite3_reset(statement);
     return check(session, result);
+}
+
+static bool scan(void *argument, bench_visit visit, void *context)
+{
+    return visit_rows(argument, SCAN, visit, context);
+}
+
+static bool scan_prefix(void *argument,
+                        const char *prefix,
+                        size_t size,
+                        bench_visit visit,
+                        void *context)
+{
+    struct session *session = argument;
+    sqlite3_stmt *statement = session->statements[PREFIX];
+    /* Before this key: the last character of a prefix is never the largest. */
+    char end[BENCH_KEY_SIZE];
+    memcpy(end, prefix, size);
+    end[size - 1]++;
+    return bind(session, statement, 1, prefix, (int)size) &&
+           bind(session, statement, 2, end, (int)size) &&
+           visit_rows(session, PREFIX, visit, context);
 }
 
 static bool compact(void *argument)
@@ -250,6 +285,7 @@ static const struct bench_store sqlite = {
     .version = version,
     .shares_writing = true,
     .has_threads = true,
+    .has_order = true,
     .is_faster_in_batch = true,
     .survives_kill = "every set",
     .survives_power_cut = "nothing promised unless every set is synced",
@@ -264,6 +300,7 @@ static const struct bench_store sqlite = {
     .set_batch = set_batch,
     .get_many = get_many,
     .scan = scan,
+    .scan_prefix = scan_prefix,
     .compact = compact,
     .tool = tool};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Tkrzw's hash database, with two buckets for each key that it will hold.
- * Durable sets are followed by a hard synchronisation. Its calls for several
- * keys are not transactions, so it has no batches here. */
+ * Durable sets are followed by a hard synchronisation. A batch is one call for
+ * several keys, which other threads see whole, but which is no transaction: what
+ * a killed process had set of it stays. */
 
 #include "store.h"
 
@@ -65,6 +66,44 @@ static bool set(void *argument, const char *key, const char *value)
                                true)) &&
            (!store->is_durable ||
             check(tkrzw_dbm_synchronize(store->dbm, true, NULL, NULL, "")));
+}
+
+/* The value that a record gets. */
+static const char *give_value(void *argument,
+                              const char *key,
+                              int32_t key_size,
+                              const char *value,
+                              int32_t value_size,
+                              int32_t *size_out)
+{
+    (void)key;
+    (void)key_size;
+    (void)value;
+    (void)value_size;
+    const struct bench_pair *pair = argument;
+    *size_out = BENCH_VALUE_SIZE;
+    return pair->value;
+}
+
+static bool set_batch(void *argument,
+                      const struct bench_pair *pairs,
+                      size_t count)
+{
+    struct store *store = argument;
+    TkrzwKeyProcPair *each = calloc(count, sizeof *each);
+    if (each == NULL) {
+        return bench_fail("no memory for a batch");
+    }
+    for (size_t i = 0; i < count; i++) {
+        each[i] = (TkrzwKeyProcPair){.key_ptr = pairs[i].key,
+                                     .key_size = BENCH_KEY_SIZE,
+                                     .proc = give_value,
+                                     .proc_arg = (void *)&pairs[i]};
+    }
+    bool is_done =
+        check(tkrzw_dbm_process_multi(store->dbm, each, (int32_t)count, true));
+    free(each);
+    return is_done;
 }
 
 static enum bench_answer get(void *argument, const char *key, char *value_out)
@@ -154,6 +193,7 @@ static const struct bench_store tkrzw = {
     .set = set,
     .get = get,
     .remove = remove_key,
+    .set_batch = set_batch,
     .scan = scan,
     .compact = compact,
     .tool = tool};

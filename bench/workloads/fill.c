@@ -105,7 +105,8 @@ static const struct bench_workload scattered = {
 static const struct bench_workload thousand = {
     .name = "fill-batch",
     .group = "Writes",
-    .what = "the same in batches of 1000, each of which is there whole or not",
+    .what =
+        "the same in batches of 1000, each a transaction or what is nearest",
     .beginning = BENCH_EMPTY,
     .metrics = {{"rate", "fill, batch of 1000", "M/s", false, NULL}},
     .is_possible = has_batches,

@@ -1,41 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What the commands do, each in a file of its name. The table of cli.c has
- * checked how many operands they get, and their options are complete. They
- * return the exit status, and have reported all that there is to report. */
+/* Finds commands in their tables, and what was meant by a word that is in
+ * none. */
 
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
-#include "cli/options.h"
+#include "cli/command.h"
 
-/* A command: operands has count items and a NULL after them. */
-typedef int cli_command_function(const struct cli_options *options,
-                                 int count,
-                                 char **operands);
+/* The command at this place, from 0 on; NULL after the last one. */
+const struct cli_command *cli_command_at(int place);
 
-/* set KEY [VALUE]: stores; without VALUE the value is standard input. */
-cli_command_function cli_command_set;
+/* What help calls the first operand of a command, without brackets; empty if it
+ * takes none. */
+void cli_command_first_operand(const struct cli_command *command,
+                               char name_out[CLI_OPERAND_SIZE]);
 
-/* get KEY: prints the value. */
-cli_command_function cli_command_get;
+/* NULL: there is no such command. */
+const struct cli_command *cli_command_find(const char *name);
 
-/* rm KEY...: removes the keys that are there. */
-cli_command_function cli_command_rm;
-
-/* list [PREFIX]: prints the keys, in order. */
-cli_command_function cli_command_list;
-
-/* stats: prints the counters of the store. */
-cli_command_function cli_command_stats;
-
-/* compact: rewrites the log without what is stale. */
-cli_command_function cli_command_compact;
-
-/* verify: checks the whole log and the index. */
-cli_command_function cli_command_verify;
-
-/* repair: moves what is damaged out of the log. */
-cli_command_function cli_command_repair;
+/* What somebody who typed this may have meant: a command that does what another
+ * program calls so, or one that is spelled nearly so. NULL: nothing. */
+const char *cli_command_suggest(const char *word);
 
 #endif

@@ -26,6 +26,6 @@ int cli_command_compact(const struct cli_options *options,
     if (status != KVSTORE_OK) {
         result = cli_store_call_failed(options, "compact", status);
     }
-    cli_store_close(options, store);
+    cli_store_close(store);
     return result;
 }

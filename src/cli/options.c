@@ -8,106 +8,30 @@
 #include "cli/options.h"
 
 #include "cli/output.h"
+#include "cli/when.h"
 #include <kvstore.h>
 
 #include <getopt.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest number of seconds whose milliseconds fit in lock_timeout_ms. */
-#define TIMEOUT_SECONDS_MAX 2147483
-
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
-
-struct option_spec {
-    unsigned bit;
-    char letter; /* NUL: it has only a long name. */
-    const char *name;
-    const char *value; /* What help calls its value; NULL: it takes none. */
-    const char *help;
-};
-
-static const struct option_spec specs[] = {
-    {
-        .bit = CLI_OPTION_FORCE,
-        .letter = 'f',
-        .name = "force",
-        .help = "a missing key is no error",
-    },
-    {
-        .bit = CLI_OPTION_RAW,
-        .letter = 'r',
-        .name = "raw",
-        .help = "the bytes of the value alone, no newline",
-    },
-    {
-        .bit = CLI_OPTION_JSON,
-        .name = "json",
-        .help = "print JSON",
-    },
-    {
-        .bit = CLI_OPTION_NULL,
-        .letter = '0',
-        .name = "null",
-        .help = "end each key with a NUL byte, not a newline",
-    },
-    {
-        .bit = CLI_OPTION_DATA_DIR,
-        .letter = 'd',
-        .name = "data-dir",
-        .value = "DIR",
-        .help = "where the store is (KVSTORE_DATA_DIR, else ./data)",
-    },
-    {
-        .bit = CLI_OPTION_SYNC,
-        .name = "sync",
-        .value = "MODE",
-        .help = "always: done means on the disk; none: faster,\n"
-                "not safe from a power cut (KVSTORE_SYNC, else always)",
-    },
-    {
-        .bit = CLI_OPTION_TIMEOUT,
-        .name = "timeout",
-        .value = "SECONDS",
-        .help = "how long to wait for another writer, 0: do not\n"
-                "(KVSTORE_TIMEOUT, else 5)",
-    },
-    {
-        .bit = CLI_OPTION_QUIET,
-        .letter = 'q',
-        .name = "quiet",
-        .help = "no warnings, no word of missing keys, no progress",
-    },
-    {
-        .bit = CLI_OPTION_HELP,
-        .letter = 'h',
-        .name = "help",
-        .help = "print help and exit",
-    },
-    {
-        .bit = CLI_OPTION_VERSION,
-        .letter = 'V',
-        .name = "version",
-        .help = "print the version and exit",
-    },
-};
-
-enum { SPEC_COUNT = sizeof(specs) / sizeof(specs[0]) };
-
-/* For a long name getopt_long returns this plus the place in specs; letters are
+/* For a long name getopt_long returns this plus the option; letters are
  * below. */
 #define LONG_OPTION_BASE 256
 
 /* The accepted options in the form that getopt_long takes. */
 struct getopt_tables {
-    char letters[2 + 2 * SPEC_COUNT + 1];
-    struct option names[SPEC_COUNT + 1];
+    char letters[2 + 2 * CLI_OPTIONS_END + 1];
+    struct option names[CLI_OPTIONS_END + 1];
 };
 
-static void fill_tables(struct getopt_tables *tables, unsigned accepted)
+bool cli_has(const struct cli_options *options, enum cli_option option)
+{
+    return (options->given & UINT64_C(1) << option) != 0;
+}
+
+static void fill_tables(struct getopt_tables *tables, uint64_t accepted)
 {
     /* "+": stop at the first operand. ":": report a missing value differently
      * from an unknown option. */
@@ -116,10 +40,10 @@ static void fill_tables(struct getopt_tables *tables, unsigned accepted)
 
     *letter++ = '+';
     *letter++ = ':';
-    for (int i = 0; i < SPEC_COUNT; i++) {
-        const struct option_spec *spec = &specs[i];
+    for (int i = 0; i < CLI_OPTIONS_END; i++) {
+        const struct cli_spec *spec = cli_spec_of((enum cli_option)i);
         bool has_value = spec->value != NULL;
-        if ((spec->bit & accepted) == 0) {
+        if ((accepted & UINT64_C(1) << i) == 0) {
             continue;
         }
         if (spec->letter != '\0') {
@@ -138,47 +62,35 @@ static void fill_tables(struct getopt_tables *tables, unsigned accepted)
     *name = (struct option){.name = NULL};
 }
 
-/* Finds what getopt_long returned, or left in optopt. NULL: unknown. */
-static const struct option_spec *find_code(int code, unsigned accepted)
+/* Finds what getopt_long returned, or left in optopt. */
+static enum cli_option find_code(int code, uint64_t accepted)
 {
-    if (code >= LONG_OPTION_BASE && code < LONG_OPTION_BASE + SPEC_COUNT) {
-        return &specs[code - LONG_OPTION_BASE];
+    const char text[] = {'-', (char)code, '\0'};
+
+    if (code >= LONG_OPTION_BASE && code < LONG_OPTION_BASE + CLI_OPTIONS_END) {
+        return (enum cli_option)(code - LONG_OPTION_BASE);
     }
-    for (int i = 0; i < SPEC_COUNT; i++) {
-        bool fits = code != '\0' && specs[i].letter == code;
-        if (fits && (specs[i].bit & accepted) != 0) {
-            return &specs[i];
-        }
-    }
-    return NULL;
+    return cli_spec_find(text, accepted);
 }
 
-/* True if the argument is not a long option, or an accepted one written out in
- * full. Else reports what is wrong with it. */
-static bool check_long_name(const char *argument, unsigned accepted)
+/* Checks an argument that getopt_long would read next: a long option must be
+ * written out in full. Returns 0, or what cli_options_parse() is to return. */
+static int check_long_name(struct cli_options *options, const char *argument)
 {
-    if (argument == NULL || strncmp(argument, "--", 2) != 0 ||
-        argument[2] == '\0') {
-        return true;
+    if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0') {
+        return 0;
     }
-    const char *name = argument + 2;
-    size_t name_size = strcspn(name, "=");
-
-    for (int i = 0; i < SPEC_COUNT; i++) {
-        const struct option_spec *spec = &specs[i];
-        bool matches = strlen(spec->name) == name_size &&
-                       strncmp(spec->name, name, name_size) == 0;
-        if (!matches || (spec->bit & accepted) == 0) {
-            continue;
-        }
-        if (name[name_size] == '=' && spec->value == NULL) {
-            cli_tell("option --%s takes no value", spec->name);
-            return false;
-        }
-        return true;
+    enum cli_option option = cli_spec_find(argument, options->accepted);
+    if (option == CLI_OPTIONS_END) {
+        options->unknown = argument;
+        return CLI_PARSE_UNKNOWN;
     }
-    cli_tell("unknown option '%s'", argument);
-    return false;
+    const struct cli_spec *spec = cli_spec_of(option);
+    if (strchr(argument, '=') != NULL && spec->value == NULL) {
+        cli_tell("option --%s takes no value", spec->name);
+        return CLI_PARSE_FAILED;
+    }
+    return 0;
 }
 
 static bool read_sync(struct cli_options *options,
@@ -193,41 +105,7 @@ static bool read_sync(struct cli_options *options,
         cli_tell("%s: '%s' is neither 'always' nor 'none'", source, text);
         return false;
     }
-    options->has_sync = true;
     return true;
-}
-
-/* Reads a decimal number of seconds as thousandths, rounded up so that a small
- * number does not become 0. Not with strtod(), whose decimal point depends on
- * the locale. False: not such a number, or one over the limit. */
-static bool parse_seconds(const char *text, int64_t *milliseconds_out)
-{
-    const char *at = text;
-    int64_t seconds = 0;
-    int64_t fraction_ms = 0;
-    int64_t weight_ms = 100;
-    bool has_digits = false;
-    bool has_rest = false;
-
-    for (; *at >= '0' && *at <= '9'; at++) {
-        has_digits = true;
-        seconds = seconds * 10 + (*at - '0');
-        if (seconds > TIMEOUT_SECONDS_MAX) {
-            return false;
-        }
-    }
-    if (*at == '.') {
-        at++;
-    }
-    for (; *at >= '0' && *at <= '9'; at++) {
-        has_digits = true;
-        fraction_ms += weight_ms * (*at - '0');
-        has_rest = has_rest || (weight_ms == 0 && *at != '0');
-        weight_ms /= 10;
-    }
-    *milliseconds_out = seconds * 1000 + fraction_ms + (has_rest ? 1 : 0);
-    return has_digits && *at == '\0' &&
-           *milliseconds_out <= (int64_t)TIMEOUT_SECONDS_MAX * 1000;
 }
 
 static bool read_timeout(struct cli_options *options,
@@ -236,25 +114,115 @@ static bool read_timeout(struct cli_options *options,
 {
     int64_t milliseconds = 0;
 
-    if (!parse_seconds(text, &milliseconds)) {
-        cli_tell("%s: '%s' is not a number of seconds from 0 to " TEXT(
-                     TIMEOUT_SECONDS_MAX),
+    if (!cli_time_parse(text, &milliseconds)) {
+        cli_tell(
+            "%s: '%s' is no time such as " CLI_TIME_EXAMPLES, source, text);
+        return false;
+    }
+    /* The largest number, of some 24 days, waits for ever. */
+    options->lock_timeout_ms = milliseconds == 0 ? -1
+                               : milliseconds > INT32_MAX
+                                   ? INT32_MAX
+                                   : (int32_t)milliseconds;
+    return true;
+}
+
+static bool read_limit(struct cli_options *options, const char *text)
+{
+    uint64_t limit = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (limit > (UINT64_MAX - digit) / 10) {
+            break;
+        }
+        limit = limit * 10 + digit;
+    }
+    if (at == text || *at != '\0') {
+        cli_tell("--limit: '%s' is no whole number such as 10", text);
+        return false;
+    }
+    options->limit = limit;
+    return true;
+}
+
+bool cli_options_read_when(const char *source,
+                           const char *text,
+                           bool may_keep,
+                           int64_t *expires_ms_out)
+{
+    struct cli_when when;
+
+    if (!cli_when_parse(text, kvstore_now_ms(), &when) ||
+        (when.kind == CLI_WHEN_AT && when.at_ms > KVSTORE_EXPIRES_MAX)) {
+        cli_tell("%s: '%s' is no time to come such as 10m, 7d, @4102444800 or "
+                 "never",
                  source,
                  text);
         return false;
     }
-    options->lock_timeout_ms = milliseconds == 0 ? -1 : (int32_t)milliseconds;
-    options->has_timeout = true;
+    if (when.kind == CLI_WHEN_KEEP && !may_keep) {
+        cli_tell("%s: 'keep' would change nothing here", source);
+        return false;
+    }
+    *expires_ms_out = when.kind == CLI_WHEN_AT      ? when.at_ms
+                      : when.kind == CLI_WHEN_NEVER ? KVSTORE_EXPIRES_NEVER
+                                                    : KVSTORE_EXPIRES_KEEP;
     return true;
 }
 
+static bool read_conflict_status(struct cli_options *options, const char *text)
+{
+    int status = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9' && status <= 255; at++) {
+        status = status * 10 + (*at - '0');
+    }
+    if (at == text || *at != '\0' || status > 255) {
+        cli_tell("--conflict-status: '%s' is no number from 0 to 255", text);
+        return false;
+    }
+    options->conflict_status = status;
+    return true;
+}
+
+static bool read_format(struct cli_options *options, const char *text)
+{
+    static const char *const names[] = {[CLI_DATA_JSON] = "ndjson",
+                                        [CLI_DATA_LOG] = "log",
+                                        [CLI_DATA_TSV] = "tsv",
+                                        [CLI_DATA_RESP] = "resp"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], text) == 0) {
+            options->data = (enum cli_data)i;
+            return true;
+        }
+    }
+    cli_tell("--format: '%s' is neither ndjson, log, tsv nor resp", text);
+    return false;
+}
+
+static bool read_since(const char *text)
+{
+    if (strcmp(text, "start") != 0) {
+        cli_tell("--since: '%s' is not 'start'", text);
+        return false;
+    }
+    return true;
+}
+
+/* Checks the value of an option that is more than a text. */
 static bool apply(struct cli_options *options,
-                  const struct option_spec *spec,
+                  enum cli_option option,
                   const char *value)
 {
-    switch (spec->bit) {
+    options->given |= UINT64_C(1) << option;
+    options->values[option] = value;
+    switch (option) {
     case CLI_OPTION_DATA_DIR:
-        options->data_dir = value;
         if (value[0] == '\0') {
             cli_tell("--data-dir: the name of the directory is empty");
             return false;
@@ -264,71 +232,69 @@ static bool apply(struct cli_options *options,
         return read_sync(options, "--sync", value);
     case CLI_OPTION_TIMEOUT:
         return read_timeout(options, "--timeout", value);
-    case CLI_OPTION_QUIET:
-        options->quiet = true;
-        return true;
-    case CLI_OPTION_HELP:
-        options->help = true;
-        return true;
-    case CLI_OPTION_VERSION:
-        options->version = true;
-        return true;
-    case CLI_OPTION_RAW:
-        options->raw = true;
-        return true;
-    case CLI_OPTION_JSON:
-        options->json = true;
-        return true;
-    case CLI_OPTION_NULL:
-        options->null = true;
-        return true;
+    case CLI_OPTION_LIMIT:
+        return read_limit(options, value);
+    case CLI_OPTION_EXPIRES:
+        return cli_options_read_when(
+            "--expires", value, true, &options->expires_ms);
+    case CLI_OPTION_CONFLICT_STATUS:
+        return read_conflict_status(options, value);
+    case CLI_OPTION_FORMAT:
+        return read_format(options, value);
+    case CLI_OPTION_SINCE:
+        return read_since(value);
     default:
-        options->force = true;
         return true;
     }
 }
 
-/* Reports the option that getopt_long could not accept. */
-static void tell_bad_option(bool value_is_missing, unsigned accepted)
+/* Takes in the option that getopt_long could not accept. */
+static int refuse(struct cli_options *options, bool value_is_missing)
 {
-    const struct option_spec *spec = find_code(optopt, accepted);
-    const char letter[] = {(char)optopt, '\0'};
+    enum cli_option option = find_code(optopt, options->accepted);
 
-    if (spec != NULL && value_is_missing) {
-        cli_tell("option --%s needs a value", spec->name);
-    } else {
-        cli_tell("unknown option '-%s'", letter);
+    if (option != CLI_OPTIONS_END && value_is_missing) {
+        cli_tell("option --%s needs a value", cli_spec_of(option)->name);
+        return CLI_PARSE_FAILED;
     }
+    options->unknown_letter[0] = '-';
+    options->unknown_letter[1] = (char)optopt;
+    options->unknown_letter[2] = '\0';
+    options->unknown = options->unknown_letter;
+    return CLI_PARSE_UNKNOWN;
 }
 
 int cli_options_parse(struct cli_options *options,
-                      unsigned accepted,
+                      uint64_t accepted,
                       int argc,
                       char **argv)
 {
     struct getopt_tables tables;
 
+    options->accepted = accepted;
     fill_tables(&tables, accepted);
     opterr = 0;
     optind = 0; /* Makes getopt forget the arguments of an earlier call. */
-    while (!options->help && !options->version) {
+    while (!cli_has(options, CLI_OPTION_HELP) &&
+           !cli_has(options, CLI_OPTION_VERSION)) {
         /* Within -abc, argv[optind] is still that argument, which has only one
          * hyphen: so every long name is checked, and nothing else. */
         int next = optind == 0 ? 1 : optind;
-        if (next < argc && !check_long_name(argv[next], accepted)) {
-            return -1;
+        int refused = next < argc ? check_long_name(options, argv[next]) : 0;
+        if (refused != 0) {
+            return refused;
         }
         int code = getopt_long(argc, argv, tables.letters, tables.names, NULL);
         if (code == -1) {
+            options->has_ended = optind > next;
             break;
         }
-        const struct option_spec *spec = find_code(code, accepted);
-        if (spec == NULL) {
-            tell_bad_option(code == ':', accepted);
-            return -1;
+        enum cli_option option = find_code(code, accepted);
+        if (code == ':' || option == CLI_OPTIONS_END) {
+            return refuse(options, code == ':');
         }
-        if (!apply(options, spec, optarg)) {
-            return -1;
+        if (!apply(options, option, optarg)) {
+            return CLI_PARSE_FAILED;
         }
     }
     return optind;
@@ -347,51 +313,35 @@ bool cli_options_complete(struct cli_options *options)
     const char *sync = variable("KVSTORE_SYNC");
     const char *timeout = variable("KVSTORE_TIMEOUT");
 
+    options->data_dir = options->values[CLI_OPTION_DATA_DIR];
     if (options->data_dir == NULL) {
         options->data_dir = variable("KVSTORE_DATA_DIR");
     }
     if (options->data_dir == NULL) {
         options->data_dir = "./data";
     }
-    if (!options->has_sync && sync != NULL &&
+    if (!cli_has(options, CLI_OPTION_SYNC) && sync != NULL &&
         !read_sync(options, "KVSTORE_SYNC", sync)) {
         return false;
     }
-    return options->has_timeout || timeout == NULL ||
+    return cli_has(options, CLI_OPTION_TIMEOUT) || timeout == NULL ||
            read_timeout(options, "KVSTORE_TIMEOUT", timeout);
 }
 
-/* Prints an option's names, and to their right its help, which may have several
- * lines. */
-static void print_spec(const struct option_spec *spec)
+bool cli_options_is_like_one(const struct cli_options *options,
+                             const char *operand)
 {
-    char names[40];
-    const char letter[] = {spec->letter, '\0'};
-    const char *line = spec->help;
-    bool has_value = spec->value != NULL;
-
-    (void)snprintf(names,
-                   sizeof(names),
-                   "%s%s%s--%s%s%s",
-                   spec->letter == '\0' ? "  " : "-",
-                   letter,
-                   spec->letter == '\0' ? "  " : ", ",
-                   spec->name,
-                   has_value ? " " : "",
-                   has_value ? spec->value : "");
-    while (line != NULL) {
-        size_t size = strcspn(line, "\n");
-        cli_print("  %-24s%.*s\n", names, (int)size, line);
-        names[0] = '\0';
-        line = line[size] == '\0' ? NULL : line + size + 1;
+    if (options->has_ended || operand[0] != '-' || operand[1] == '\0') {
+        return false;
     }
-}
-
-void cli_options_print(unsigned shown)
-{
-    for (int i = 0; i < SPEC_COUNT; i++) {
-        if ((specs[i].bit & shown) != 0) {
-            print_spec(&specs[i]);
+    if (operand[1] == '-') {
+        return cli_spec_find(operand, options->accepted) != CLI_OPTIONS_END;
+    }
+    for (const char *at = operand + 1; *at != '\0'; at++) {
+        const char text[] = {'-', *at, '\0'};
+        if (cli_spec_find(text, options->accepted) == CLI_OPTIONS_END) {
+            return false;
         }
     }
+    return true;
 }

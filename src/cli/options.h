@@ -1,56 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The options of the program and of its commands, from the arguments and from
- * the environment. One table holds all of them; a command names those that it
- * accepts. Knows no commands. */
+ * the environment. Knows no commands. */
 
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include "cli/specs.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One bit each, so that a set of options is a number. */
+/* What cli_options_parse() returns in place of an index. */
 enum {
-    CLI_OPTION_DATA_DIR = 1 << 0,
-    CLI_OPTION_SYNC = 1 << 1,
-    CLI_OPTION_TIMEOUT = 1 << 2,
-    CLI_OPTION_QUIET = 1 << 3,
-    CLI_OPTION_HELP = 1 << 4,
-    CLI_OPTION_VERSION = 1 << 5,
-    CLI_OPTION_RAW = 1 << 6,
-    CLI_OPTION_FORCE = 1 << 7,
-    CLI_OPTION_JSON = 1 << 8,
-    CLI_OPTION_NULL = 1 << 9
+    CLI_PARSE_FAILED = -1, /* A usage error, which was reported. */
+    CLI_PARSE_UNKNOWN = -2 /* An unknown option, which the caller reports. */
 };
 
-/* Those that may come before the command or after it. */
-#define CLI_OPTIONS_GLOBAL \
-    ((unsigned)CLI_OPTION_DATA_DIR | CLI_OPTION_SYNC | CLI_OPTION_TIMEOUT | \
-     CLI_OPTION_QUIET | CLI_OPTION_HELP | CLI_OPTION_VERSION)
+/* How many records are written one after the other: --format. */
+enum cli_data {
+    CLI_DATA_JSON, /* An object a line; also lines of the log, where they are
+                      read. */
+    CLI_DATA_LOG,
+    CLI_DATA_TSV,
+    CLI_DATA_RESP
+};
 
 /* What was given. Zero is the start: nothing. */
 struct cli_options {
-    const char *data_dir;    /* NULL: not given. Borrows its argument. */
+    uint64_t given;                      /* A set of options. */
+    uint64_t accepted;                   /* As the last parse was told. */
+    const char *values[CLI_OPTIONS_END]; /* Borrows the arguments. */
+    const char *data_dir;                /* Set by cli_options_complete(). */
     int sync;                /* KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
     int32_t lock_timeout_ms; /* As kvstore_options has it. */
-    bool has_sync;
-    bool has_timeout;
-    bool quiet;
-    bool help;
-    bool version;
-    bool raw;
-    bool force;
-    bool json;
-    bool null;
+    uint64_t limit;          /* If it was given. */
+    int64_t expires_ms;      /* If it was given: as kvstore_set_options has it;
+                                else KVSTORE_EXPIRES_NEVER. */
+    int conflict_status;     /* If it was given. */
+    enum cli_data data;      /* Of --format. */
+    bool has_ended;          /* "--" was between options and operands. */
+    const char *unknown;     /* "--name", "--name=value" or "-x". */
+    char unknown_letter[3];
 };
+
+/* True if the option was given. */
+bool cli_has(const struct cli_options *options, enum cli_option option);
 
 /* Reads the accepted options that follow argv[0], up to the first operand,
  * "--", --help or --version. Returns the index in argv of what follows them, or
- * -1 for a usage error, which was reported. If an option is given twice, the
- * last one counts. argc is at least 1. */
+ * CLI_PARSE_FAILED or _UNKNOWN. If an option is given twice, the last one
+ * counts. argc is at least 1. */
 int cli_options_parse(struct cli_options *options,
-                      unsigned accepted,
+                      uint64_t accepted,
                       int argc,
                       char **argv);
 
@@ -58,7 +60,17 @@ int cli_options_parse(struct cli_options *options,
  * a variable has a bad value, which was reported. */
 bool cli_options_complete(struct cli_options *options);
 
-/* Prints one line of help for each of these options. */
-void cli_options_print(unsigned shown);
+/* Reads a WHEN: sets expires_ms_out to what the library takes. False: it is no
+ * WHEN, or in the past, or is "keep" and may not be; source, an option or an
+ * operand, was named. */
+bool cli_options_read_when(const char *source,
+                           const char *text,
+                           bool may_keep,
+                           int64_t *expires_ms_out);
+
+/* True if this operand is spelled like an option of the last parse, and nothing
+ * said that it is none. */
+bool cli_options_is_like_one(const struct cli_options *options,
+                             const char *operand);
 
 #endif

@@ -19,8 +19,25 @@
 /* What escape() lets through in addition to harmless text. */
 enum escape_mode {
     ESCAPE_LINE, /* For a message: not even a newline; backslashes doubled. */
-    ESCAPE_TEXT  /* For a value on a terminal: tab and newline pass. */
+    ESCAPE_TEXT, /* For a value on a terminal: tab and newline pass. */
+    ESCAPE_FIELD /* As a line, with \t, \n and \r in place of \xNN. */
 };
+
+/* What standard output is called in messages; NULL: that. */
+static const char *output_name;
+
+int cli_worse(int one, int other)
+{
+    static const int order[] = {
+        CLI_FAILED, CLI_BUSY, CLI_DAMAGED, CLI_CONFLICT, CLI_NOT_FOUND};
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if (one == order[i] || other == order[i]) {
+            return order[i];
+        }
+    }
+    return one == CLI_DONE ? other : one;
+}
 
 bool cli_output_init(void)
 {
@@ -45,7 +62,13 @@ bool cli_output_init(void)
 
 static void tell_failed_output(void)
 {
-    cli_tell("cannot write standard output: %s", strerror(errno));
+    const char *reason = strerror(errno);
+
+    if (output_name == NULL) {
+        cli_tell("cannot write standard output: %s", reason);
+    } else {
+        cli_tell("cannot write '%s': %s", output_name, reason);
+    }
 }
 
 int cli_output_finish(int exit_status)
@@ -146,13 +169,19 @@ static size_t harmless_size(const unsigned char *bytes,
     return at;
 }
 
-static bool write_escaped_byte(FILE *file, unsigned char byte)
+static bool write_escaped_byte(FILE *file,
+                               unsigned char byte,
+                               enum escape_mode mode)
 {
     static const char digits[] = "0123456789abcdef";
+    static const char special[] = "\\\t\n\r";
+    static const char letters[] = "\\tnr";
     const char escaped[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15u]};
+    const char *found = byte == '\0' ? NULL : strchr(special, byte);
 
-    if (byte == '\\') {
-        return fwrite("\\\\", 1, 2, file) == 2;
+    if (found == special || (found != NULL && mode == ESCAPE_FIELD)) {
+        const char pair[] = {'\\', letters[found - special]};
+        return fwrite(pair, 1, sizeof(pair), file) == sizeof(pair);
     }
     return fwrite(escaped, 1, sizeof(escaped), file) == sizeof(escaped);
 }
@@ -172,7 +201,7 @@ static bool escape(FILE *file,
             return false;
         }
         at += run;
-        if (at < size && !write_escaped_byte(file, bytes[at])) {
+        if (at < size && !write_escaped_byte(file, bytes[at], mode)) {
             return false;
         }
         at++;
@@ -202,6 +231,36 @@ void cli_tell(const char *format, ...)
     (void)fputc('\n', stderr);
     (void)fflush(stderr);
     va_end(arguments);
+}
+
+void cli_tell_place(const char *place,
+                    uintmax_t number,
+                    const char *what,
+                    const char *outcome)
+{
+    (void)fputs("kvstore: ", stderr);
+    (void)escape(
+        stderr, (const unsigned char *)place, strlen(place), ESCAPE_LINE);
+    (void)fprintf(stderr, " %ju: %s%s\n", number, what, outcome);
+    (void)fflush(stderr);
+}
+
+void cli_tell_key(const char *what, const void *key, size_t size)
+{
+    (void)fprintf(stderr, "kvstore: %s: ", what);
+    (void)escape(stderr, key, size, ESCAPE_LINE);
+    (void)fputc('\n', stderr);
+    (void)fflush(stderr);
+}
+
+void cli_output_name(const char *name)
+{
+    output_name = name;
+}
+
+bool cli_output_has_failed(void)
+{
+    return ferror(stdout) != 0;
 }
 
 void cli_print(const char *format, ...)
@@ -257,6 +316,48 @@ bool cli_print_visible(const void *bytes, size_t size)
 bool cli_print_escaped(const void *bytes, size_t size)
 {
     return print_escaped(bytes, size, ESCAPE_LINE);
+}
+
+/* True if the byte would end a field or a line, or begins an escape. */
+static bool is_of_the_form(unsigned char byte)
+{
+    return byte == '\\' || byte == '\t' || byte == '\n' || byte == '\r' ||
+           byte == '\0';
+}
+
+/* Prints a field for no terminal: other bytes are nobody's business. */
+static bool print_field(const unsigned char *bytes, size_t size)
+{
+    size_t at = 0;
+
+    while (at < size) {
+        size_t run = at;
+        while (run < size && !is_of_the_form(bytes[run])) {
+            run++;
+        }
+        if (fwrite(bytes + at, 1, run - at, stdout) != run - at ||
+            (run < size &&
+             !write_escaped_byte(stdout, bytes[run], ESCAPE_FIELD))) {
+            return false;
+        }
+        at = run + 1;
+    }
+    return true;
+}
+
+bool cli_print_field(const void *bytes, size_t size, bool is_visible)
+{
+    if (is_visible) {
+        return print_escaped(bytes, size, ESCAPE_FIELD);
+    }
+    if (ferror(stdout)) {
+        return false;
+    }
+    if (!print_field(bytes, size)) {
+        tell_failed_output();
+        return false;
+    }
+    return true;
 }
 
 bool cli_is_text(const void *bytes, size_t size)

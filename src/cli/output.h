@@ -31,6 +31,10 @@ enum cli_exit {
     CLI_PARTIAL = 7  /* An import left something out. */
 };
 
+/* Of two exit statuses the one that says more: the first of 3, 5, 6, 4, 1, and
+ * 0 last. */
+int cli_worse(int one, int other);
+
 /* Makes descriptors 0 to 2 safe: one that is closed is opened in such a way
  * that reading or writing it fails, and can no longer become a file of the
  * store. Turns the signal at a limit on file sizes into a failed write. Must be
@@ -45,6 +49,22 @@ int cli_output_finish(int exit_status);
  * whose text is escaped (control characters, invalid UTF-8, a doubled
  * backslash), and %ju. */
 void cli_tell(const char *format, ...) CLI_PRINTF_LIKE;
+
+/* The same about a line of some input: "kvstore: place number: what outcome".
+ * What and outcome are trusted text, in which a backslash is one. */
+void cli_tell_place(const char *place,
+                    uintmax_t number,
+                    const char *what,
+                    const char *outcome);
+
+/* The same about a key: "kvstore: what: key". */
+void cli_tell_key(const char *what, const void *key, size_t size);
+
+/* What standard output is called in messages, if it is a file now. Borrowed. */
+void cli_output_name(const char *name);
+
+/* True if something could not be printed, so that it is in vain to go on. */
+bool cli_output_has_failed(void);
 
 /* Prints trusted text on standard output, as printf does. A failure is reported
  * once; cli_output_finish() makes it the exit status. */
@@ -65,6 +85,11 @@ bool cli_print_visible(const void *bytes, size_t size);
 /* The same for use within a line, as in messages: newlines are escaped, too,
  * and backslashes are doubled. */
 bool cli_print_escaped(const void *bytes, size_t size);
+
+/* Prints a key or a value as a field of a line: backslash, tab, newline, carriage
+ * return and NUL escaped, on a terminal all that cli_print_visible() escapes,
+ * too. */
+bool cli_print_field(const void *bytes, size_t size, bool is_visible);
 
 /* True if the bytes are UTF-8 without NUL, so that they can be a JSON
  * string. */

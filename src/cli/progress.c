@@ -11,8 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHOWN_AFTER_MS 1000
-#define SHOWN_EVERY_MS 200
+/* Tests change these, so that no pass is too short. */
+#ifndef CLI_SHOWN_AFTER_MS
+#define CLI_SHOWN_AFTER_MS 1000
+#endif
+#ifndef CLI_SHOWN_EVERY_MS
+#define CLI_SHOWN_EVERY_MS 200
+#endif
 
 /* Wide enough for the longest line, so that a shorter one covers it. */
 #define LINE_WIDTH 72
@@ -25,11 +30,14 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void cli_progress_init(struct cli_progress *progress, bool quiet)
+void cli_progress_init(struct cli_progress *progress, bool quiet, bool wanted)
 {
+    bool is_terminal = isatty(STDERR_FILENO) == 1;
+
     *progress = (struct cli_progress){.doing = "reading store.log",
                                       .is_quiet = quiet,
-                                      .is_terminal = isatty(STDERR_FILENO) == 1,
+                                      .is_terminal = is_terminal,
+                                      .tells_tenths = wanted && !is_terminal,
                                       .begun_ms = now_ms()};
 }
 
@@ -37,7 +45,6 @@ void cli_progress_begin(struct cli_progress *progress, const char *doing)
 {
     cli_progress_clear(progress);
     progress->doing = doing;
-    progress->tells_tenths = !progress->is_terminal;
     progress->begun_ms = now_ms();
     progress->done = 0;
     progress->tenths = 0;
@@ -54,6 +61,15 @@ static void describe(const struct cli_progress *progress,
         progress->done / (uint64_t)(elapsed_ms > 0 ? elapsed_ms : 1);
     uint64_t left_ms = rate == 0 ? 0 : (total - progress->done) / rate;
 
+    if (total == CLI_PROGRESS_ENDLESS) {
+        (void)snprintf(line,
+                       size,
+                       "kvstore: %s: %" PRIu64 " MB, %" PRIu64 " MB/s",
+                       progress->doing,
+                       progress->done / 1000000,
+                       rate / 1000);
+        return;
+    }
     (void)snprintf(line,
                    size,
                    "kvstore: %s: %3u %% of %" PRIu64 " MB, %" PRIu64
@@ -71,8 +87,8 @@ static void show_on_terminal(struct cli_progress *progress,
 {
     char line[128];
 
-    if (now - progress->begun_ms < SHOWN_AFTER_MS ||
-        now - progress->shown_ms < SHOWN_EVERY_MS) {
+    if (now - progress->begun_ms < CLI_SHOWN_AFTER_MS ||
+        now - progress->shown_ms < CLI_SHOWN_EVERY_MS) {
         return;
     }
     describe(progress, total, now, line, sizeof line);

@@ -48,7 +48,7 @@ int cli_command_repair(const struct cli_options *options,
     kvstore_status status = kvstore_repair(store, print_place, &tally);
     cli_store_end();
     cli_flush();
-    if (tally.places > 0 && !options->quiet) {
+    if (tally.places > 0) {
         cli_tell("%ju damaged %s, %ju bytes, moved out of '%s/store.log': a "
                  "key may be older than its last write",
                  (uintmax_t)tally.places,
@@ -59,6 +59,6 @@ int cli_command_repair(const struct cli_options *options,
     if (status != KVSTORE_OK) {
         result = cli_store_call_failed(options, "repair", status);
     }
-    cli_store_close(options, store);
+    cli_store_close(store);
     return result;
 }

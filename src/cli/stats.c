@@ -17,29 +17,31 @@
 #include <string.h>
 
 struct counter {
-    const char *name;
-    const char *json_name;
-    uint64_t value;
+    const char *name; /* As kvstore_stats has it. */
+    uint64_t value;   /* UINT64_MAX: none. */
 };
 
-#define COUNTERS 12
+#define COUNTERS 15
 
 static void list_counters(const kvstore_stats *stats,
                           struct counter counters[COUNTERS])
 {
     const struct counter all[COUNTERS] = {
-        {"keys", "keys", stats->keys},
-        {"live bytes", "live_bytes", stats->live_bytes},
-        {"stale bytes", "stale_bytes", stats->stale_bytes},
-        {"  of newest removes", "tombstone_bytes", stats->tombstone_bytes},
-        {"blank bytes", "blank_bytes", stats->blank_bytes},
-        {"damaged bytes", "damaged_bytes", stats->damaged_bytes},
-        {"damaged lines", "damaged_records", stats->damaged_records},
-        {"first damage at", "damaged_offset", stats->damaged_offset},
-        {"newer records", "unknown_records", stats->unknown_records},
-        {"log bytes", "log_bytes", stats->log_bytes},
-        {"index bytes", "index_bytes", stats->index_bytes},
-        {"compactions", "compactions", stats->compactions},
+        {"keys", stats->keys},
+        {"live_bytes", stats->live_bytes},
+        {"stale_bytes", stats->stale_bytes},
+        {"tombstone_bytes", stats->tombstone_bytes},
+        {"blank_bytes", stats->blank_bytes},
+        {"damaged_bytes", stats->damaged_bytes},
+        {"damaged_records", stats->damaged_records},
+        {"damaged_offset", stats->damaged_offset},
+        {"unknown_records", stats->unknown_records},
+        {"expiring_keys", stats->expiring_keys},
+        {"expiring_bytes", stats->expiring_bytes},
+        {"log_bytes", stats->log_bytes},
+        {"index_bytes", stats->index_bytes},
+        {"compactions", stats->compactions},
+        {"slow_open", stats->slow_open},
     };
 
     memcpy(counters, all, sizeof all);
@@ -105,14 +107,14 @@ static int print_text(const kvstore_stats *stats)
     list_counters(stats, counters);
     for (int i = 0; i < COUNTERS; i++) {
         if (counters[i].value == UINT64_MAX) {
-            cli_print("%-21s none\n", counters[i].name);
+            cli_print("%s none\n", counters[i].name);
         } else {
-            cli_print(
-                "%-21s %" PRIu64 "\n", counters[i].name, counters[i].value);
+            cli_print("%s %" PRIu64 "\n", counters[i].name, counters[i].value);
         }
     }
     explain(stats, why, sizeof why);
-    cli_print("%-21s %s\n", "compaction", why);
+    cli_print("compaction_due %s\n", is_due(stats) ? "true" : "false");
+    cli_print("compaction %s\n", why);
     return CLI_DONE;
 }
 
@@ -128,10 +130,9 @@ static cJSON *make_json(const kvstore_stats *stats)
         const struct counter *counter = &counters[i];
         is_whole =
             (counter->value == UINT64_MAX
-                 ? cJSON_AddNullToObject(object, counter->json_name)
-                 : cJSON_AddNumberToObject(object,
-                                           counter->json_name,
-                                           (double)counter->value)) != NULL;
+                 ? cJSON_AddNullToObject(object, counter->name)
+                 : cJSON_AddNumberToObject(
+                       object, counter->name, (double)counter->value)) != NULL;
     }
     explain(stats, why, sizeof why);
     if (!is_whole ||
@@ -178,8 +179,9 @@ int cli_command_stats(const struct cli_options *options,
     if (status != KVSTORE_OK) {
         result = cli_store_call_failed(options, "read the counters of", status);
     } else {
-        result = options->json ? print_json(&stats) : print_text(&stats);
+        result = cli_has(options, CLI_OPTION_JSON) ? print_json(&stats)
+                                                   : print_text(&stats);
     }
-    cli_store_close(options, store);
+    cli_store_close(store);
     return result;
 }

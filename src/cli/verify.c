@@ -47,7 +47,7 @@ static bool print_place(void *context, const kvstore_damage *damage)
     tally->newer += damage->kind == KVSTORE_DAMAGE_NEWER ? 1 : 0;
     tally->has_index_damage = tally->has_index_damage || is_of_index;
     if (damage->kind == KVSTORE_DAMAGE_COUNTS) {
-        cli_print("store.index: its counters are not those of store.log\n");
+        cli_print("store.index: as a whole it is not true to store.log\n");
         return true;
     }
     cli_print("store.log: %" PRIu64 " bytes at offset %" PRIu64 ": %s",

@@ -1,117 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Changes the index: applies lines in log order, and counts bytes.
+/* Changes the index: applies lines in log order, and counts bytes. A record
+ * takes the place of its key's older one, of which only the slot is asked: its
+ * kind and its length say what becomes stale. Only a record too long for that is
+ * measured in the log.
  *
  * Invariants:
- * 1. counts.live + stale + blank + damaged bytes = header->applied.
- * 2. A line is applied whole or not at all: whatever can fail comes before the
- *    first change. */
+ * 1. Live, stale, blank and damaged bytes add up to totals.applied, unless the
+ *    index is in doubt.
+ * 2. In an index in use, slots change only between kv_index_begin_publishing()
+ *    and kv_index_end_publishing(), in the order that index/header.c has. */
 
 #include "index/apply.h"
 
 #include "index/grow.h"
 #include "index/table.h"
+#include "log/line.h"
 #include "os/bounds.h"
 #include "os/error.h"
 #include "os/system.h"
 
 #include <assert.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+/* --- Publishing --- */
 
-bool kv_index_is_crowded(const struct kv_index *index)
+static void store_end(struct kv_index *index, uint64_t end)
 {
-    return kv_table_has_room(&index->table, index->totals.slots_used * 2);
+    atomic_store_explicit(&index->table.header->end, end, memory_order_release);
+    kv_io_step("end");
 }
 
-static bool is_reserved(const struct kv_index_reserve *reserve, uint64_t slot)
+void kv_index_begin_publishing(struct kv_index *index, uint64_t end)
 {
-    unsigned i = 0;
-    while (i < reserve->count && reserve->slots[i] != slot) {
-        i++;
-    }
-    return i < reserve->count;
-}
-
-/* Skips the empty slots that are reserved for others, and reserves one. */
-static bool reserve_place(const struct kv_index *index,
-                          struct kv_index_reserve *reserve,
-                          struct kv_table_probe *place)
-{
-    while (place->has_place && is_reserved(reserve, place->slot)) {
-        kv_table_probe_skip(&index->table, place);
-    }
-    uint64_t used = index->totals.slots_used + reserve->count;
-    if (!place->has_place || !kv_table_has_room(&index->table, used)) {
-        return false;
-    }
-    assert(reserve->count < KV_INDEX_RESERVE_MAX);
-    reserve->slots[reserve->count++] = place->slot;
-    return true;
-}
-
-/* Walks to a key's slot. If the key has none, the walk ends on an empty one in
- * an index that may take one more, or the index is in use and lacks room for
- * it. */
-static kvstore_status walk_to_place(struct kv_index *index,
-                                    const struct kv_log *log,
-                                    const struct kv_index_key *key,
-                                    bool is_flagged,
-                                    struct kv_index_reserve *reserve,
-                                    struct kv_index_find *find)
-{
-    reserve->lacks_room = false;
-    kv_index_find_init(find);
-    for (;;) {
-        kvstore_status status =
-            kv_index_walk(&index->table, log, key, is_flagged, find);
-        if (status != KVSTORE_OK || find->is_found ||
-            reserve_place(index, reserve, &find->place)) {
-            return status;
-        }
-        if (index->is_in_use) {
-            reserve->lacks_room = true;
-            return KVSTORE_OK;
-        }
-        assert(reserve->count == 0);
-        status = kv_index_grow(index, log);
-        if (status != KVSTORE_OK) {
-            return status;
-        }
+    if (index->is_in_use) {
+        kv_table_set_writing(&index->table, KV_TABLE_PUBLISHING);
+        store_end(index, end);
     }
 }
 
-kvstore_status kv_index_prepare(struct kv_index *index,
-                                const struct kv_log *log,
-                                const void *key,
-                                size_t key_size,
-                                struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out)
+void kv_index_end_publishing(struct kv_index *index, bool is_at_end)
 {
-    struct kv_index_key plain =
-        kv_index_plain_key(&index->table, key, key_size);
-    kvstore_status status =
-        walk_to_place(index, log, &plain, false, reserve, older_out);
-    if (status != KVSTORE_OK || reserve->lacks_room) {
-        kv_index_find_release(older_out);
+    if (!index->is_in_use) {
+        return;
     }
-    return status;
+    kv_table_store_totals(&index->table, &index->totals);
+    kv_io_step("totals");
+    if (atomic_load_explicit(&index->table.header->end, memory_order_relaxed) !=
+        index->totals.applied) {
+        store_end(index, index->totals.applied);
+    }
+    if (!index->is_in_doubt) {
+        kv_table_set_writing(&index->table,
+                             is_at_end ? KV_TABLE_AT_REST : KV_TABLE_APPENDING);
+    }
 }
 
-void kv_index_find_after(const struct kv_index_find *earlier,
-                         enum kv_record_type type,
-                         struct kv_log_pointer pointer,
-                         struct kv_index_find *older_out)
-{
-    kv_index_find_init(older_out);
-    older_out->is_found = true;
-    older_out->pointer = pointer;
-    older_out->record.type = type;
-    older_out->place = earlier->place;
-}
-
-/* --- Applying --- */
+/* --- Counting --- */
 
 /* Adds a line to the counts, apart from its key's older record. */
 static void count_item(struct kv_table_counts *counts,
@@ -138,7 +82,12 @@ static void count_item(struct kv_table_counts *counts,
         break;
     case KV_RECORD_SET:
         counts->live_bytes += length;
-        counts->keys += kv_index_is_reachable(item) ? 1 : 0;
+        if (kv_index_is_reachable(item)) {
+            bool may_expire = item->record->expires_ms != 0;
+            counts->keys++;
+            counts->expiring_keys += may_expire ? 1 : 0;
+            counts->expiring_bytes += may_expire ? length : 0;
+        }
         break;
     case KV_RECORD_REMOVE:
         if (kv_index_is_reachable(item)) {
@@ -154,188 +103,287 @@ static void count_item(struct kv_table_counts *counts,
 /* Counts the older record of a key as stale. Returns false if the counts cannot
  * have included it: the index has lied. */
 static bool count_superseded(struct kv_table_counts *counts,
-                             const struct kv_index_find *older)
+                             enum kv_table_kind kind,
+                             uint64_t length)
 {
-    uint64_t length = older->pointer.length;
-    if (older->record.type == KV_RECORD_SET) {
-        if (counts->keys == 0 || counts->live_bytes < length) {
+    if (kind == KV_TABLE_REMOVE) {
+        if (counts->tombstone_bytes < length) {
             return false;
         }
-        counts->keys--;
-        counts->live_bytes -= length;
-        counts->stale_bytes += length;
+        counts->tombstone_bytes -= length;
         return true;
     }
-    if (counts->tombstone_bytes < length) {
+    if (counts->keys == 0 || counts->live_bytes < length) {
         return false;
     }
-    counts->tombstone_bytes -= length;
+    if (kind == KV_TABLE_EXPIRING_SET) {
+        if (counts->expiring_keys == 0 || counts->expiring_bytes < length) {
+            return false;
+        }
+        counts->expiring_keys--;
+        counts->expiring_bytes -= length;
+    }
+    counts->keys--;
+    counts->live_bytes -= length;
+    counts->stale_bytes += length;
     return true;
 }
 
-/* Counts a line in the totals, and publishes them if readers may be at the
- * index. */
-static void finish_item(struct kv_index *index, const struct kv_fold_item *item)
+/* Counts a line in the totals. */
+static void count_line(struct kv_index *index, const struct kv_fold_item *item)
 {
     struct kv_table_totals *totals = &index->totals;
+    assert(item->pointer.offset == totals->applied);
     count_item(&totals->counts, item);
     totals->applied = item->pointer.offset + item->pointer.length;
     totals->follows = kv_fold_follows(item);
     if (item->bytes != NULL) {
+        bool is_sound =
+            item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
         totals->last = item->pointer;
-        totals->last_hash = XXH3_64bits(item->bytes, item->size);
-    }
-    assert(totals->is_in_doubt != 0 ||
-           totals->counts.live_bytes + totals->counts.stale_bytes +
-                   totals->counts.blank_bytes + totals->counts.damaged_bytes ==
-               totals->applied);
-    atomic_store_explicit(
-        &index->table.header->end, totals->applied, memory_order_release);
-    if (index->is_in_use) {
-        kv_table_store_totals(&index->table, totals);
-        kv_io_step("totals");
+        totals->last_sum = kv_index_line_sum(item->bytes, item->size, is_sound);
     }
 }
 
-/* Extends what readers may read, before a slot leads there. */
-static void announce(struct kv_index *index, const struct kv_fold_item *item)
+/* --- Slots --- */
+
+bool kv_index_has_room(const struct kv_index *index, uint64_t more_keys)
 {
-    struct kv_table_header *header = index->table.header;
-    atomic_store_explicit(&header->end,
-                          item->pointer.offset + item->pointer.length,
-                          memory_order_release);
-    if (kv_index_is_flagged(item)) {
-        atomic_store_explicit(&header->has_flags, 1, memory_order_release);
-    }
-    kv_io_step("end");
+    uint64_t room = kv_table_room(&index->table);
+    return index->totals.slots_used <= room &&
+           more_keys <= room - index->totals.slots_used;
 }
 
-/* Points the key's slot at the item. If it points there already, or further on,
- * a writer has died between slot and totals: the older record, which the totals
- * would have to lose, can no longer be found. */
-static void take_place(struct kv_index *index,
-                       const struct kv_index_find *older,
-                       const struct kv_fold_item *item)
+/* Sets length_out to that of the record that an entry leads to; 0: there is
+ * none. */
+static kvstore_status measure(const struct kv_index *index,
+                              const struct kv_log *log,
+                              const struct kv_table_entry *entry,
+                              uint64_t *length_out)
 {
-    struct kv_table_totals *totals = &index->totals;
-    bool is_flag = kv_index_is_flagged(item);
-    bool is_done =
-        older->is_found && older->pointer.offset >= item->pointer.offset;
-    if (older->doubt_offset != KV_NO_OFFSET || is_done) {
-        totals->is_in_doubt = 1;
+    *length_out = entry->pointer.length;
+    if (!kv_table_is_long(entry)) {
+        return KVSTORE_OK;
     }
-    if (is_done) {
-        return;
-    }
-    announce(index, item);
-    kv_table_put(
-        &index->table, totals, &older->place, item->pointer.offset, is_flag);
-    kv_io_step("slot");
-    if (older->is_found && !is_flag &&
-        !count_superseded(&totals->counts, older)) {
-        totals->is_in_doubt = 1;
-    }
-}
-
-static kvstore_status put_item(struct kv_index *index,
-                               const struct kv_log *log,
-                               const struct kv_fold_item *item,
-                               const struct kv_index_key *key,
-                               bool *lacks_room_out)
-{
-    struct kv_index_find older;
-    struct kv_index_reserve reserve;
-    reserve.count = 0;
-    bool is_flagged = kv_index_is_flagged(item);
+    uint64_t end =
+        atomic_load_explicit(&index->table.header->end, memory_order_acquire);
     kvstore_status status =
-        walk_to_place(index, log, key, is_flagged, &reserve, &older);
-    *lacks_room_out = reserve.lacks_room;
-    if (status == KVSTORE_OK && !reserve.lacks_room) {
-        take_place(index, &older, item);
+        kv_log_measure_line(log, entry->pointer.offset, end, length_out);
+    if (*length_out < KV_TABLE_LENGTH_LONG) {
+        *length_out = 0; /* It is not that record. */
     }
-    kv_index_find_release(&older);
     return status;
 }
 
-void kv_index_commit(struct kv_index *index,
-                     const struct kv_index_find *older,
-                     const struct kv_fold_item *item)
+/* Takes the older record of a key out of the counts. */
+static void replace_older(struct kv_index *index,
+                          const struct kv_log *log,
+                          const struct kv_index_target *target)
 {
-    assert(item->pointer.offset == index->totals.applied);
-    assert(kv_index_is_indexed(item) && !kv_index_is_flagged(item));
-    take_place(index, older, item);
-    finish_item(index, item);
+    const struct kv_table_entry *older = &target->older;
+    uint64_t length = target->older_length;
+    if (older->kind == KV_TABLE_DAMAGE) {
+        return; /* Damage stays counted as such. */
+    }
+    if (length == 0) {
+        kv_error_hold();
+        (void)measure(index, log, older, &length);
+        kv_error_release();
+    }
+    if (length == 0 ||
+        !count_superseded(&index->totals.counts, older->kind, length)) {
+        index->is_in_doubt = true;
+    }
 }
 
-kvstore_status kv_index_apply_key(struct kv_index *index,
-                                  const struct kv_log *log,
-                                  const struct kv_fold_item *item,
-                                  const struct kv_index_key *key,
-                                  bool *lacks_room_out)
+/* Before a slot leads to a line: readers of the whole log rely on it. */
+static void announce(struct kv_index *index, const struct kv_table_entry *entry)
 {
-    assert(item->pointer.offset == index->totals.applied);
-    *lacks_room_out = false;
-    if (item->pointer.offset + item->pointer.length > KV_OFFSET_MAX) {
-        return kv_fail_at(KVSTORE_TOO_LARGE,
-                          item->pointer.offset,
-                          "%s is longer than 16 TiB",
-                          KV_LOG_NAME);
+    struct kv_table_header *header = index->table.header;
+    uint64_t end = entry->pointer.offset + entry->pointer.length;
+    if (!index->is_in_use &&
+        atomic_load_explicit(&header->end, memory_order_relaxed) < end) {
+        store_end(index, end);
     }
-    if (kv_index_is_indexed(item)) {
-        kvstore_status status = put_item(index, log, item, key, lacks_room_out);
-        if (status != KVSTORE_OK || *lacks_room_out) {
-            return status;
-        }
+    if (entry->kind == KV_TABLE_DAMAGE) {
+        atomic_store_explicit(&header->has_damage, 1, memory_order_release);
+        kv_io_step("has damage");
     }
-    finish_item(index, item);
-    return KVSTORE_OK;
+}
+
+/* Stores an entry in the target: an empty slot, or that of an older record. Only
+ * an index that lies leads further on already, or has no slot. */
+static void point(struct kv_index *index,
+                  const struct kv_log *log,
+                  const struct kv_index_target *target,
+                  const struct kv_table_entry *entry)
+{
+    struct kv_table_totals *totals = &index->totals;
+    uint64_t offset = entry->pointer.offset;
+    if (target->place.slot == KV_TABLE_NO_SLOT ||
+        (target->has_older && target->older.pointer.offset >= offset)) {
+        index->is_in_doubt = true;
+        return;
+    }
+    if (target->has_older) {
+        replace_older(index, log, target);
+    } else {
+        totals->slots_used++;
+        totals->damage_slots += entry->kind == KV_TABLE_DAMAGE ? 1 : 0;
+    }
+    announce(index, entry);
+    kv_table_put(
+        &index->table, target->hash, target->place, !target->has_older, entry);
+}
+
+static void look_up_target(const struct kv_index *index,
+                           bool is_damage,
+                           struct kv_index_target *target)
+{
+    target->has_older = kv_table_find(
+        &index->table, target->hash, is_damage, &target->place, &target->older);
+    target->older_length = 0;
+}
+
+/* Finds the slot of a key, or an empty one, in an index that may take one more
+ * key. */
+static kvstore_status find_place(struct kv_index *index,
+                                 const struct kv_log *log,
+                                 bool is_damage,
+                                 struct kv_index_target *target)
+{
+    look_up_target(index, is_damage, target);
+    if (target->has_older || kv_index_has_room(index, 1)) {
+        return KVSTORE_OK;
+    }
+    if (index->is_in_use) {
+        return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
+    }
+    kvstore_status status = kv_index_grow(index, log);
+    if (status == KVSTORE_OK) {
+        look_up_target(index, is_damage, target);
+    }
+    return status;
+}
+
+static kvstore_status take_slot(struct kv_index *index,
+                                const struct kv_log *log,
+                                struct kv_table_hash hash,
+                                const struct kv_table_entry *entry,
+                                bool *is_new_out)
+{
+    struct kv_index_target target = {.hash = hash};
+    kvstore_status status =
+        find_place(index, log, entry->kind == KV_TABLE_DAMAGE, &target);
+    *is_new_out = !target.has_older;
+    if (status == KVSTORE_OK) {
+        point(index, log, &target, entry);
+    }
+    return status;
+}
+
+static struct kv_table_entry entry_of(const struct kv_fold_item *item)
+{
+    return (struct kv_table_entry){.pointer = item->pointer,
+                                   .kind = kv_index_kind(item)};
+}
+
+/* --- Applying --- */
+
+static kvstore_status check_limit(const struct kv_fold_item *item)
+{
+    return item->pointer.offset + item->pointer.length > KV_OFFSET_MAX
+               ? kv_fail_at(KVSTORE_TOO_LARGE,
+                            item->pointer.offset,
+                            "%s is longer than 1 TiB",
+                            KV_LOG_NAME)
+               : KVSTORE_OK;
+}
+
+kvstore_status kv_index_apply_hash(struct kv_index *index,
+                                   const struct kv_log *log,
+                                   const struct kv_fold_item *item,
+                                   struct kv_table_hash hash,
+                                   bool *is_new_out)
+{
+    struct kv_table_entry entry = entry_of(item);
+    assert(kv_index_is_indexed(item));
+    *is_new_out = false;
+    kvstore_status status = check_limit(item);
+    if (status == KVSTORE_OK) {
+        status = take_slot(index, log, hash, &entry, is_new_out);
+    }
+    if (status == KVSTORE_OK) {
+        count_line(index, item);
+    }
+    return status;
 }
 
 kvstore_status kv_index_apply(struct kv_index *index,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item,
-                              bool *lacks_room_out)
-{
-    struct kv_index_key key = {0};
-    kvstore_status status = KVSTORE_OK;
-    *lacks_room_out = false;
-    if (kv_index_is_indexed(item)) {
-        status = kv_index_get_key(&index->table, item->record, &key);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_index_apply_key(index, log, item, &key, lacks_room_out);
-    }
-    kv_io_free(key.allocated);
-    return status;
-}
-
-kvstore_status kv_index_apply_new_hash(struct kv_index *index,
-                                       const struct kv_fold_item *item,
-                                       uint64_t hash)
-{
-    announce(index, item);
-    if (!kv_index_put_new(
-            index, hash, item->pointer.offset, kv_index_is_flagged(item))) {
-        return kv_fail(KVSTORE_TOO_LARGE, "the index has no room");
-    }
-    finish_item(index, item);
-    return KVSTORE_OK;
-}
-
-kvstore_status kv_index_apply_new(struct kv_index *index,
-                                  const struct kv_fold_item *item)
+                              const struct kv_fold_item *item)
 {
     if (!kv_index_is_indexed(item)) {
-        finish_item(index, item);
-        return KVSTORE_OK;
+        kvstore_status status = check_limit(item);
+        if (status == KVSTORE_OK) {
+            count_line(index, item);
+        }
+        return status;
     }
     struct kv_index_key key;
+    bool is_new = false;
     kvstore_status status = kv_index_get_key(&index->table, item->record, &key);
     if (status == KVSTORE_OK) {
-        status = kv_index_apply_new_hash(index, item, key.hash);
+        status = kv_index_apply_hash(index, log, item, key.hash, &is_new);
         kv_io_free(key.allocated);
     }
     return status;
+}
+
+void kv_index_begin_target(const struct kv_index *index,
+                           const void *key,
+                           size_t key_size,
+                           struct kv_index_target *target_out)
+{
+    target_out->hash = kv_table_hash(&index->table, key, key_size);
+    target_out->secret_word = index->table.secret.words[0];
+    kv_table_prefetch(&index->table, target_out->hash);
+}
+
+kvstore_status kv_index_find_target(const struct kv_index *index,
+                                    const struct kv_log *log,
+                                    const void *key,
+                                    size_t key_size,
+                                    struct kv_index_target *target)
+{
+    if (target->hash.tag == 0 ||
+        target->secret_word != index->table.secret.words[0]) {
+        target->hash = kv_table_hash(&index->table, key, key_size);
+        target->secret_word = index->table.secret.words[0];
+    }
+    target->has_older = kv_table_find(
+        &index->table, target->hash, false, &target->place, &target->older);
+    return target->has_older
+               ? measure(index, log, &target->older, &target->older_length)
+               : KVSTORE_OK;
+}
+
+void kv_index_apply_target(struct kv_index *index,
+                           const struct kv_log *log,
+                           const struct kv_fold_item *item,
+                           const struct kv_index_target *target)
+{
+    assert(kv_index_is_indexed(item));
+    struct kv_table_entry entry = entry_of(item);
+    struct kv_index_target now = {.hash = target->hash, .place = target->place};
+    now.has_older = kv_table_find_on(
+        &index->table, now.hash, false, &now.place, &now.older);
+    if (now.has_older && target->has_older &&
+        now.older.pointer.offset == target->older.pointer.offset) {
+        now.older_length = target->older_length;
+    }
+    point(index, log, &now, &entry);
+    count_line(index, item);
 }
 
 void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
@@ -343,6 +391,62 @@ void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
     assert(!index->is_in_use);
     index->totals.counts.damaged_bytes += bytes;
     index->totals.applied += bytes;
-    atomic_store_explicit(
-        &index->table.header->end, index->totals.applied, memory_order_release);
+    store_end(index, index->totals.applied);
+}
+
+/* --- Many lines --- */
+
+static kvstore_status apply_oldest(struct kv_index_queue *queue)
+{
+    const struct kv_index_queued *queued =
+        &queue->queued[queue->left++ % KV_INDEX_QUEUE_SIZE];
+    bool is_new = false;
+    return take_slot(
+        queue->index, queue->log, queued->hash, &queued->entry, &is_new);
+}
+
+static kvstore_status enqueue(struct kv_index_queue *queue,
+                              struct kv_table_hash hash,
+                              const struct kv_fold_item *item)
+{
+    kvstore_status status = KVSTORE_OK;
+    if (queue->entered - queue->left == KV_INDEX_QUEUE_SIZE) {
+        status = apply_oldest(queue);
+    }
+    struct kv_index_queued *queued =
+        &queue->queued[queue->entered++ % KV_INDEX_QUEUE_SIZE];
+    queued->hash = hash;
+    queued->entry = entry_of(item);
+    kv_table_prefetch(&queue->index->table, hash);
+    return status;
+}
+
+kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
+                                    const struct kv_fold_item *item)
+{
+    kvstore_status status = check_limit(item);
+    if (status == KVSTORE_OK && kv_index_is_indexed(item)) {
+        struct kv_index_key key;
+        status = kv_index_get_key(&queue->index->table, item->record, &key);
+        if (status == KVSTORE_OK) {
+            status = enqueue(queue, key.hash, item);
+            kv_io_free(key.allocated);
+        }
+    }
+    if (status == KVSTORE_OK) {
+        count_line(queue->index, item);
+    }
+    return status;
+}
+
+kvstore_status kv_index_queue_flush(struct kv_index_queue *queue)
+{
+    kvstore_status status = KVSTORE_OK;
+    while (status == KVSTORE_OK && queue->left < queue->entered) {
+        status = apply_oldest(queue);
+    }
+    if (!queue->index->is_in_use) {
+        store_end(queue->index, queue->index->totals.applied);
+    }
+    return status;
 }

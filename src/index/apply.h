@@ -10,79 +10,100 @@
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/pointer.h"
-#include "record/record.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-/* kv_index_apply() for an item whose key is known; the key is not read if the
- * item has no place in the index. */
-kvstore_status kv_index_apply_key(struct kv_index *index,
-                                  const struct kv_log *log,
-                                  const struct kv_fold_item *item,
-                                  const struct kv_index_key *key,
-                                  bool *lacks_room_out);
+/* --- Publishing --- */
 
-/* Empty slots found for records that are about to be written together. All of
- * them are committed in the same order, or none. */
-#define KV_INDEX_RESERVE_MAX 64u
-struct kv_index_reserve {
-    unsigned count;  /* 0 at first. */
-    bool lacks_room; /* Out: there is none for the key prepared last, since the
-                        index is in use and cannot grow in place. */
-    uint64_t slots[KV_INDEX_RESERVE_MAX];
-};
+/* From here to kv_index_end_publishing(), records are applied to an index in
+ * use, which reach up to an end of the log. The caller has made sure that there
+ * is room. If the process dies in between, the next one that has the lock builds
+ * the index anew. Does nothing to an index that is not in use. */
+void kv_index_begin_publishing(struct kv_index *index, uint64_t end);
 
-/* Finds the place of a key whose record is about to be written, apart from
- * those in the reserve; adds it to the reserve if it is an empty one, and makes
- * room for it, so that kv_index_commit() cannot fail. The caller releases
- * older_out on KVSTORE_OK. Costs a read of the key's older record; a copy of
- * the index if it has to grow; and one read of the log for each key if these
- * are few. On KVSTORE_OK, check reserve->lacks_room: if it is set, nothing was
- * found, and a larger index has to take the place of this one. An index that is
- * not in use takes one record at a time. */
-kvstore_status kv_index_prepare(struct kv_index *index,
-                                const struct kv_log *log,
-                                const void *key,
-                                size_t key_size,
-                                struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out);
+/* Publishes the totals. is_at_end: the log ends there, in a newline. An index in
+ * doubt stays as a dead writer leaves one. */
+void kv_index_end_publishing(struct kv_index *index, bool is_at_end);
 
-/* Sets older_out to what kv_index_prepare() would find once the record that
- * earlier was found for is committed: it is of this type, and has been appended
- * here. The caller releases it like any other. */
-void kv_index_find_after(const struct kv_index_find *earlier,
-                         enum kv_record_type type,
-                         struct kv_log_pointer pointer,
-                         struct kv_index_find *older_out);
+/* --- Applying --- */
 
-/* Applies the record that was prepared for. Nothing else may have been applied
- * since. */
-void kv_index_commit(struct kv_index *index,
-                     const struct kv_index_find *older,
-                     const struct kv_fold_item *item);
-
-/* Applies a line that begins where the last one ended. After a failure nothing
- * has changed; nor if the index is in use and has no room for the line. */
+/* Applies a line that begins where the last one ended. Only an index that is
+ * not in use grows for it; so nothing else fails for want of room. */
 kvstore_status kv_index_apply(struct kv_index *index,
                               const struct kv_log *log,
-                              const struct kv_fold_item *item,
-                              bool *lacks_room_out);
+                              const struct kv_fold_item *item);
 
-/* Applies a line whose key is in no slot yet, without reading the log: for an
- * index that is built from the newest records alone, with room for them. */
-kvstore_status kv_index_apply_new(struct kv_index *index,
-                                  const struct kv_fold_item *item);
+/* The same for an item that has a slot, whose key has this hash. is_new_out: its
+ * key had none of this kind. */
+kvstore_status kv_index_apply_hash(struct kv_index *index,
+                                   const struct kv_log *log,
+                                   const struct kv_fold_item *item,
+                                   struct kv_table_hash hash,
+                                   bool *is_new_out);
 
-/* The same for a record whose key has this hash, by the seed of the index. The
- * caller notes the last line itself. */
-kvstore_status kv_index_apply_new_hash(struct kv_index *index,
-                                       const struct kv_fold_item *item,
-                                       uint64_t hash);
+/* Where a record that is about to be written will be. */
+struct kv_index_target {
+    struct kv_table_hash hash; /* Of its key, by the secret that begins so. */
+    uint64_t secret_word;
+    struct kv_table_place place; /* KV_TABLE_NO_SLOT: the index lies. */
+    bool has_older;              /* The key has a slot, which leads to this: */
+    struct kv_table_entry older;
+    uint64_t older_length; /* Of that record, even if it is long. */
+};
+
+/* Hashes the key, and asks the processor to fetch its bucket. */
+void kv_index_begin_target(const struct kv_index *index,
+                           const void *key,
+                           size_t key_size,
+                           struct kv_index_target *target_out);
+
+/* Finds the target of a key, whose hash may have been begun for this index or
+ * another one; zero: for none. KVSTORE_IO: how long the key's older record is
+ * cannot be read. */
+kvstore_status kv_index_find_target(const struct kv_index *index,
+                                    const struct kv_log *log,
+                                    const void *key,
+                                    size_t key_size,
+                                    struct kv_index_target *target);
+
+/* Applies a record that has been appended, whose target was found before.
+ * Cannot fail. */
+void kv_index_apply_target(struct kv_index *index,
+                           const struct kv_log *log,
+                           const struct kv_fold_item *item,
+                           const struct kv_index_target *target);
+
+/* True if so many more keys have room. */
+bool kv_index_has_room(const struct kv_index *index, uint64_t more_keys);
 
 /* Notes that the last line applied, which is damaged, is so many bytes
  * longer. */
 void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes);
+
+/* --- Many lines --- */
+
+/* Slots that wait until the processor has fetched their buckets. */
+#define KV_INDEX_QUEUE_SIZE 32u
+
+struct kv_index_queued {
+    struct kv_table_hash hash;
+    struct kv_table_entry entry;
+};
+
+struct kv_index_queue {
+    struct kv_index *index;   /* Borrowed, as is the log; */
+    const struct kv_log *log; /* the rest is zero at first. */
+    uint64_t entered;
+    uint64_t left;
+    struct kv_index_queued queued[KV_INDEX_QUEUE_SIZE];
+};
+
+/* kv_index_apply() for many lines in a row: faster, but each of them is sure to
+ * be in its slot only after kv_index_queue_flush(). After a failure the index is
+ * good for nothing. */
+kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
+                                    const struct kv_fold_item *item);
+kvstore_status kv_index_queue_flush(struct kv_index_queue *queue);
 
 #endif

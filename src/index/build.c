@@ -4,9 +4,11 @@
 
 #include "index/build.h"
 
-#include "index/ahead.h"
+#include "index/apply.h"
 #include "index/grow.h"
 #include "index/table.h"
+#include "os/error.h"
+#include "record/expiry.h"
 
 #include <assert.h>
 
@@ -14,10 +16,13 @@
 #define SAMPLE_COUNT 16u
 #define SAMPLE_SIZE 4096u
 
-/* A key takes some 16 bytes in an index, which begins with at most 16 MiB: a
+/* A key takes some 24 bytes in an index, which begins with at most 16 MiB: a
  * log of holes looks as large as one of lines. */
 #define LOG_BYTES_PER_KEY 128u
-#define GUESS_MAX ((uint64_t)1 << 20)
+#define GUESS_MAX UINT64_C(690000)
+
+/* No line that names a key is shorter: {"Set":{"key":"k", */
+#define KEYED_LINE_SIZE_MIN 16u
 
 /* --- Folding into an index --- */
 
@@ -25,43 +30,81 @@ struct folding {
     struct kv_index_queue queue;
     bool stops_at_damage;
     bool meets_damage;
-    bool is_over;
+    struct kv_expiry expiry;
+    uint64_t expired_bytes; /* Of Sets, newest or not. */
 };
 
 static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
 {
     struct folding *folding = context;
-    kvstore_status status = KVSTORE_OK;
     if (folding->stops_at_damage && item->type == KV_RECORD_DAMAGED) {
         folding->meets_damage = true;
-    } else {
-        status = kv_index_queue_apply(&folding->queue, item);
+        return KVSTORE_OK;
     }
-    folding->is_over = folding->meets_damage || folding->queue.lacks_room;
-    return status;
+    if (item->type == KV_RECORD_SET &&
+        kv_expiry_has_come(&folding->expiry, item->record->expires_ms)) {
+        folding->expired_bytes += item->pointer.length;
+    }
+    return kv_index_queue_apply(&folding->queue, item);
 }
 
-/* Folds a range into an index. What was read before damage is applied; the last
- * of it may still find no room. */
-static kvstore_status fold_into(const struct kv_log *log,
+/* Folds a range into the index of a queue. What was read before damage is
+ * applied. */
+static kvstore_status fold_into(struct folding *folding,
                                 struct kv_fold_range range,
-                                bool stops_at_damage,
-                                struct kv_index *index,
-                                struct kv_fold_result *result_out,
-                                enum kv_catch_up *outcome_out)
+                                struct kv_fold_result *result_out)
 {
-    struct folding folding = {.stops_at_damage = stops_at_damage};
-    kv_index_queue_init(&folding.queue, index, log);
-    range.is_over = &folding.is_over;
+    range.is_over = &folding->meets_damage;
     kvstore_status status =
-        kv_fold(log, range, apply_item, &folding, result_out);
-    if (status == KVSTORE_OK) {
-        status = kv_index_queue_flush(&folding.queue);
+        kv_fold(folding->queue.log, range, apply_item, folding, result_out);
+    return status == KVSTORE_OK ? kv_index_queue_flush(&folding->queue)
+                                : status;
+}
+
+/* Notes how much of the log a compaction would keep. The records that have
+ * expired are counted whether or not they are the newest of their keys: so this
+ * may be too little, and a compaction come too early, which notes it exactly. */
+static void note_kept(const struct folding *folding,
+                      const struct kv_index *index)
+{
+    const struct kv_table_totals *totals = &index->totals;
+    uint64_t kept = totals->applied - totals->counts.stale_bytes;
+    uint64_t expired =
+        totals->counts.damaged_records > 0 ? 0 : folding->expired_bytes;
+    atomic_store(&index->table.header->kept,
+                 kept > expired ? kept - expired : 0);
+}
+
+static struct kv_fold_range rest_of(const struct kv_index *index, uint64_t size)
+{
+    assert(index->totals.applied <= size);
+    return (struct kv_fold_range){.offset = index->totals.applied,
+                                  .end = size,
+                                  .follows = index->totals.follows,
+                                  .may_be_padded = true};
+}
+
+static kvstore_status count_key(void *context, const struct kv_fold_item *item)
+{
+    uint64_t *count = context;
+    *count += kv_index_is_indexed(item) ? 1 : 0;
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_build_count_more(const struct kv_log *log,
+                                   uint64_t size,
+                                   const struct kv_index *index,
+                                   uint64_t *more_keys_out)
+{
+    struct kv_fold_result result;
+    uint64_t most = (size - index->totals.applied + 1) / KEYED_LINE_SIZE_MIN;
+    *more_keys_out = most;
+    if (kv_index_has_room(index, most)) {
+        return KVSTORE_OK;
     }
-    *outcome_out = folding.queue.lacks_room ? KV_CATCH_UP_LACKS_ROOM
-                   : folding.meets_damage   ? KV_CATCH_UP_MEETS_DAMAGE
-                                            : KV_CATCH_UP_WHOLE;
-    return status;
+    *more_keys_out = 0;
+    return kv_fold(
+        log, rest_of(index, size), count_key, more_keys_out, &result);
 }
 
 kvstore_status kv_build_catch_up(const struct kv_log *log,
@@ -69,21 +112,26 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
                                  const struct kv_progress *progress,
                                  bool stops_at_damage,
                                  struct kv_index *index,
-                                 enum kv_catch_up *outcome_out)
+                                 bool *is_whole_out)
 {
     struct kv_fold_result result;
-    const struct kv_table_totals *totals = &index->totals;
-    struct kv_fold_range range = {.offset = totals->applied,
-                                  .end = size,
-                                  .follows = totals->follows,
-                                  .may_be_padded = true,
-                                  .progress = progress};
-    assert(totals->applied <= size);
-    return fold_into(log, range, stops_at_damage, index, &result, outcome_out);
+    struct kv_fold_range range = rest_of(index, size);
+    range.progress = progress;
+    struct folding folding = {.queue = {.index = index, .log = log},
+                              .stops_at_damage = stops_at_damage};
+    kv_index_begin_publishing(index, size + 1);
+    kvstore_status status = fold_into(&folding, range, &result);
+    *is_whole_out = !folding.meets_damage;
+    if (status != KVSTORE_OK) {
+        index->is_in_doubt = true;
+        return status;
+    }
+    kv_index_end_publishing(index, false);
+    return KVSTORE_OK;
 }
 
 /* Guesses how many keys a log holds, from how many newlines some places of it
- * have: one for each line; but no more than fit an index of an eighth of the
+ * have: one for each line; but no more than fit an index of a fifth of the
  * log, since that must find room, too, and no more than GUESS_MAX. An index for
  * fewer keys grows on the way, one for more is made smaller at the end. */
 static kvstore_status guess_keys(const struct kv_log *log,
@@ -129,13 +177,20 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
     if (status != KVSTORE_OK) {
         return status;
     }
-    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE;
-    status = fold_into(log, range, false, &index, result_out, &outcome);
+    struct folding folding = {.queue = {.index = &index, .log = log}};
+    status = fold_into(&folding, range, result_out);
+    if (status == KVSTORE_OK && index.is_in_doubt) {
+        status = kv_fail(KVSTORE_IO,
+                         "%s cannot be read, or was changed under a running "
+                         "program",
+                         KV_LOG_NAME);
+    }
     if (status != KVSTORE_OK) {
         kv_index_release(&index);
         return status;
     }
     kv_index_shrink(&index, log);
+    note_kept(&folding, &index);
     *index_out = index;
     return KVSTORE_OK;
 }

@@ -31,22 +31,22 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
                                     struct kv_index *index_out,
                                     struct kv_fold_result *result_out);
 
-/* How far an index has caught up. If it is not whole, it holds all lines before
- * the one that it reached. */
-enum kv_catch_up {
-    KV_CATCH_UP_WHOLE,        /* Up to the end, or to a torn tail. */
-    KV_CATCH_UP_LACKS_ROOM,   /* It is in use and full: a larger one has to take
-                                 its place. */
-    KV_CATCH_UP_MEETS_DAMAGE, /* Where it had to stop. */
-};
+/* Counts how many keys the lines that a log has after an index can add to it; at
+ * most that many, and often more than there are. */
+kvstore_status kv_build_count_more(const struct kv_log *log,
+                                   uint64_t size,
+                                   const struct kv_index *index,
+                                   uint64_t *more_keys_out);
 
-/* Folds what the log has gained into the index. After a failure the index holds
- * all lines before the one that failed. */
+/* Folds what the log has gained into an index that has room for it, and
+ * publishes that. is_whole_out: up to the end, or to a torn tail; else it has
+ * stopped at damage, as it was told to. A shared index is left in doubt by a
+ * failure. */
 kvstore_status kv_build_catch_up(const struct kv_log *log,
                                  uint64_t size,
                                  const struct kv_progress *progress,
                                  bool stops_at_damage,
                                  struct kv_index *index,
-                                 enum kv_catch_up *outcome_out);
+                                 bool *is_whole_out);
 
 #endif

@@ -6,9 +6,9 @@
  * 1. A file is whole, and has all its blocks, before it gets the name
  *    store.index; its size never changes. So no access to a mapping fails for
  *    want of room.
- * 2. A process that has the index open for use holds a shared lock on it, and
- *    one that builds an index an exclusive lock. A temporary file that can be
- *    locked no longer has a builder. */
+ * 2. One that builds an index has it locked (flock): a temporary file that can be
+ *    locked no longer has a builder. A process that has an index open for use
+ *    holds it (os/lock.h). */
 
 #include "index/file.h"
 
@@ -26,35 +26,14 @@
 #include <string.h>
 
 #define CLAIM_TRIES 16
-#define SHARE_TRIES 5
-#define SHARE_PAUSE_NS 100000
 
 /* --- Creating --- */
-
-kvstore_status kv_index_file_create_private(unsigned level,
-                                            uint64_t seed,
-                                            struct kv_index_file *file_out,
-                                            struct kv_table *table_out)
-{
-    *file_out = KV_INDEX_FILE_NONE;
-    size_t size = kv_table_region_size(level);
-    void *region = kv_io_allocate(size);
-    if (region == NULL) {
-        return KVSTORE_NO_MEMORY;
-    }
-    memset(region, 0, size);
-    file_out->region = region;
-    file_out->size = size;
-    file_out->is_writable = true;
-    *table_out = kv_table_format(region, level, seed);
-    return KVSTORE_OK;
-}
 
 static kvstore_status create_temporary(const struct kv_io_file *directory,
                                        struct kv_index_file *file)
 {
     uint64_t random = 0;
-    kvstore_status status = kv_io_random(&random);
+    kvstore_status status = kv_io_random(&random, sizeof random);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -79,7 +58,7 @@ static kvstore_status claim_temporary(const struct kv_io_file *directory,
     struct kv_io_stat own;
     struct kv_io_stat named = {0};
     *is_claimed_out = false;
-    kvstore_status status = kv_io_try_lock(&file->file, false, is_claimed_out);
+    kvstore_status status = kv_io_try_lock(&file->file, is_claimed_out);
     if (status != KVSTORE_OK || !*is_claimed_out) {
         return status;
     }
@@ -113,53 +92,79 @@ static kvstore_status create_claimed(const struct kv_io_file *directory,
                    KV_INDEX_NAME);
 }
 
+static kvstore_status create_private(struct kv_index_file *file)
+{
+    file->region = kv_io_allocate(file->size);
+    if (file->region == NULL) {
+        return KVSTORE_NO_MEMORY;
+    }
+    memset(file->region, 0, file->size);
+    return KVSTORE_OK;
+}
+
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
                                     const struct kv_io_file *model,
-                                    unsigned level,
-                                    uint64_t seed,
-                                    struct kv_index_file *file_out,
-                                    struct kv_table *table_out)
+                                    uint64_t bucket_count,
+                                    struct kv_index_file *file_out)
 {
     *file_out = KV_INDEX_FILE_NONE;
     struct kv_index_file file = KV_INDEX_FILE_NONE;
-    file.size = kv_table_region_size(level);
+    file.size = kv_table_region_size(bucket_count);
     file.is_writable = true;
-    kvstore_status status = create_claimed(directory, &file);
-    if (status == KVSTORE_OK) {
+    kvstore_status status = directory == NULL
+                                ? create_private(&file)
+                                : create_claimed(directory, &file);
+    if (status == KVSTORE_OK && directory != NULL) {
         status = kv_io_adopt_file(&file.file, model);
     }
-    if (status == KVSTORE_OK) {
+    if (status == KVSTORE_OK && directory != NULL) {
         status = kv_io_allocate_blocks(&file.file, file.size);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_map(&file.file, 0, file.size, true, &file.region);
-        file.is_mapped = status == KVSTORE_OK;
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_io_populate(&file.file, file.region, file.size);
     }
     if (status != KVSTORE_OK) {
         kv_index_file_release(directory, &file);
         return status;
     }
-    *table_out = kv_table_format(file.region, level, seed);
     *file_out = file;
     return KVSTORE_OK;
+}
+
+kvstore_status kv_index_file_fill(struct kv_index_file *file,
+                                  uint64_t offset,
+                                  const void *bytes,
+                                  size_t size)
+{
+    assert(!file->is_mapped && offset + size <= file->size);
+    if (file->region != NULL) {
+        memcpy((char *)file->region + offset, bytes, size);
+        return KVSTORE_OK;
+    }
+    return kv_io_write(&file->file, offset, bytes, size);
+}
+
+kvstore_status kv_index_file_format(struct kv_index_file *file,
+                                    uint64_t bucket_count,
+                                    const struct kv_table_secret *secret,
+                                    struct kv_table *table_out)
+{
+    kvstore_status status = KVSTORE_OK;
+    if (file->region == NULL) {
+        status = kv_io_map(&file->file, 0, file->size, true, &file->region);
+        file->is_mapped = status == KVSTORE_OK;
+        if (status == KVSTORE_OK) {
+            status = kv_io_populate(&file->file, file->region, file->size);
+        }
+    }
+    if (status == KVSTORE_OK) {
+        *table_out = kv_table_format(file->region, bucket_count, secret);
+    }
+    return status;
 }
 
 void kv_index_file_hold(const struct kv_index_file *file)
 {
     assert(file->file.fd >= 0);
     kv_error_hold();
-    bool is_locked = false;
-    for (int i = 0; i < SHARE_TRIES && !is_locked; i++) {
-        if (kv_io_try_lock(&file->file, true, &is_locked) != KVSTORE_OK) {
-            break;
-        }
-        if (!is_locked) {
-            kv_io_sleep_ns(SHARE_PAUSE_NS);
-        }
-    }
+    (void)kv_io_hold(&file->file);
     kv_error_release();
 }
 
@@ -174,7 +179,8 @@ static kvstore_status check_place(const struct kv_io_file *directory)
     return status == KVSTORE_OK && !stat.is_regular
                ? kv_fail_errno(KVSTORE_IO,
                                EEXIST,
-                               "%s is not a regular file",
+                               "%s can neither be used nor replaced; it is "
+                               "not a regular file: take it away",
                                KV_INDEX_NAME)
                : status;
 }
@@ -185,13 +191,45 @@ kvstore_status kv_index_file_name(const struct kv_io_file *directory,
     assert(file->file.fd >= 0 && !file->has_name);
     kvstore_status status = check_place(directory);
     if (status == KVSTORE_OK) {
-        status = kv_io_rename(directory, file->temporary_name, KV_INDEX_NAME);
+        status = kv_io_rename(
+            directory, &file->file, file->temporary_name, KV_INDEX_NAME);
     }
     if (status == KVSTORE_OK) {
         file->has_name = true;
+        kv_io_unlock(&file->file);
         kv_index_file_hold(file);
     }
     return status;
+}
+
+void kv_index_file_unname(const struct kv_io_file *directory)
+{
+    kv_error_hold();
+    if (check_place(directory) == KVSTORE_OK) {
+        (void)kv_io_unlink(directory, KV_INDEX_NAME);
+    }
+    kv_error_release();
+}
+
+bool kv_index_file_is_refused(void)
+{
+    switch (kvstore_last_error()->system_errno) {
+    case EACCES:
+    case EDQUOT:
+    case EEXIST: /* It is not a regular file. */
+    case EFBIG:
+    case EINVAL:
+    case ENODEV:
+    case ENOMEM: /* Of addresses. */
+    case ENOSPC:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EROFS:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* --- Afterwards --- */
@@ -241,7 +279,7 @@ static void sweep_name(void *context, const char *name)
     struct kv_io_file file = KV_IO_FILE_NONE;
     bool is_free = false;
     if (kv_io_open(directory, name, KV_IO_READ, &file) == KVSTORE_OK) {
-        (void)kv_io_try_lock(&file, false, &is_free);
+        (void)kv_io_try_lock(&file, &is_free);
     } else {
         is_free = kvstore_last_error()->system_errno == EACCES;
     }

@@ -30,28 +30,43 @@ struct kv_index_file {
 };
 #define KV_INDEX_FILE_NONE ((struct kv_index_file){.file = {.fd = -1}})
 
-/* Creates an empty index in private memory. */
-kvstore_status kv_index_file_create_private(unsigned level,
-                                            uint64_t seed,
-                                            struct kv_index_file *file_out,
-                                            struct kv_table *table_out);
-
-/* Creates an empty index in a new file store.index.<random>.tmp that is locked,
- * has all its room on the disk, and the mode and owner of a model. */
+/* Creates the memory of an index, to be filled: in a new file
+ * store.index.<random>.tmp that is locked, has all its room on the disk, and the
+ * mode and owner of a model; or, if the directory is NULL, in private memory. It
+ * is all zeros, and not mapped yet. */
 kvstore_status kv_index_file_create(const struct kv_io_file *directory,
                                     const struct kv_io_file *model,
-                                    unsigned level,
-                                    uint64_t seed,
-                                    struct kv_index_file *file_out,
+                                    uint64_t bucket_count,
+                                    struct kv_index_file *file_out);
+
+/* Writes slots to a file that was just created. */
+kvstore_status kv_index_file_fill(struct kv_index_file *file,
+                                  uint64_t offset,
+                                  const void *bytes,
+                                  size_t size);
+
+/* Maps a file that was just created, and formats it as a table that has the
+ * slots that were filled in. */
+kvstore_status kv_index_file_format(struct kv_index_file *file,
+                                    uint64_t bucket_count,
+                                    const struct kv_table_secret *secret,
                                     struct kv_table *table_out);
+
+/* True if the last call failed since there is no room for such a file, or the
+ * system refuses it, which another try will not cure. */
+bool kv_index_file_is_refused(void);
 
 /* Gives a new index the name store.index. */
 kvstore_status kv_index_file_name(const struct kv_io_file *directory,
                                   struct kv_index_file *file);
 
-/* Takes the shared lock that goes with using an index that is trusted. If
- * another process holds an exclusive one, to probe or to disturb, this handle
- * vouches for nothing, but works. */
+/* Takes the name store.index away, whatever index has it; not from what is no
+ * regular file. Does not tell whether it could. */
+void kv_index_file_unname(const struct kv_io_file *directory);
+
+/* Holds an index that is trusted, for as long as the file is open, so that others
+ * can learn of it (os/lock.h). If that fails, this handle vouches for nothing, but
+ * works. */
 void kv_index_file_hold(const struct kv_index_file *file);
 
 /* Maps an open index once more, for reading: for a caller that goes on with it

@@ -7,10 +7,13 @@
 
 #include "log/cursor.h"
 #include "log/line.h"
+#include "log/map.h"
 #include "os/bounds.h"
 #include "os/error.h"
 #include "os/system.h"
 #include "record/decode.h"
+#include "record/match.h"
+#include "record/sum.h"
 #include "record/text.h"
 
 #include <assert.h>
@@ -20,27 +23,29 @@
 
 /* --- Memory --- */
 
-kvstore_status kv_index_create_at(unsigned level,
-                                  uint64_t seed,
+static kvstore_status create_with(const struct kv_table_secret *secret,
+                                  uint64_t key_count,
                                   const struct kv_io_file *directory,
                                   const struct kv_log *log,
                                   struct kv_index *index_out)
 {
     *index_out = KV_INDEX_NONE;
+    uint64_t bucket_count = kv_table_buckets_for(key_count);
     struct kv_index index = {.directory = directory,
                              .totals = kv_table_no_totals()};
-    kvstore_status status = KVSTORE_OK;
-    if (directory == NULL) {
-        status = kv_index_file_create_private(
-            level, seed, &index.memory, &index.table);
-    } else {
-        status = kv_index_file_create(
-            directory, &log->file, level, seed, &index.memory, &index.table);
+    kvstore_status status = kv_index_file_create(
+        directory, &log->file, bucket_count, &index.memory);
+    if (status != KVSTORE_OK) {
+        return status;
     }
-    if (status == KVSTORE_OK) {
-        *index_out = index;
+    status =
+        kv_index_file_format(&index.memory, bucket_count, secret, &index.table);
+    if (status != KVSTORE_OK) {
+        kv_index_release(&index);
+        return status;
     }
-    return status;
+    *index_out = index;
+    return KVSTORE_OK;
 }
 
 kvstore_status kv_index_create(uint64_t key_count,
@@ -49,13 +54,11 @@ kvstore_status kv_index_create(uint64_t key_count,
                                struct kv_index *index_out)
 {
     *index_out = KV_INDEX_NONE;
-    uint64_t seed = 0;
-    kvstore_status status = kv_io_random(&seed);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    return kv_index_create_at(
-        kv_table_level_for(key_count), seed, directory, log, index_out);
+    struct kv_table_secret secret;
+    kvstore_status status = kv_io_random(&secret, sizeof secret);
+    return status == KVSTORE_OK
+               ? create_with(&secret, key_count, directory, log, index_out)
+               : status;
 }
 
 kvstore_status kv_index_create_like(const struct kv_index *model,
@@ -63,11 +66,14 @@ kvstore_status kv_index_create_like(const struct kv_index *model,
                                     const struct kv_log *log,
                                     struct kv_index *index_out)
 {
-    return kv_index_create_at(kv_table_level_for(key_count),
-                              model->table.seed,
-                              model->directory,
-                              log,
-                              index_out);
+    const struct kv_table_secret *secret = &model->table.secret;
+    kv_error_hold();
+    kvstore_status status =
+        create_with(secret, key_count, model->directory, log, index_out);
+    if (status == KVSTORE_IO && kv_index_file_is_refused()) {
+        status = create_with(secret, key_count, NULL, log, index_out);
+    }
+    return kv_error_release_after(status);
 }
 
 void kv_index_release(struct kv_index *index)
@@ -76,23 +82,29 @@ void kv_index_release(struct kv_index *index)
     *index = KV_INDEX_NONE;
 }
 
-void kv_index_begin_use(struct kv_index *index)
+void kv_index_store_totals(struct kv_index *index)
 {
     assert(!index->is_in_use && !index->is_shared);
+    atomic_store_explicit(
+        &index->table.header->end, index->totals.applied, memory_order_release);
     kv_table_store_totals(&index->table, &index->totals);
+}
+
+void kv_index_begin_use(struct kv_index *index)
+{
+    kv_index_store_totals(index);
     index->is_in_use = true;
 }
 
 bool kv_index_refresh(struct kv_index *index)
 {
     assert(index->is_in_use);
-    struct kv_table_totals totals;
-    if (!kv_table_load_totals(&index->table, &totals) ||
-        !kv_table_totals_add_up(&index->table, &totals)) {
-        return false;
-    }
-    index->totals = totals;
-    return true;
+    index->totals = kv_table_peek_totals(&index->table);
+    index->is_in_doubt =
+        kv_table_writing(&index->table) == KV_TABLE_PUBLISHING ||
+        atomic_load(&index->table.header->end) != index->totals.applied ||
+        !kv_table_totals_add_up(&index->table, &index->totals);
+    return !index->is_in_doubt;
 }
 
 /* --- Keys of lines --- */
@@ -143,15 +155,23 @@ bool kv_index_is_indexed(const struct kv_fold_item *item)
     return item->type != KV_RECORD_BLANK && kv_index_is_reachable(item);
 }
 
-bool kv_index_is_flagged(const struct kv_fold_item *item)
+enum kv_table_kind kv_index_kind(const struct kv_fold_item *item)
 {
-    return item->type == KV_RECORD_DAMAGED || item->type == KV_RECORD_UNKNOWN;
+    switch (item->type) {
+    case KV_RECORD_SET:
+        return item->record->expires_ms == 0 ? KV_TABLE_SET
+                                             : KV_TABLE_EXPIRING_SET;
+    case KV_RECORD_REMOVE:
+        return KV_TABLE_REMOVE;
+    default:
+        return KV_TABLE_DAMAGE;
+    }
 }
 
 /* --- Finding --- */
 
-/* Reads a line with the flag. If it begins like a canonical one, its head names
- * the key, and nothing more is needed. */
+/* Reads a line that cannot be served. If it begins like a canonical one, its
+ * head names the key, and nothing more is needed. */
 static kvstore_status read_told_line(const struct kv_log *log,
                                      uint64_t offset,
                                      uint64_t end,
@@ -177,124 +197,93 @@ static kvstore_status read_told_line(const struct kv_log *log,
                : status;
 }
 
-kvstore_status kv_index_read_entry(const struct kv_log *log,
-                                   const struct kv_table_entry *entry,
-                                   uint64_t end,
-                                   struct kv_log_line *line_out,
-                                   struct kv_record *record_out)
+/* Reads and decodes the line that a slot leads to. begins_line_out: false if no
+ * line begins there. The caller releases line and record, also after a
+ * failure. */
+static kvstore_status read_entry(const struct kv_log *log,
+                                 const struct kv_table_entry *entry,
+                                 uint64_t end,
+                                 struct kv_index_find *find,
+                                 bool *begins_line_out)
 {
-    record_out->owned = NULL;
-    if (entry->is_flagged) {
-        return read_told_line(log, entry->offset, end, line_out, record_out);
+    uint64_t offset = entry->pointer.offset;
+    kvstore_status status = KVSTORE_OK;
+    if (entry->kind != KV_TABLE_DAMAGE && !kv_table_is_long(entry)) {
+        status = kv_log_read_record(
+            log, entry->pointer, &find->line, begins_line_out);
+        return status == KVSTORE_OK && *begins_line_out
+                   ? kv_record_decode(
+                         find->line.bytes, find->line.size, &find->record)
+                   : status;
     }
-    kvstore_status status = kv_log_read_line(log, entry->offset, end, line_out);
-    return status == KVSTORE_OK
-               ? kv_record_decode(line_out->bytes, line_out->size, record_out)
-               : status;
-}
-
-/* Checks whether the slot at find->place can lead to the line of another key
- * that was read there. */
-static kvstore_status doubt_other_key(const struct kv_table *table,
-                                      uint64_t offset,
-                                      struct kv_index_find *find)
-{
-    struct kv_index_key other;
-    kvstore_status status = kv_index_get_key(table, &find->record, &other);
-    if (status == KVSTORE_OK) {
-        if (!kv_table_probe_fits(table, &find->place, other.hash)) {
-            find->doubt_offset = offset;
-        }
-        kv_io_free(other.allocated);
+    status = kv_log_begins_line(log, offset, begins_line_out);
+    if (status != KVSTORE_OK || !*begins_line_out) {
+        return status;
     }
-    return status;
+    if (entry->kind == KV_TABLE_DAMAGE) {
+        return read_told_line(log, offset, end, &find->line, &find->record);
+    }
+    status = kv_log_read_line(log, offset, end, &find->line);
+    return status == KVSTORE_OK ? kv_record_decode(find->line.bytes,
+                                                   find->line.size,
+                                                   &find->record)
+                                : status;
 }
 
-/* True if a slot of this kind may lead to such a line. A sound record has a
- * flag only if it is of a batch that is not whole. */
-static bool may_lead_to(const struct kv_table_entry *entry,
-                        const struct kv_record *record)
+/* True if a slot of this kind may lead to such a line. A sound record is damage
+ * only if it is of a batch that is not whole. */
+static bool may_lead_to(enum kv_table_kind kind, const struct kv_record *record)
 {
-    return entry->is_flagged
-               ? !kv_record_is_record(record) || record->batch != 0
-               : kv_record_is_record(record);
+    switch (kind) {
+    case KV_TABLE_SET:
+        return record->type == KV_RECORD_SET && record->expires_ms == 0;
+    case KV_TABLE_EXPIRING_SET:
+        return record->type == KV_RECORD_SET && record->expires_ms != 0;
+    case KV_TABLE_REMOVE:
+        return record->type == KV_RECORD_REMOVE;
+    case KV_TABLE_DAMAGE:
+        break;
+    }
+    return !kv_record_is_record(record) || record->batch != 0;
 }
 
-/* Reads the line that a slot leads to, and judges whether it is about the
- * key. */
+/* Reads the line that the key's slot leads to, and judges whether it is what
+ * the slot was made for. */
 static kvstore_status visit_entry(const struct kv_table *table,
                                   const struct kv_log *log,
                                   const struct kv_index_key *key,
-                                  struct kv_table_entry entry,
+                                  const struct kv_table_entry *entry,
                                   struct kv_index_find *find)
 {
     uint64_t end =
         atomic_load_explicit(&table->header->end, memory_order_acquire);
     bool begins_line = false;
     kvstore_status status = KVSTORE_OK;
-    if (entry.offset < end) {
-        status = kv_log_begins_line(log, entry.offset, &begins_line);
-    }
-    if (status != KVSTORE_OK || !begins_line) {
-        find->doubt_offset = entry.offset;
-        return status;
-    }
     kv_index_find_release(find);
-    status = kv_index_read_entry(log, &entry, end, &find->line, &find->record);
+    if (entry->pointer.length > 0 &&
+        entry->pointer.offset + entry->pointer.length <= end) {
+        status = read_entry(log, entry, end, find, &begins_line);
+    }
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (!find->record.has_key || !may_lead_to(&entry, &find->record)) {
-        find->doubt_offset = entry.offset;
+    if (!begins_line || !find->record.has_key ||
+        !may_lead_to(entry->kind, &find->record) ||
+        !kv_text_equals(&find->record.key, key->bytes, key->size)) {
+        find->doubt_offset = entry->pointer.offset;
         return KVSTORE_OK;
     }
-    if (!kv_text_equals(&find->record.key, key->bytes, key->size)) {
-        return doubt_other_key(table, entry.offset, find);
-    }
     find->is_found = true;
-    find->pointer = (struct kv_log_pointer){.offset = entry.offset,
+    find->pointer = (struct kv_log_pointer){.offset = entry->pointer.offset,
                                             .length = find->line.length};
     return KVSTORE_OK;
 }
 
-/* Reads the lines that slots lead to, beginning with the entry at
- * find->place. */
-static kvstore_status walk_on(const struct kv_table *table,
-                              const struct kv_log *log,
-                              const struct kv_index_key *key,
-                              bool is_flagged,
-                              struct kv_table_entry entry,
-                              struct kv_index_find *find)
-{
-    kvstore_status status = KVSTORE_OK;
-    do {
-        if (entry.is_flagged == is_flagged) {
-            status = visit_entry(table, log, key, entry, find);
-        }
-    } while (status == KVSTORE_OK && !find->is_found &&
-             kv_table_probe_next(table, &find->place, &entry));
-    return status;
-}
-
-kvstore_status kv_index_walk(const struct kv_table *table,
-                             const struct kv_log *log,
-                             const struct kv_index_key *key,
-                             bool is_flagged,
-                             struct kv_index_find *find)
+static void init_find(struct kv_index_find *find)
 {
     find->is_found = false;
-    find->place = kv_table_probe_start(table, key->hash);
-    struct kv_table_entry entry;
-    return kv_table_probe_next(table, &find->place, &entry)
-               ? walk_on(table, log, key, is_flagged, entry, find)
-               : KVSTORE_OK;
-}
-
-void kv_index_find_init(struct kv_index_find *find)
-{
-    find->is_found = false;
-    find->flagged_offset = KV_NO_OFFSET;
-    find->doubts_flag = false;
+    find->damage_offset = KV_NO_OFFSET;
+    find->doubts_damage = false;
     find->is_unknown = false;
     find->doubt_offset = KV_NO_OFFSET;
     find->record.owned = NULL;
@@ -305,27 +294,30 @@ void kv_index_find_init(struct kv_index_find *find)
  * whole is damage. */
 static bool has_newer(const struct kv_table *table)
 {
-    struct kv_table_totals totals;
-    return kv_table_load_totals(table, &totals) &&
-           totals.counts.unknown_records > 0;
+    return kv_table_peek_totals(table).counts.unknown_records > 0;
 }
 
 /* Finds the newest line that names the key and cannot be served. Nearly always
  * there is none. */
-static kvstore_status find_flagged(const struct kv_table *table,
-                                   const struct kv_log *log,
-                                   const struct kv_index_key *key,
-                                   struct kv_index_find *find)
+static kvstore_status find_told_damage(const struct kv_table *table,
+                                       const struct kv_log *log,
+                                       const struct kv_index_key *key,
+                                       struct kv_index_find *find)
 {
-    if (atomic_load_explicit(&table->header->has_flags, memory_order_acquire) ==
-        0) {
+    if (atomic_load_explicit(&table->header->has_damage,
+                             memory_order_acquire) == 0) {
         return KVSTORE_OK;
     }
-    kvstore_status status = kv_index_walk(table, log, key, true, find);
-    find->doubts_flag = find->doubt_offset != KV_NO_OFFSET;
+    struct kv_table_slot slot = kv_table_get(table, key->hash, true);
+    if (slot.tag == 0) {
+        return KVSTORE_OK;
+    }
+    struct kv_table_entry entry = kv_table_entry_of(slot);
+    kvstore_status status = visit_entry(table, log, key, &entry, find);
+    find->doubts_damage = find->doubt_offset != KV_NO_OFFSET;
     if (status == KVSTORE_OK && find->is_found) {
         find->is_found = false;
-        find->flagged_offset = find->pointer.offset;
+        find->damage_offset = find->pointer.offset;
         find->is_unknown = find->record.type == KV_RECORD_UNKNOWN &&
                            (find->record.batch == 0 || has_newer(table));
     }
@@ -341,15 +333,87 @@ kvstore_status kv_index_find(const struct kv_index *index,
     assert(key_size >= 1 && key_size <= KV_KEY_SIZE_MAX);
     const struct kv_table *table = &index->table;
     struct kv_index_key plain = kv_index_plain_key(table, key, key_size);
-    kv_index_find_init(find_out);
-    kvstore_status status = find_flagged(table, log, &plain, find_out);
-    if (status == KVSTORE_OK) {
-        status = kv_index_walk(table, log, &plain, false, find_out);
+    init_find(find_out);
+    kvstore_status status = find_told_damage(table, log, &plain, find_out);
+    struct kv_table_slot slot = kv_table_get(table, plain.hash, false);
+    if (status == KVSTORE_OK && slot.tag != 0) {
+        struct kv_table_entry entry = kv_table_entry_of(slot);
+        status = visit_entry(table, log, &plain, &entry, find_out);
     }
     if (status != KVSTORE_OK) {
         kv_index_find_release(find_out);
     }
     return status;
+}
+
+/* The record that a slot leads to, in memory: without its newline, and not if
+ * no line begins there. NULL: it must be read. */
+static const char *peek_record(const struct kv_table *table,
+                               const struct kv_log *log,
+                               struct kv_table_entry entry)
+{
+    uint64_t offset = entry.pointer.offset;
+    uint64_t length = entry.pointer.length;
+    uint64_t end =
+        atomic_load_explicit(&table->header->end, memory_order_acquire);
+    if (log->map == NULL || entry.kind != KV_TABLE_SET ||
+        kv_table_is_long(&entry) || offset == 0 || length == 0 ||
+        offset + length > end) {
+        return NULL;
+    }
+    const char *bytes =
+        kv_log_map_get(log->map, &log->file, offset - 1, (size_t)length);
+    return bytes != NULL && *bytes == '\n' ? bytes + 1 : NULL;
+}
+
+/* The record is of a batch, perhaps, which must be there as a whole. */
+KV_RARE static enum kv_index_peek peek_batch(const struct kv_table *table,
+                                             struct kv_table_entry entry,
+                                             const char *line,
+                                             const void *key,
+                                             size_t key_size,
+                                             struct kv_text *value_out)
+{
+    uint32_t batch = 0;
+    return kv_record_match_batch_set(line,
+                                     (size_t)entry.pointer.length - 1,
+                                     key,
+                                     key_size,
+                                     value_out,
+                                     &batch) &&
+                   (batch == 1 ||
+                    entry.pointer.offset < kv_table_applied(table))
+               ? KV_INDEX_PEEK_VALUE
+               : KV_INDEX_PEEK_UNSURE;
+}
+
+KV_FLATTENED
+enum kv_index_peek kv_index_peek(const struct kv_index *index,
+                                 const struct kv_log *log,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_text *value_out)
+{
+    const struct kv_table *table = &index->table;
+    if (!kv_io_takes_short_ways() ||
+        atomic_load_explicit(&table->header->has_damage,
+                             memory_order_acquire) != 0) {
+        return KV_INDEX_PEEK_UNSURE;
+    }
+    struct kv_table_slot slot =
+        kv_table_get(table, kv_table_hash(table, key, key_size), false);
+    if (slot.tag == 0) {
+        return KV_INDEX_PEEK_ABSENT;
+    }
+    struct kv_table_entry entry = kv_table_entry_of(slot);
+    const char *line = peek_record(table, log, entry);
+    if (line == NULL) {
+        return KV_INDEX_PEEK_UNSURE;
+    }
+    return kv_record_match_set(
+               line, (size_t)entry.pointer.length - 1, key, key_size, value_out)
+               ? KV_INDEX_PEEK_VALUE
+               : peek_batch(table, entry, line, key, key_size, value_out);
 }
 
 kvstore_status kv_index_go_on(const struct kv_index *index,
@@ -358,12 +422,10 @@ kvstore_status kv_index_go_on(const struct kv_index *index,
                               struct kv_index_find *find_out)
 {
     const struct kv_table *table = &index->table;
-    kv_index_find_init(find_out);
-    kvstore_status status = find_flagged(table, log, &start->key, find_out);
-    find_out->place = start->place;
+    init_find(find_out);
+    kvstore_status status = find_told_damage(table, log, &start->key, find_out);
     if (status == KVSTORE_OK && start->has_entry) {
-        status =
-            walk_on(table, log, &start->key, false, start->entry, find_out);
+        status = visit_entry(table, log, &start->key, &start->entry, find_out);
     }
     if (status != KVSTORE_OK) {
         kv_index_find_release(find_out);
@@ -379,22 +441,14 @@ void kv_index_find_release(struct kv_index_find *find)
 
 /* --- Checking --- */
 
-kvstore_status kv_index_note_last(struct kv_index *index,
-                                  const struct kv_log *log,
-                                  struct kv_log_pointer pointer)
+uint64_t kv_index_line_sum(const char *bytes, size_t size, bool is_sound)
 {
-    struct kv_log_line line;
-    kvstore_status status = kv_log_read_line(
-        log, pointer.offset, pointer.offset + pointer.length, &line);
-    if (status == KVSTORE_OK) {
-        index->totals.last = pointer;
-        index->totals.last_hash = XXH3_64bits(line.bytes, line.size);
-        kv_log_line_release(&line);
-        if (index->is_in_use) {
-            kv_table_store_totals(&index->table, &index->totals);
-        }
-    }
-    return status;
+    uint64_t digits = 0;
+    const char *end = bytes + size;
+    return kv_record_get_sum_digits(bytes, end, &digits) &&
+                   (is_sound || kv_record_has_fitting_sum(bytes, end))
+               ? digits
+               : XXH3_64bits(bytes, size);
 }
 
 kvstore_status kv_index_matches(const struct kv_index *index,
@@ -417,8 +471,9 @@ kvstore_status kv_index_matches(const struct kv_index *index,
     if (status != KVSTORE_OK) {
         return status;
     }
-    *matches_out = line.length == totals->last.length &&
-                   XXH3_64bits(line.bytes, line.size) == totals->last_hash;
+    *matches_out =
+        line.length == totals->last.length &&
+        kv_index_line_sum(line.bytes, line.size, false) == totals->last_sum;
     kv_log_line_release(&line);
     return KVSTORE_OK;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The index: the table kept in step with its log. Looks keys up by comparing
- * them with the lines that the index leads to, applies records in log order,
- * counts bytes, and grows. Bitcask calls it the keydir. */
+/* The index: the table kept in step with its log. Finds keys, and compares them
+ * with the lines that the index leads to. Bitcask calls it the keydir. */
 
 #ifndef KV_INDEX_INDEX_H
 #define KV_INDEX_INDEX_H
@@ -34,6 +33,7 @@ struct kv_index {
      * applies, alone. Those of a shared index are true under the writers' lock,
      * after kv_index_refresh(). */
     struct kv_table_totals totals;
+    bool is_in_doubt; /* A slot or a count cannot be relied on. */
 };
 #define KV_INDEX_NONE ((struct kv_index){.memory = {.file = {.fd = -1}}})
 
@@ -45,16 +45,12 @@ kvstore_status kv_index_create(uint64_t key_count,
                                const struct kv_log *log,
                                struct kv_index *index_out);
 
-/* The same, in the same kind of memory as another one, and with its seed. */
+/* The same with the secret of another one, and in the same kind of memory, unless
+ * that is a file and another one is refused. */
 kvstore_status kv_index_create_like(const struct kv_index *model,
                                     uint64_t key_count,
                                     const struct kv_log *log,
                                     struct kv_index *index_out);
-
-/* True if the index is far from full. If it still has no place for a key, many
- * keys share their hash, chosen by someone who can read the seed: a larger
- * index would not help, one with another seed does. */
-bool kv_index_is_crowded(const struct kv_index *index);
 
 void kv_index_release(struct kv_index *index);
 
@@ -62,8 +58,11 @@ void kv_index_release(struct kv_index *index);
  * now on readers may be at it. */
 void kv_index_begin_use(struct kv_index *index);
 
-/* Loads the published totals of an index in use. Returns false if they are
- * damaged. */
+/* Stores the totals of an index that is whole, before it is used. */
+void kv_index_store_totals(struct kv_index *index);
+
+/* Loads the totals of an index in use, under the writers' lock. Returns false if
+ * they cannot be relied on. */
 bool kv_index_refresh(struct kv_index *index);
 
 /* What the index knows of a key. */
@@ -72,20 +71,19 @@ struct kv_index_find {
     struct kv_log_pointer pointer;
     struct kv_record record; /* A Set or a Remove; borrows the line. */
     struct kv_log_line line;
-    struct kv_table_probe place; /* Its slot, or the empty one it would get. */
-    bool doubts_flag;        /* A slot with the flag is in doubt: what is found
-                                does not count. */
-    uint64_t flagged_offset; /* The newest line that names the key and cannot be
+    bool doubts_damage;     /* The slot that tells of damage is in doubt: what
+                                is found does not count. */
+    uint64_t damage_offset; /* The newest line that names the key and cannot be
                                 served, or UINT64_MAX; */
-    bool is_unknown;         /* because a newer version wrote it. */
-    uint64_t doubt_offset; /* A slot that may be the key's leads here, which is
-                              not what it was made for: not a sound line, not
-                              the start of one, or a line of a key that the slot
-                              cannot be of; or UINT64_MAX. */
+    bool is_unknown;        /* because a newer version wrote it. */
+    uint64_t doubt_offset;  /* The key's slot leads here, which is not what it
+                                was made for: not a sound line of this length,
+                                not the start of one, or the line of another
+                                key; or UINT64_MAX. */
 };
 
 /* Finds a key. If it is nowhere, that is KVSTORE_OK, too: then neither is_found
- * nor flagged_offset is set. The caller releases find_out on KVSTORE_OK. */
+ * nor damage_offset is set. The caller releases find_out on KVSTORE_OK. */
 kvstore_status kv_index_find(const struct kv_index *index,
                              const struct kv_log *log,
                              const void *key,
@@ -93,12 +91,24 @@ kvstore_status kv_index_find(const struct kv_index *index,
                              struct kv_index_find *find_out);
 void kv_index_find_release(struct kv_index_find *find);
 
+/* The short way of kv_index_find(), for the most frequent cases. */
+enum kv_index_peek {
+    KV_INDEX_PEEK_ABSENT, /* The key has no slot. */
+    KV_INDEX_PEEK_VALUE,  /* It has a value, plain text in the log's memory. */
+    KV_INDEX_PEEK_UNSURE  /* kv_index_find() knows. */
+};
+enum kv_index_peek kv_index_peek(const struct kv_index *index,
+                                 const struct kv_log *log,
+                                 const void *key,
+                                 size_t key_size,
+                                 struct kv_text *value_out);
+
 /* A key as bytes, and its hash. Most keys are in their line as they are; others
  * are decoded into memory that the caller frees. */
 struct kv_index_key {
     const void *bytes;
     size_t size;
-    uint64_t hash;
+    struct kv_table_hash hash;
     void *allocated;
 };
 
@@ -107,11 +117,10 @@ kvstore_status kv_index_get_key(const struct kv_table *table,
                                 const struct kv_record *record,
                                 struct kv_index_key *key_out);
 
-/* A find that has begun: it knows the first place that may be the key's. */
+/* A find that has begun: it knows where the key's slot leads. */
 struct kv_index_start {
     struct kv_index_key key; /* Borrowed. */
     bool has_entry;
-    struct kv_table_probe place;
     struct kv_table_entry entry;
 };
 
@@ -126,11 +135,10 @@ kvstore_status kv_index_go_on(const struct kv_index *index,
  * counted as live, and in no slot. */
 bool kv_index_is_reachable(const struct kv_fold_item *item);
 
-/* Notes which line was applied last, if kv_index_apply() was not given its
- * bytes. */
-kvstore_status kv_index_note_last(struct kv_index *index,
-                                  const struct kv_log *log,
-                                  struct kv_log_pointer pointer);
+/* Returns what is noted of the last line applied, to know it again: the digits
+ * of its sum, if that fits; else a hash of all of it. is_sound: a sum that it
+ * may have is known to fit. */
+uint64_t kv_index_line_sum(const char *bytes, size_t size, bool is_sound);
 
 /* Finds out whether the last line applied is still what it was. */
 kvstore_status kv_index_matches(const struct kv_index *index,
@@ -144,37 +152,7 @@ struct kv_index_key kv_index_plain_key(const struct kv_table *table,
 /* True if the item has a place in the index. */
 bool kv_index_is_indexed(const struct kv_fold_item *item);
 
-/* True for damage and for what a newer version wrote, which name a key without
- * giving it a record: such a line is found beside the key's record, by a
- * flag. */
-bool kv_index_is_flagged(const struct kv_fold_item *item);
-
-/* Creates an empty index of this level and seed, else like
- * kv_index_create(). */
-kvstore_status kv_index_create_at(unsigned level,
-                                  uint64_t seed,
-                                  const struct kv_io_file *directory,
-                                  const struct kv_log *log,
-                                  struct kv_index *index_out);
-
-void kv_index_find_init(struct kv_index_find *find);
-
-/* Reads and decodes the line that a slot leads to. Of a line with the flag,
- * only the head if that names the key: the whole line may be larger than the
- * memory. The caller releases both, also after a failure. */
-kvstore_status kv_index_read_entry(const struct kv_log *log,
-                                   const struct kv_table_entry *entry,
-                                   uint64_t end,
-                                   struct kv_log_line *line_out,
-                                   struct kv_record *record_out);
-
-/* Reads the lines that the slots of a hash lead to, those with the flag or
- * those without, until one is about the key. find->is_found says whether there
- * is one, find->place where the walk ended. */
-kvstore_status kv_index_walk(const struct kv_table *table,
-                             const struct kv_log *log,
-                             const struct kv_index_key *key,
-                             bool is_flagged,
-                             struct kv_index_find *find);
+/* What the slot of an item that has one leads to. */
+enum kv_table_kind kv_index_kind(const struct kv_fold_item *item);
 
 #endif

@@ -1,101 +1,135 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The hash table: from a key's hash to places in the log. Open addressing in a
- * region of memory that it is given, by offsets, so that the region may be
- * anywhere. Knows no keys and no lines: a caller that looks a key up is handed
- * the places that may hold it, one by one, and compares. */
+/* The hash table: from a key's hash to the place and the length of its newest
+ * record. Open addressing in a region of memory that it is given, by offsets,
+ * so that the region may be anywhere. Knows no keys and no lines. */
 
 #ifndef KV_INDEX_TABLE_H
 #define KV_INDEX_TABLE_H
 
 #include "index/header.h"
+#include "log/pointer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Returns the lowest level that holds this many keys without growing. */
-unsigned kv_table_level_for(uint64_t key_count);
+/* What a slot leads to. */
+enum kv_table_kind {
+    KV_TABLE_SET,
+    KV_TABLE_EXPIRING_SET,
+    KV_TABLE_REMOVE,
+    KV_TABLE_DAMAGE /* A line that names the key and cannot be served: damage,
+                       or of a newer version. A key may have such a slot beside
+                       its other one. */
+};
 
-uint64_t kv_table_hash(const struct kv_table *table,
-                       const void *key,
-                       size_t key_size);
+/* As much of a key's hash as a slot has: 74 bits. */
+struct kv_table_hash {
+    uint64_t tag; /* Never 0. */
+    uint64_t check;
+};
+
+struct kv_table_entry {
+    struct kv_log_pointer pointer;
+    enum kv_table_kind kind;
+};
+
+/* A slot has room for lengths below this. A longer record has this one, and its
+ * line tells how long it is. */
+#define KV_TABLE_LENGTH_LONG UINT64_C(4095)
+
+static inline bool kv_table_is_long(const struct kv_table_entry *entry)
+{
+    return entry->pointer.length >= KV_TABLE_LENGTH_LONG;
+}
+
+/* Returns how many buckets hold this many keys, and some more, without
+ * growing. */
+uint64_t kv_table_buckets_for(uint64_t key_count);
+
+/* How many slots of a table may be in use. */
+uint64_t kv_table_room(const struct kv_table *table);
+
+struct kv_table_hash kv_table_hash(const struct kv_table *table,
+                                   const void *key,
+                                   size_t key_size);
 
 /* Asks the processor to fetch the bucket where a walk begins. */
-void kv_table_prefetch(const struct kv_table *table, uint64_t hash);
+void kv_table_prefetch(const struct kv_table *table, struct kv_table_hash hash);
 
-/* A walk along the slots that may belong to a hash. */
-struct kv_table_probe {
-    uint64_t hash;
-    uint64_t hash_bits; /* As slots have them. */
-    uint64_t slot;      /* Where the walk is. */
-    unsigned step;
-    bool has_place; /* The slot is a candidate, or empty and may be taken. */
+/* A slot as it is stored. */
+struct kv_table_slot {
+    uint64_t tag; /* 0: it is empty, and the pointer means nothing. */
+    uint64_t pointer;
+};
+struct kv_table_entry kv_table_entry_of(struct kv_table_slot slot);
+struct kv_table_slot kv_table_slot_of(struct kv_table_hash hash,
+                                      const struct kv_table_entry *entry);
+
+/* Returns the slot of a key with this hash, the one that tells of damage or the
+ * other; an empty one if there is none. */
+struct kv_table_slot kv_table_get(const struct kv_table *table,
+                                  struct kv_table_hash hash,
+                                  bool is_damage);
+
+/* --- For writers --- */
+
+/* Where a walk has ended: at the key's slot, or at the empty one that it would
+ * get. A slot keeps its place: so a walk for the same key may begin here. */
+struct kv_table_place {
+    uint64_t slot;
 };
 
-/* What a candidate slot says. */
-struct kv_table_entry {
-    uint64_t offset;
-    uint64_t hash_bits; /* As much of the key's hash as a slot holds. */
-    bool is_flagged;    /* Leads to a line that names the key and cannot be
-                           served. */
-};
+#define KV_TABLE_NO_SLOT UINT64_MAX
 
-struct kv_table_probe kv_table_probe_start(const struct kv_table *table,
-                                           uint64_t hash);
+/* kv_table_get() for one that may store there. False: the key has no slot, and
+ * the place is an empty one; KV_TABLE_NO_SLOT if there is none, which is never
+ * so while the totals are true. */
+bool kv_table_find(const struct kv_table *table,
+                   struct kv_table_hash hash,
+                   bool is_damage,
+                   struct kv_table_place *place_out,
+                   struct kv_table_entry *entry_out);
 
-/* True: entry_out is the next candidate. False: there is no more; the probe is
- * at the empty slot that ends the walk, if has_place. Reads at most
- * KV_TABLE_REACH buckets. */
-bool kv_table_probe_next(const struct kv_table *table,
-                         struct kv_table_probe *probe,
-                         struct kv_table_entry *entry_out);
+/* The same from where an earlier walk for this key has ended. */
+bool kv_table_find_on(const struct kv_table *table,
+                      struct kv_table_hash hash,
+                      bool is_damage,
+                      struct kv_table_place *place,
+                      struct kv_table_entry *entry_out);
 
-/* True if the candidate that kv_table_probe_next() gave last can be the slot of
- * a key with this hash: else the line that it leads to is not the one that it
- * was made for. */
-bool kv_table_probe_fits(const struct kv_table *table,
-                         const struct kv_table_probe *probe,
-                         uint64_t hash);
-
-/* Return what the slot of a key with this hash that leads to an offset adds to
- * a sum over slots, and what an entry adds: equal sums mean the same slots. */
-uint64_t kv_table_mix(const struct kv_table *table,
-                      uint64_t hash,
-                      uint64_t offset);
-uint64_t kv_table_mix_entry(const struct kv_table_entry *entry);
-
-/* True if there may be a slot of a key with this hash. False is certain. */
-bool kv_table_may_have(const struct kv_table *table, uint64_t hash);
-
-/* Moves on from the empty slot that ended a walk to the next one; has_place
- * says whether there is one. */
-void kv_table_probe_skip(const struct kv_table *table,
-                         struct kv_table_probe *probe);
-
-/* Stores a line's offset in the slot where the probe is, and counts it. */
+/* Stores an entry at the place where a find has just ended. is_new: there it
+ * found an empty slot. Only under the writers' lock. */
 void kv_table_put(struct kv_table *table,
-                  struct kv_table_totals *totals,
-                  const struct kv_table_probe *probe,
-                  uint64_t offset,
-                  bool is_flagged);
+                  struct kv_table_hash hash,
+                  struct kv_table_place place,
+                  bool is_new,
+                  const struct kv_table_entry *entry);
 
-/* True if there is room for one more key beside so many slots in use. */
-bool kv_table_has_room(const struct kv_table *table, uint64_t slots_used);
+/* --- All slots --- */
 
-/* True if the slots may move to another level by the hash bits that they hold.
- * To a lower one always; else so many bits are used up that the keys have to be
- * hashed again. */
-bool kv_table_can_spread(const struct kv_table *table, unsigned level);
+static inline uint64_t kv_table_slot_count(const struct kv_table *table)
+{
+    return table->bucket_count * KV_TABLE_BUCKET_SLOTS;
+}
 
-/* Copies all slots into an empty table of another level and the same seed.
- * Returns false if a slot finds no place there. */
-bool kv_table_spread(const struct kv_table *table, struct kv_table *other);
+struct kv_table_slot kv_table_load(const struct kv_table *table, uint64_t slot);
 
-/* Finds the next occupied slot at or past *slot, for walks over the whole
- * table. Returns false at the end. */
-bool kv_table_next_entry(const struct kv_table *table,
-                         uint64_t *slot,
-                         struct kv_table_entry *entry_out);
+/* Returns the bucket where the walk for a tag begins, in a table with so many.
+ * It grows with the tag. */
+uint64_t kv_table_home(uint64_t tag, uint64_t bucket_count);
+
+/* Walks that come by chance are much shorter. A copy of a table gives longer ones
+ * up: somebody has made keys, or slots, that crowd. */
+#define KV_TABLE_WALK_MAX 4096u
+
+/* Puts a slot of another table, with the same secret, at the end of its walk. No
+ * slot here is its key's. False if the walk is too long. */
+bool kv_table_insert(struct kv_table *table, struct kv_table_slot slot);
+
+/* Returns what a slot adds to a sum over slots: equal sums mean the same slots.
+ * Nobody can make slots for it without the two random words. */
+uint64_t kv_table_mix(struct kv_table_slot slot, const uint64_t random[2]);
 
 #endif

@@ -212,6 +212,13 @@ void kv_log_cursor_take(struct kv_log_cursor *cursor,
     view_line(cursor, bytes, length, view_out);
 }
 
+void kv_log_cursor_skip(struct kv_log_cursor *cursor, size_t size)
+{
+    assert(size <= bytes_ahead(cursor));
+    drop_long_line(cursor);
+    cursor->offset += size;
+}
+
 /* Searches the bytes in the window for the next newline, unless its place is
  * known. Returns how many of them are at or before it. */
 static size_t find_newline(struct kv_log_cursor *cursor,

@@ -85,6 +85,9 @@ const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
 void kv_log_cursor_take(struct kv_log_cursor *cursor,
                         size_t length,
                         struct kv_log_view *view_out);
+
+/* Moves past bytes in memory that are whole lines, without NULs. */
+void kv_log_cursor_skip(struct kv_log_cursor *cursor, size_t size);
 void kv_log_cursor_release(struct kv_log_cursor *cursor);
 
 #endif

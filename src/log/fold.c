@@ -22,6 +22,7 @@
 #include "log/fold.h"
 
 #include "log/cursor.h"
+#include "log/next.h"
 #include "log/padding.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -35,6 +36,8 @@
 #ifndef KV_FOLD_WINDOW_SIZE
 #define KV_FOLD_WINDOW_SIZE ((size_t)1 << 20)
 #endif
+/* Small enough for the processor's nearer cache. */
+#define KV_FOLD_SKIP_WINDOW_SIZE (KV_FOLD_WINDOW_SIZE / 4)
 #define AHEAD_WINDOW_SIZE ((size_t)16 << 10)
 
 /* How many bytes are folded, in a moment, between two reports of progress. */
@@ -48,41 +51,10 @@ struct fold {
     kv_fold_visit visit;
     void *context;
     struct kv_fold_result result;
-    uint64_t anchor;       /* There is one at this place or past it. */
-    uint64_t whole_until;  /* Records of a batch before this are whole, */
-    uint64_t broken_until; /* and before this they are not. */
+    uint64_t anchor;  /* There is one at this place or past it. */
+    bool has_skipped; /* Lines were skipped after the last one visited; */
+    uint64_t skipped; /* the last of these is here. */
 };
-
-/* Decodes the line under a cursor. */
-static kvstore_status decode(const struct kv_log_view *view,
-                             struct kv_record *record_out)
-{
-    if (!view->is_cut) {
-        return kv_record_decode(view->bytes, view->size, record_out);
-    }
-    kv_record_tell_key(view->bytes, view->size, record_out);
-    if (view->is_blank) {
-        *record_out = (struct kv_record){.type = KV_RECORD_BLANK};
-    }
-    return KVSTORE_OK;
-}
-
-/* Moves to the next line and decodes it. Most lines are sound and canonical:
- * the decoder finds the end of these, so no search for it is needed. */
-static kvstore_status next_line(struct kv_log_cursor *cursor,
-                                struct kv_log_view *view_out,
-                                struct kv_record *record_out)
-{
-    size_t count = 0;
-    const char *bytes = kv_log_cursor_peek(cursor, &count);
-    size_t length = kv_record_decode_ahead(bytes, count, record_out);
-    if (length != 0) {
-        kv_log_cursor_take(cursor, length, view_out);
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_log_cursor_next(cursor, view_out);
-    return status == KVSTORE_OK ? decode(view_out, record_out) : status;
-}
 
 static bool is_blank_byte(char character)
 {
@@ -252,7 +224,7 @@ static kvstore_status find_anchor(struct fold *fold,
     while (status == KVSTORE_OK && !*found_out) {
         struct kv_log_view view;
         struct kv_record record;
-        status = next_line(&cursor, &view, &record);
+        status = kv_log_next_record(&cursor, &view, &record);
         if (status == KVSTORE_OK) {
             *found_out = is_anchor(fold->log, &view, &record, &ahead);
             kv_record_release(&record);
@@ -283,7 +255,7 @@ static kvstore_status measure_batch(const struct fold *fold,
     while (status == KVSTORE_OK && goes_on) {
         struct kv_log_view view;
         struct kv_record record;
-        status = next_line(&cursor, &view, &record);
+        status = kv_log_next_record(&cursor, &view, &record);
         if (status != KVSTORE_OK) {
             break;
         }
@@ -301,6 +273,27 @@ static kvstore_status measure_batch(const struct fold *fold,
     return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
 }
 
+/* Judges the line before a record of a batch, if that line was skipped. */
+static kvstore_status judge_skipped(struct fold *fold)
+{
+    struct kv_log_cursor cursor;
+    struct kv_log_view view;
+    struct kv_record record;
+    kvstore_status status = begin_look_ahead(fold, fold->skipped, &cursor);
+    if (status == KVSTORE_OK) {
+        status = kv_log_next_record(&cursor, &view, &record);
+    }
+    if (status == KVSTORE_OK) {
+        fold->has_skipped = false;
+        fold->result.follows =
+            record.type == KV_RECORD_DAMAGED ? KV_FOLD_FOLLOWS_DAMAGE : 0;
+        fold->result.is_unsure = counts_in_batch(&record);
+        kv_record_release(&record);
+    }
+    kv_log_cursor_release(&cursor);
+    return status;
+}
+
 /* Judges the batch that begins at an offset with a number. If it follows
  * damage, or continues a batch that is not whole, and that was visited, there
  * is an anchor in what was visited, or past it. */
@@ -310,17 +303,21 @@ static kvstore_status judge_batch(struct fold *fold,
 {
     uint64_t end = offset;
     bool is_whole = false;
-    kvstore_status status = measure_batch(fold, offset, &end, &is_whole);
-    if (status != KVSTORE_OK) {
+    kvstore_status status =
+        fold->has_skipped ? judge_skipped(fold) : KVSTORE_OK;
+    if (status == KVSTORE_OK && !fold->result.is_unsure) {
+        status = measure_batch(fold, offset, &end, &is_whole);
+    }
+    if (status != KVSTORE_OK || fold->result.is_unsure) {
         return status;
     }
     bool is_anchored = fold->result.follows == KV_FOLD_FOLLOWS_DAMAGE ||
                        fold->result.follows == number;
     if (is_whole && !is_anchored) {
-        fold->whole_until = end;
+        fold->result.judged.whole_until = end;
         return KVSTORE_OK;
     }
-    fold->broken_until = end;
+    fold->result.judged.broken_until = end;
     if (!is_anchored) {
         status = find_anchor(fold, end, false, &is_anchored);
     }
@@ -334,7 +331,7 @@ static kvstore_status judge_batch(struct fold *fold,
 /* --- Judging each line --- */
 
 /* Judges what this line is. Sets fold->result.is_torn where the torn tail
- * begins. */
+ * begins, and is_unsure where no verdict is possible. */
 static kvstore_status judge(struct fold *fold,
                             const struct kv_log_view *view,
                             const struct kv_record *record,
@@ -356,13 +353,14 @@ static kvstore_status judge(struct fold *fold,
     if (!counts_in_batch(record)) {
         return KVSTORE_OK;
     }
-    if (offset >= fold->whole_until && offset >= fold->broken_until) {
+    if (offset >= fold->result.judged.whole_until &&
+        offset >= fold->result.judged.broken_until) {
         kvstore_status status = judge_batch(fold, offset, record->batch);
         if (status != KVSTORE_OK) {
             return status;
         }
     }
-    if (offset < fold->broken_until) {
+    if (offset < fold->result.judged.broken_until) {
         item->type = KV_RECORD_DAMAGED;
     }
     return KVSTORE_OK;
@@ -386,7 +384,8 @@ static kvstore_status fold_line(struct fold *fold,
                                 .size = view->is_cut ? 0 : view->size,
                                 .record = record};
     kvstore_status status = judge(fold, view, record, &item);
-    if (status != KVSTORE_OK || fold->result.is_torn) {
+    if (status != KVSTORE_OK || fold->result.is_torn ||
+        fold->result.is_unsure) {
         return status;
     }
     bool is_last = view->pointer.offset + view->pointer.length == fold->end;
@@ -404,8 +403,27 @@ static kvstore_status fold_line(struct fold *fold,
     if (status == KVSTORE_OK) {
         fold->result.offset = item.pointer.offset + item.pointer.length;
         fold->result.follows = kv_fold_follows(&item);
+        fold->has_skipped = false;
     }
     return status;
+}
+
+/* Skips the lines in memory that need no verdict. */
+static void skip_lines(struct fold *fold,
+                       const struct kv_log_skip *skip,
+                       struct kv_log_cursor *cursor)
+{
+    size_t count = 0;
+    size_t last = 0;
+    const char *bytes = kv_log_cursor_peek(cursor, &count);
+    size_t size = kv_log_skip_lines(skip, bytes, count, &last);
+    if (size > 0) {
+        fold->has_skipped = true;
+        fold->skipped = cursor->offset + last;
+        kv_log_cursor_skip(cursor, size);
+        fold->result.offset = cursor->offset;
+        fold->result.follows = 0;
+    }
 }
 
 static uint64_t tell_progress(const struct kv_fold_range *range,
@@ -419,9 +437,10 @@ static uint64_t tell_progress(const struct kv_fold_range *range,
     return offset + PROGRESS_SIZE;
 }
 
-static bool is_over(const struct kv_fold_range *range)
+static bool goes_on(const struct fold *fold, const struct kv_fold_range *range)
 {
-    return range->is_over != NULL && *range->is_over;
+    return !fold->result.is_torn && !fold->result.is_unsure &&
+           (range->is_over == NULL || !*range->is_over);
 }
 
 kvstore_status kv_fold(const struct kv_log *log,
@@ -430,22 +449,30 @@ kvstore_status kv_fold(const struct kv_log *log,
                        void *context,
                        struct kv_fold_result *result_out)
 {
-    struct fold fold = {
-        .log = log,
-        .end = range.end,
-        .may_be_padded = range.may_be_padded,
-        .visit = visit,
-        .context = context,
-        .result = {.offset = range.offset, .follows = range.follows}};
+    struct fold fold = {.log = log,
+                        .end = range.end,
+                        .may_be_padded = range.may_be_padded,
+                        .visit = visit,
+                        .context = context,
+                        .result = {.offset = range.offset,
+                                   .follows = range.follows,
+                                   .judged = range.judged}};
     struct kv_log_cursor cursor;
     kvstore_status status = kv_log_cursor_init(
-        &cursor, log, range.offset, range.end, KV_FOLD_WINDOW_SIZE);
+        &cursor,
+        log,
+        range.offset,
+        range.end,
+        range.skip == NULL ? KV_FOLD_WINDOW_SIZE : KV_FOLD_SKIP_WINDOW_SIZE);
     fold.cursor = &cursor;
     uint64_t next_tell = range.offset + PROGRESS_SIZE;
-    while (status == KVSTORE_OK && !fold.result.is_torn && !is_over(&range)) {
+    while (status == KVSTORE_OK && goes_on(&fold, &range)) {
         struct kv_log_view view;
         struct kv_record record;
-        status = next_line(&cursor, &view, &record);
+        if (range.skip != NULL) {
+            skip_lines(&fold, range.skip, &cursor);
+        }
+        status = kv_log_next_record(&cursor, &view, &record);
         fold.end = cursor.end;
         if (cursor.offset >= next_tell) {
             next_tell = tell_progress(&range, cursor.offset);

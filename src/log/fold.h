@@ -11,6 +11,7 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "log/pointer.h"
+#include "log/skip.h"
 #include "record/record.h"
 
 #include <stdbool.h>
@@ -48,21 +49,32 @@ struct kv_progress {
     void *context;
 };
 
+/* Up to where batches are judged: a fold that goes on amid one need not measure
+ * the rest of it again. */
+struct kv_fold_judged {
+    uint64_t whole_until;  /* Records of a batch before this are whole, */
+    uint64_t broken_until; /* and before this they are not. */
+};
+
 /* What to fold: the bytes [offset, end), of which the first begins a line. */
 struct kv_fold_range {
     uint64_t offset;
     uint64_t end;
-    uint64_t follows;   /* What kv_fold_follows() says of the line before. */
+    uint64_t follows; /* What kv_fold_follows() says of the line before. */
+    struct kv_fold_judged judged; /* By the fold of what is before; or zero. */
     bool may_be_padded; /* The range goes to the end of the file, where an
                            exclusive writer has or had padding. */
     const struct kv_progress *progress; /* May be NULL. */
     const bool *is_over; /* True after a visit that wants no more: the fold ends
                             with KVSTORE_OK. May be NULL. */
+    const struct kv_log_skip *skip; /* Lines that need not be visited; NULL: all
+                                       must. */
 };
 
 struct kv_fold_result {
-    uint64_t offset;      /* Past the last line visited, its newline counted. */
-    uint64_t follows;     /* What kv_fold_follows() says of that line. */
+    uint64_t offset;  /* Past the last line visited, its newline counted. */
+    uint64_t follows; /* What kv_fold_follows() says of that line. */
+    struct kv_fold_judged judged;
     bool is_torn;         /* What is at offset is an unfinished write. */
     uint64_t batch_end;   /* If it is torn and begins with records of a batch,
                              which count down from the first: past these. Else
@@ -70,6 +82,9 @@ struct kv_fold_result {
     bool is_unterminated; /* The last line lacks its newline, which is counted
                              even so: offset is one past the file's end. The
                              next writer adds it. */
+    bool is_unsure; /* A line that was skipped is of a batch, so the verdict
+                             on the next one is not known: the fold has ended
+                             there, and must be made without skipping. */
 };
 
 /* True if this line, whose newline follows, would look completely written at

@@ -167,6 +167,108 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
     return status;
 }
 
+/* True if a line can follow a byte. */
+static bool ends_line(char before)
+{
+    return before == '\n' || before == '\0';
+}
+
+/* Reads bytes of the file into the line's own memory. */
+static kvstore_status read_whole(const struct kv_log *log,
+                                 uint64_t offset,
+                                 size_t size,
+                                 struct kv_log_line *line,
+                                 bool *is_there_out)
+{
+    char *buffer = line->inline_bytes;
+    if (size > sizeof line->inline_bytes) {
+        buffer = line->allocated = kv_io_allocate(size);
+        if (buffer == NULL) {
+            return KVSTORE_NO_MEMORY;
+        }
+    }
+    size_t count = 0;
+    kvstore_status status =
+        kv_io_read(&log->file, offset, buffer, size, &count);
+    line->bytes = buffer;
+    *is_there_out = status == KVSTORE_OK && count == size;
+    return status;
+}
+
+kvstore_status kv_log_read_record(const struct kv_log *log,
+                                  struct kv_log_pointer pointer,
+                                  struct kv_log_line *line_out,
+                                  bool *is_there_out)
+{
+    assert(pointer.length > 0 && pointer.length <= KV_LINE_SIZE_MAX);
+    size_t before = pointer.offset == 0 ? 0 : 1;
+    uint64_t offset = pointer.offset - before;
+    line_out->size = (size_t)pointer.length - 1;
+    line_out->length = pointer.length;
+    line_out->allocated = NULL;
+    size_t size = before + line_out->size;
+    kvstore_status status = KVSTORE_OK;
+    line_out->bytes = log->map == NULL
+                          ? NULL
+                          : kv_log_map_get(log->map, &log->file, offset, size);
+    *is_there_out = line_out->bytes != NULL;
+    if (line_out->bytes == NULL) {
+        status = read_whole(log, offset, size, line_out, is_there_out);
+    }
+    *is_there_out =
+        *is_there_out && (before == 0 || ends_line(line_out->bytes[0]));
+    if (!*is_there_out) {
+        kv_log_line_release(line_out);
+        return status;
+    }
+    line_out->bytes += before;
+    return status;
+}
+
+/* How much of a long line is read at once, to find its end. */
+#define MEASURE_SIZE ((size_t)16384)
+
+kvstore_status kv_log_measure_line(const struct kv_log *log,
+                                   uint64_t offset,
+                                   uint64_t end,
+                                   uint64_t *length_out)
+{
+    char bytes[MEASURE_SIZE];
+    *length_out = 0;
+    if (end - offset > KV_LINE_SIZE_MAX) {
+        end = offset + KV_LINE_SIZE_MAX;
+    }
+    for (uint64_t at = offset; at < end;) {
+        uint64_t left = end - at;
+        size_t count = 0;
+        kvstore_status status =
+            kv_io_read(&log->file,
+                       at,
+                       bytes,
+                       left < sizeof bytes ? (size_t)left : sizeof bytes,
+                       &count);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        const char *newline = memchr(bytes, '\n', count);
+        size_t searched = newline == NULL ? count : (size_t)(newline - bytes);
+        if (memchr(bytes, '\0', searched) != NULL) {
+            return KVSTORE_OK; /* No record has one. */
+        }
+        bool is_at_end = at + count + 1 == end && count < left;
+        if (newline != NULL || is_at_end) {
+            /* The newline of the last line may not be there yet. */
+            *length_out = at + searched + 1 - offset;
+            return KVSTORE_OK;
+        }
+        if (count == 0) {
+            return KVSTORE_OK;
+        }
+        at += count;
+    }
+    return KVSTORE_OK;
+}
+
 void kv_log_line_release(struct kv_log_line *line)
 {
     kv_io_free(line->allocated);
@@ -193,8 +295,7 @@ kvstore_status kv_log_begins_line(const struct kv_log *log,
     } else {
         status = kv_io_read(&log->file, offset - 1, &before, 1, &count);
     }
-    *begins_line_out = status == KVSTORE_OK && count == 1 &&
-                       (before == '\n' || before == '\0');
+    *begins_line_out = status == KVSTORE_OK && count == 1 && ends_line(before);
     return status;
 }
 

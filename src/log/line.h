@@ -7,6 +7,7 @@
 
 #include "kvstore.h"
 #include "log/log.h"
+#include "log/pointer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,23 @@ kvstore_status kv_log_read_line(const struct kv_log *log,
                                 uint64_t end,
                                 struct kv_log_line *line_out);
 void kv_log_line_release(struct kv_log_line *line);
+
+/* Reads a line of a length that is known, of which no NUL is a part. Not its
+ * last byte, its newline, which the last line of the file may lack.
+ * is_there_out: false if no line can begin at the offset, or the file ends
+ * before that byte; then there is nothing to release. */
+kvstore_status kv_log_read_record(const struct kv_log *log,
+                                  struct kv_log_pointer pointer,
+                                  struct kv_log_line *line_out,
+                                  bool *is_there_out);
+
+/* Sets length_out to that of the line at an offset of a log whose lines are
+ * whole up to an end, its newline counted; 0: there is none that can be a
+ * record. */
+kvstore_status kv_log_measure_line(const struct kv_log *log,
+                                   uint64_t offset,
+                                   uint64_t end,
+                                   uint64_t *length_out);
 
 /* True if a line can begin at an offset: the byte before ends one, or is the
  * last of a run of NULs. */

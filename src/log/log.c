@@ -151,15 +151,10 @@ kvstore_status kv_log_create(const struct kv_io_file *directory,
     return status;
 }
 
-void kv_log_unmap(struct kv_log *log)
+void kv_log_close(struct kv_log *log)
 {
     kv_log_map_free(log->map);
     log->map = NULL;
-}
-
-void kv_log_close(struct kv_log *log)
-{
-    kv_log_unmap(log);
     kv_log_padding_free(log->tail);
     log->tail = NULL;
     kv_io_close(&log->file);
@@ -191,8 +186,10 @@ kvstore_status kv_log_look(const struct kv_log *log,
     }
     if (status == KVSTORE_OK && stat.device == log->device &&
         stat.inode == log->inode) {
-        *place_out = (struct kv_log_place){
-            .is_current = true, .size = stat.size, .names = stat.names};
+        *place_out = (struct kv_log_place){.is_current = true,
+                                           .size = stat.size,
+                                           .names = stat.names,
+                                           .size_limit = kv_io_size_limit()};
     }
     return status;
 }
@@ -231,23 +228,36 @@ static char *join_lines(const struct kv_log_bytes *lines,
     return buffer;
 }
 
-/* Writes the lines with one call if they fit a buffer; else with one for
- * each. */
+static kvstore_status write_bytes(const struct kv_log *log,
+                                  uint64_t offset,
+                                  const void *bytes,
+                                  size_t size,
+                                  uint64_t size_limit)
+{
+    return size_limit == 0 ? kv_io_write(&log->file, offset, bytes, size)
+                           : kv_io_write_within(
+                                 &log->file, offset, bytes, size, size_limit);
+}
+
+/* Writes the lines with one call if they fit a buffer; else with one for each.
+ * size_limit: 0: it must be asked for. */
 static kvstore_status write_lines(const struct kv_log *log,
                                   uint64_t offset,
                                   const struct kv_log_bytes *lines,
                                   size_t count,
-                                  size_t size)
+                                  size_t size,
+                                  uint64_t size_limit)
 {
     kvstore_status status = KVSTORE_OK;
     char *buffer = join_lines(lines, count, size);
     if (buffer != NULL) {
-        status = kv_io_write(&log->file, offset, buffer, size);
+        status = write_bytes(log, offset, buffer, size, size_limit);
         kv_io_free(buffer);
         return status;
     }
     for (size_t i = 0; i < count && status == KVSTORE_OK; i++) {
-        status = kv_io_write(&log->file, offset, lines[i].bytes, lines[i].size);
+        status = kv_io_write_within(
+            &log->file, offset, lines[i].bytes, lines[i].size, log->size_limit);
         offset += lines[i].size;
     }
     return status;
@@ -262,7 +272,7 @@ kvstore_status kv_log_append(struct kv_log *log,
     size_t size = sum_sizes(lines, count);
     if (end > KV_OFFSET_MAX - size) {
         return kv_fail(
-            KVSTORE_TOO_LARGE, "%s is at its limit of 16 TiB", KV_LOG_NAME);
+            KVSTORE_TOO_LARGE, "%s is at its limit of 1 TiB", KV_LOG_NAME);
     }
     bool has_room = false;
     kvstore_status status =
@@ -276,13 +286,25 @@ kvstore_status kv_log_append(struct kv_log *log,
         }
         return KVSTORE_OK;
     }
-    status = write_lines(log, end, lines, count, size);
+    /* Over padding the file does not grow. */
+    uint64_t size_limit = has_room ? UINT64_MAX : log->size_limit;
+    status = write_lines(log, end, lines, count, size, size_limit);
     if (status != KVSTORE_OK) {
         kv_log_cut(log, end);
     } else if (has_room) {
         kv_log_padding_take(log->tail, size);
     }
     return status;
+}
+
+bool kv_log_has_mapped_room(const struct kv_log *log, size_t size)
+{
+    return kv_log_padding_has_room(log->tail, size);
+}
+
+void kv_log_put(struct kv_log *log, const char *line, size_t size)
+{
+    kv_log_padding_put(log->tail, line, size);
 }
 
 void kv_log_cut(struct kv_log *log, uint64_t end)

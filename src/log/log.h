@@ -22,6 +22,8 @@ struct kv_log {
     uint64_t device;
     uint64_t inode;
     uint64_t names;              /* Hard links, when it was opened. */
+    uint64_t size_limit;         /* On files of this process, as asked for a
+                                    moment ago; 0: ask at each append. */
     struct kv_log_map *map;      /* NULL: lines are read by system calls. */
     struct kv_log_padding *tail; /* NULL: no line is appended over padding. */
 };
@@ -45,7 +47,6 @@ void kv_log_close(struct kv_log *log);
  * a log that no process cuts short before the end that kv_log_read_line() is
  * given. */
 void kv_log_map(struct kv_log *log);
-void kv_log_unmap(struct kv_log *log);
 
 /* From now on, many lines are appended over padding: copied to a mapping of it,
  * or written. For a writer that keeps all others out as long as the log is
@@ -56,7 +57,8 @@ void kv_log_open_tail(struct kv_log *log, bool is_mapped);
 struct kv_log_place {
     bool is_current; /* To the log; only then does the rest hold: */
     uint64_t size;
-    uint64_t names; /* Hard links. */
+    uint64_t names;      /* Hard links. */
+    uint64_t size_limit; /* On files of this process. */
 };
 
 /* Looks the log up by name. KVSTORE_IO with ENOENT where there is none. */
@@ -85,6 +87,11 @@ kvstore_status kv_log_append(struct kv_log *log,
                              uint64_t end,
                              const struct kv_log_bytes *lines,
                              size_t count);
+
+/* True if a line of this size has room in mapped padding. Then kv_log_put()
+ * appends it, as kv_log_append() would, and nothing can fail. */
+bool kv_log_has_mapped_room(const struct kv_log *log, size_t size);
+void kv_log_put(struct kv_log *log, const char *line, size_t size);
 
 /* Cuts off all that is past an offset where a line ends, padding included, if
  * that can be done: lines that were appended and cannot be acknowledged. The

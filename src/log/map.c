@@ -7,7 +7,7 @@
  *    need no lock. It extends past the end of the file: what is appended later
  *    shows up in it.
  * 2. The first piece has 64 MiB, and each further one as much as all before it
- *    together: so 19 of them hold 16 TiB, and at most half of what is mapped is
+ *    together: so 15 of them hold 1 TiB, and at most half of what is mapped is
  *    past the end.
  * 3. A reader of only a few lines, such as the command, maps nothing: touching
  *    a page for the first time costs more than reading it. */
@@ -26,7 +26,7 @@
 #include <string.h>
 
 #define FIRST_PIECE_BITS 26
-#define PIECE_COUNT 19
+#define PIECE_COUNT 15
 #define READS_BEFORE_MAPPING 64u
 
 /* If less of the file is left than nearly every line takes, it may have
@@ -60,11 +60,8 @@ struct kv_log_map *kv_log_map_create(void)
 
 static unsigned piece_of(uint64_t offset)
 {
-    unsigned number = 0;
-    while (offset >> (FIRST_PIECE_BITS + number) != 0) {
-        number++;
-    }
-    return number;
+    uint64_t part = offset >> FIRST_PIECE_BITS;
+    return part == 0 ? 0 : 64 - (unsigned)__builtin_clzll(part);
 }
 
 static uint64_t piece_start(unsigned number)
@@ -124,20 +121,39 @@ static bool reads_enough(struct kv_log_map *map)
                READS_BEFORE_MAPPING;
 }
 
-/* True if the file has bytes from an offset on. An index that is not of the log
- * may lead past the file's end, where a page of the mapping is a SIGBUS. */
-static bool has_bytes(struct kv_log_map *map,
-                      const struct kv_io_file *file,
-                      uint64_t offset)
+/* Asks how large the file is. */
+static uint64_t refresh_size(struct kv_log_map *map,
+                             const struct kv_io_file *file)
+{
+    uint64_t size = 0; /* Then nothing is read by the map. */
+    kv_error_hold();
+    (void)kv_io_end(file, &size);
+    kv_error_release();
+    atomic_store_explicit(&map->size, size, memory_order_relaxed);
+    return size;
+}
+
+/* Returns the size of a file that has this end, as far as it is known. An index
+ * that is not of the log may lead past the file's end, where a page of the
+ * mapping is a SIGBUS. */
+static uint64_t size_for(struct kv_log_map *map,
+                         const struct kv_io_file *file,
+                         uint64_t end)
 {
     uint64_t size = atomic_load_explicit(&map->size, memory_order_relaxed);
-    if (offset >= size || size - offset < MOST_LINES_SIZE) {
-        kv_error_hold();
-        (void)kv_io_end(file, &size); /* Else 0: nothing is read by the map. */
-        kv_error_release();
-        atomic_store_explicit(&map->size, size, memory_order_relaxed);
-    }
-    return offset < size;
+    return end <= size ? size : refresh_size(map, file);
+}
+
+/* Returns the piece where an offset is, or NULL. */
+static char *find_piece(struct kv_log_map *map,
+                        const struct kv_io_file *file,
+                        unsigned number)
+{
+    char *piece =
+        atomic_load_explicit(&map->pieces[number], memory_order_acquire);
+    return piece == NULL && !atomic_load(&map->is_refused)
+               ? map_piece(map, file, number)
+               : piece;
 }
 
 const char *kv_log_map_find(struct kv_log_map *map,
@@ -145,26 +161,33 @@ const char *kv_log_map_find(struct kv_log_map *map,
                             uint64_t offset,
                             uint64_t *count_out)
 {
-    if (offset > KV_OFFSET_MAX || !reads_enough(map) ||
-        !has_bytes(map, file, offset)) {
+    if (offset > KV_OFFSET_MAX || !reads_enough(map)) {
         return NULL;
     }
+    uint64_t size = size_for(map, file, offset + MOST_LINES_SIZE);
     unsigned number = piece_of(offset);
-    char *piece =
-        atomic_load_explicit(&map->pieces[number], memory_order_acquire);
-    if (piece == NULL && !atomic_load(&map->is_refused)) {
-        piece = map_piece(map, file, number);
-    }
+    char *piece = offset < size ? find_piece(map, file, number) : NULL;
     if (piece == NULL) {
         return NULL;
     }
-    uint64_t size = atomic_load_explicit(&map->size, memory_order_relaxed);
     uint64_t end = piece_end(number) < size ? piece_end(number) : size;
-    if (offset >= end) {
-        return NULL;
-    }
     *count_out = end - offset;
     return piece + (offset - piece_start(number));
+}
+
+const char *kv_log_map_get(struct kv_log_map *map,
+                           const struct kv_io_file *file,
+                           uint64_t offset,
+                           size_t size)
+{
+    uint64_t end = offset + size;
+    unsigned number = piece_of(offset);
+    if (end > KV_OFFSET_MAX || end > piece_end(number) || !reads_enough(map) ||
+        end > size_for(map, file, end)) {
+        return NULL;
+    }
+    char *piece = find_piece(map, file, number);
+    return piece == NULL ? NULL : piece + (offset - piece_start(number));
 }
 
 const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset)

@@ -29,6 +29,12 @@ const char *kv_log_map_find(struct kv_log_map *map,
                             uint64_t offset,
                             uint64_t *count_out);
 
+/* The same for so many bytes. NULL also if they are not side by side. */
+const char *kv_log_map_get(struct kv_log_map *map,
+                           const struct kv_io_file *file,
+                           uint64_t offset,
+                           size_t size);
+
 /* The same for a byte whose piece is mapped already: maps nothing, and does not
  * count as a read. */
 const char *kv_log_map_peek(const struct kv_log_map *map, uint64_t offset);

@@ -18,6 +18,7 @@
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
+#include "record/prefix.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,6 +28,9 @@
 
 #define COPY_SIZE ((size_t)64 << 10)
 #define CUT_NAMES_MAX 1000
+
+/* What disks keep or lose as a whole: log/fold.c relies on it. */
+#define LOST_UNIT 512u
 
 static bool is_zero(const char *bytes, size_t size)
 {
@@ -163,8 +167,11 @@ static bool is_white(char character)
 /* What a torn tail looks like, byte by byte. White space after its first
  * newline changes nothing; alone it is padding. */
 struct tail_shape {
+    struct kv_record_prefix prefix; /* Up to the first byte that was lost. */
+    bool is_past_prefix;
+    bool is_foreign; /* No write of ours looks like this, however little of it
+                        reached the disk. */
     uint64_t size;
-    char first;
     char last;
     char last_dark;       /* That is not white space. */
     char first_dark;      /* After the last hole; NUL: none. */
@@ -175,6 +182,30 @@ struct tail_shape {
     bool lacks_start;     /* Its first byte, stored last in log/padding.c. */
 };
 
+/* Tabs or NULs are what a line has in the place of what was lost: from there on
+ * only whole sectors follow. */
+static bool is_lost(char byte)
+{
+    return byte == KV_LOG_PADDING_BYTE || byte == '\0';
+}
+
+/* True if a line of ours cannot go on with this byte. */
+static bool is_foreign_byte(struct tail_shape *shape,
+                            uint64_t offset,
+                            char byte)
+{
+    if (is_lost(byte) || byte == '\n') {
+        shape->is_past_prefix = true;
+        return false;
+    }
+    if (!shape->is_past_prefix) {
+        return !kv_record_prefix_take(&shape->prefix, byte);
+    }
+    bool resumes = shape->size > 0 && is_lost(shape->last);
+    return (unsigned char)byte < 0x20 ||
+           (resumes && offset % LOST_UNIT != 0 && !shape->lacks_start);
+}
+
 static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
 {
     bool is_dark = !is_white(byte);
@@ -184,6 +215,7 @@ static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
                         (offset + 1) % KV_PADDING_UNIT == 0;
     shape->lacks_start |=
         shape->size == 1 && shape->last == '\t' && byte == '"';
+    shape->is_foreign |= is_foreign_byte(shape, offset, byte);
     shape->is_terminated |= byte == '\n';
     shape->has_holes |= byte == '\0';
     if (byte == '\0') {
@@ -192,18 +224,8 @@ static void look_at_byte(struct tail_shape *shape, uint64_t offset, char byte)
         shape->first_dark = byte;
     }
     shape->last_dark = is_dark ? byte : shape->last_dark;
-    shape->first = shape->size == 0 ? byte : shape->first;
     shape->last = byte;
     shape->size++;
-}
-
-/* True if no write of ours looks like this, however little of it reached the
- * disk: it begins with anything but a brace, and has lost nothing before
- * that. */
-static bool is_foreign(const struct tail_shape *shape)
-{
-    return shape->size > 0 && shape->first != '{' && !is_white(shape->first) &&
-           !shape->has_holes && !shape->lacks_start;
 }
 
 /* True if it can be one write that was not finished. After holes there may be a
@@ -213,7 +235,7 @@ static bool is_unfinished(const struct tail_shape *shape)
     bool is_blank = !shape->has_holes && shape->first_dark == '\0';
     bool may_be_whole = shape->first_dark == '{' && shape->last_dark == '}';
     return is_blank ||
-           (!shape->has_second_line && !is_foreign(shape) &&
+           (!shape->has_second_line && !shape->is_foreign &&
             (!shape->is_terminated || shape->is_padded || shape->lacks_start ||
              (shape->has_holes && !may_be_whole)));
 }
@@ -223,10 +245,11 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
                                          uint64_t end,
                                          bool *is_unfinished_out)
 {
-    struct tail_shape shape = {0};
+    struct tail_shape shape = {.prefix = kv_record_prefix_begin()};
     char bytes[4096];
     size_t part = sizeof bytes;
-    while (offset < end && part > 0 && !shape.has_second_line) {
+    while (offset < end && part > 0 && !shape.has_second_line &&
+           !shape.is_foreign) {
         kvstore_status status =
             kv_io_read(&log->file, offset, bytes, sizeof bytes, &part);
         if (status != KVSTORE_OK) {
@@ -250,15 +273,15 @@ static kvstore_status is_unfinished_line(const struct kv_log *log,
 static kvstore_status cut_tail(const struct kv_log *log,
                                const struct kv_io_file *directory,
                                const struct kv_fold_result *result,
-                               uint64_t end)
+                               uint64_t end,
+                               char name_out[KV_CUT_NAME_SIZE])
 {
     uint64_t offset = result->offset;
     uint64_t rest = result->batch_end > offset ? result->batch_end : offset;
     bool is_just_cut = false;
     kvstore_status status = is_unfinished_line(log, rest, end, &is_just_cut);
     if (status == KVSTORE_OK && !is_just_cut) {
-        char name[KV_CUT_NAME_SIZE];
-        status = kv_mend_save(log, directory, offset, end, name);
+        status = kv_mend_save(log, directory, offset, end, name_out);
     }
     if (status == KVSTORE_OK) {
         status = kv_io_truncate(&log->file, offset);
@@ -269,10 +292,12 @@ static kvstore_status cut_tail(const struct kv_log *log,
 kvstore_status kv_mend_end(const struct kv_log *log,
                            const struct kv_io_file *directory,
                            uint64_t size,
-                           const struct kv_fold_result *result)
+                           const struct kv_fold_result *result,
+                           char name_out[KV_CUT_NAME_SIZE])
 {
+    name_out[0] = '\0';
     if (result->is_torn) {
-        return cut_tail(log, directory, result, size);
+        return cut_tail(log, directory, result, size, name_out);
     }
     if (result->is_unterminated) {
         assert(result->offset == size + 1);

@@ -34,11 +34,12 @@ kvstore_status kv_mend_save(const struct kv_log *log,
 /* Makes the log, size bytes long, end where a fold of it ended: cuts the torn
  * tail off, after saving it beside the log if it may be more than one
  * unfinished write, or adds the newline that the last line lacks. If it does
- * either, the caller syncs the log before it appends. Only under the writers'
- * lock. */
+ * either, the caller syncs the log before it appends. name_out: the file that
+ * was saved; empty: none. Only under the writers' lock. */
 kvstore_status kv_mend_end(const struct kv_log *log,
                            const struct kv_io_file *directory,
                            uint64_t size,
-                           const struct kv_fold_result *result);
+                           const struct kv_fold_result *result,
+                           char name_out[KV_CUT_NAME_SIZE]);
 
 #endif

@@ -323,10 +323,22 @@ kvstore_status kv_log_padding_make_room(struct kv_log_padding *tail,
     tail->end = end;
     *has_room_out =
         size <= PUT_SIZE_MAX && pays(tail, file) && pad(tail, file, size);
-    if (!*has_room_out) {
-        kv_log_padding_trim(tail, file);
+    if (!*has_room_out && kv_log_padding_is_padded(tail)) {
+        status = check_padded_end(tail, file);
+        if (status == KVSTORE_OK) {
+            kv_error_hold();
+            cut_padding(tail, file);
+            kv_error_release();
+        }
     }
-    return KVSTORE_OK;
+    return status;
+}
+
+bool kv_log_padding_has_room(const struct kv_log_padding *tail, size_t size)
+{
+    return kv_log_padding_is_padded(tail) && tail->is_mapped &&
+           size <= PUT_SIZE_MAX &&
+           tail->end + size + KV_LOG_PADDING_MIN <= tail->padded_end;
 }
 
 bool kv_log_padding_is_mapped(const struct kv_log_padding *tail)

@@ -48,6 +48,9 @@ kvstore_status kv_log_padding_make_room(struct kv_log_padding *tail,
                                         size_t size,
                                         bool *has_room_out);
 
+/* True if there is room already, in mapped padding. */
+bool kv_log_padding_has_room(const struct kv_log_padding *tail, size_t size);
+
 /* True if lines are put where there is room for them, and not written. The tail
  * is not NULL, nor is it in the next two calls. */
 bool kv_log_padding_is_mapped(const struct kv_log_padding *tail);

@@ -152,14 +152,15 @@ kvstore_status kv_successor_create(const struct kv_io_file *directory,
                                    const struct kv_log *log,
                                    struct kv_log *new_log)
 {
-    assert(directory->fd >= 0 && log->file.fd >= 0);
+    assert(directory->fd >= 0 && (log == NULL || log->file.fd >= 0));
     *new_log = KV_LOG_NONE;
     kvstore_status status = create_file(directory, &new_log->file);
     if (status == KVSTORE_OK) {
         status = claim_file(directory, new_log);
     }
     if (status == KVSTORE_OK) {
-        status = kv_io_adopt_place(&new_log->file, &log->file);
+        status = log == NULL ? kv_io_adopt_directory(&new_log->file, directory)
+                             : kv_io_adopt_place(&new_log->file, &log->file);
     }
     return status;
 }
@@ -171,13 +172,27 @@ kvstore_status kv_successor_rename(const struct kv_io_file *directory,
     bool is_ours = false;
     kvstore_status status = check_name(directory, new_log, &is_ours);
     if (status == KVSTORE_OK) {
-        status = kv_io_rename(directory, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
+        status = kv_io_rename(
+            directory, &new_log->file, KV_LOG_COMPACT_NAME, KV_LOG_NAME);
     }
     if (status == KVSTORE_OK) {
         new_log->file.name = KV_LOG_NAME;
         kv_io_unlock(&new_log->file);
     }
     return status;
+}
+
+bool kv_successor_remove_leftover(const struct kv_io_file *directory)
+{
+    struct kv_io_stat named;
+    kv_error_hold();
+    bool is_removed =
+        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named) == KVSTORE_OK &&
+        named.is_regular && remove_leftover(directory) == KVSTORE_OK &&
+        kv_io_stat_name(directory, KV_LOG_COMPACT_NAME, &named) ==
+            KVSTORE_NOT_FOUND;
+    kv_error_release();
+    return is_removed;
 }
 
 /* Frees the room. A file that another program has locked or put there is left

@@ -10,8 +10,10 @@
 #include "log/log.h"
 #include "os/file.h"
 
+#include <stdbool.h>
+
 /* Creates store.log.compact, locked, with the mode and the owner of a log that
- * will be written anew. A leftover is removed, unless a process holds its lock:
+ * will be written anew; or, if that is NULL, of a new store's log. A leftover is removed, unless a process holds its lock:
  * KVSTORE_BUSY, another compaction is running. After a failure, too, the caller
  * discards the log. */
 kvstore_status kv_successor_create(const struct kv_io_file *directory,
@@ -26,5 +28,9 @@ kvstore_status kv_successor_rename(const struct kv_io_file *directory,
 /* Gives up a new log that was not renamed. */
 void kv_successor_discard(const struct kv_io_file *directory,
                           struct kv_log *new_log);
+
+/* Removes what has the name, if that is a file whose lock no compaction holds.
+ * Returns whether it has. Only under the writers' lock. */
+bool kv_successor_remove_leftover(const struct kv_io_file *directory);
 
 #endif

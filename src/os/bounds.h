@@ -27,8 +27,8 @@
  * number that every program reads out of JSON as it was written. */
 #define KV_EXPIRES_MS_MAX ((INT64_C(1) << 53) - 1)
 
-/* Offsets fit in the 44 bits that a slot of the index has for them: 16 TiB. */
-#define KV_OFFSET_MAX ((UINT64_C(1) << 44) - 1)
+/* Offsets fit in the 40 bits that a slot of the index has for them: 1 TiB. */
+#define KV_OFFSET_MAX ((UINT64_C(1) << 40) - 1)
 
 /* Deepest nesting that the JSON parser follows; deeper is damage. */
 #define KV_JSON_DEPTH_MAX 1000u

@@ -80,15 +80,36 @@ kvstore_status kv_io_make_directories(const char *path)
     return status;
 }
 
+static bool has_name(const struct kv_io_file *directory,
+                     const struct kv_io_file *file,
+                     const char *name)
+{
+    struct kv_io_stat own;
+    struct kv_io_stat named;
+    kv_error_hold();
+    bool is_same = kv_io_stat(file, &own) == KVSTORE_OK &&
+                   kv_io_stat_name(directory, name, &named) == KVSTORE_OK &&
+                   own.device == named.device && own.inode == named.inode;
+    kv_error_release();
+    return is_same;
+}
+
 kvstore_status kv_io_rename(const struct kv_io_file *directory,
+                            const struct kv_io_file *file,
                             const char *from,
                             const char *to)
 {
-    if (kv_io_table()->renameat(directory->fd, from, to) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot rename %s to %s", from, to);
+    if (kv_io_table()->renameat(directory->fd, from, to) == 0) {
+        return KVSTORE_OK;
     }
-    return KVSTORE_OK;
+    int rename_errno = errno;
+    return has_name(directory, file, to)
+               ? KVSTORE_OK
+               : kv_fail_errno(KVSTORE_IO,
+                               rename_errno,
+                               "cannot rename %s to %s",
+                               from,
+                               to);
 }
 
 kvstore_status kv_io_unlink(const struct kv_io_file *directory,

@@ -18,7 +18,11 @@ kvstore_status kv_io_open_directory(const char *path,
  * and syncs the directory above each. */
 kvstore_status kv_io_make_directories(const char *path);
 
+/* Renames a file that is open. A rename that reports a failure may have been done
+ * all the same, and whoever went on by the old name would lose what comes: so if
+ * the file has the name, that is a success. */
 kvstore_status kv_io_rename(const struct kv_io_file *directory,
+                            const struct kv_io_file *file,
                             const char *from,
                             const char *to);
 kvstore_status kv_io_unlink(const struct kv_io_file *directory,

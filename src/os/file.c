@@ -7,6 +7,7 @@
 
 #include "os/descriptors.h"
 #include "os/error.h"
+#include "os/size_signal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,8 +65,11 @@ kvstore_status kv_io_open(const struct kv_io_file *directory,
         return kv_fail_errno(KVSTORE_IO, errno, "cannot open %s", name);
     }
     struct kv_io_file file = {.fd = fd, .name = name};
-    struct kv_io_stat stat = {0};
-    kvstore_status status = kv_io_stat(&file, &stat);
+    struct kv_io_stat stat = {.is_regular = true};
+    kvstore_status status = KVSTORE_OK;
+    if (mode != KV_IO_CREATE_NEW) {
+        status = kv_io_stat(&file, &stat);
+    }
     if (status == KVSTORE_OK && !stat.is_regular) {
         status = kv_fail(KVSTORE_IO, "%s is not a regular file", name);
     }
@@ -99,10 +103,7 @@ static struct kv_io_stat own_stat(const struct stat *stat)
                                .is_setgid = (stat->st_mode & S_ISGID) != 0,
                                .mode = stat->st_mode & 0777,
                                .owner = stat->st_uid,
-                               .group = stat->st_gid,
-                               .changed_ns =
-                                   (int64_t)stat->st_mtim.tv_sec * 1000000000 +
-                                   stat->st_mtim.tv_nsec};
+                               .group = stat->st_gid};
 }
 
 kvstore_status kv_io_stat(const struct kv_io_file *file,
@@ -182,17 +183,46 @@ kvstore_status kv_io_read(const struct kv_io_file *file,
     return status;
 }
 
+/* pwrite() without SIGXFSZ: past the limit on file sizes it is EFBIG. */
+static ssize_t pwrite_at_limit(int fd,
+                               const void *bytes,
+                               size_t size,
+                               off_t offset)
+{
+    struct kv_size_signal held;
+    kv_size_signal_hold(&held);
+    ssize_t written = kv_io_table()->pwrite(fd, bytes, size, offset);
+    kv_size_signal_release(&held, written < 0);
+    return written;
+}
+
+uint64_t kv_io_size_limit(void)
+{
+    return kv_io_table()->size_limit();
+}
+
 kvstore_status kv_io_write(const struct kv_io_file *file,
                            uint64_t offset,
                            const void *bytes,
                            size_t size)
 {
+    return kv_io_write_within(file, offset, bytes, size, kv_io_size_limit());
+}
+
+kvstore_status kv_io_write_within(const struct kv_io_file *file,
+                                  uint64_t offset,
+                                  const void *bytes,
+                                  size_t size,
+                                  uint64_t size_limit)
+{
     size_t done = 0;
+    ssize_t (*write)(int, const void *, size_t, off_t) =
+        offset + size <= size_limit ? kv_io_table()->pwrite : pwrite_at_limit;
     while (done < size) {
-        ssize_t part = kv_io_table()->pwrite(file->fd,
-                                             (const char *)bytes + done,
-                                             size - done,
-                                             (off_t)(offset + done));
+        ssize_t part = write(file->fd,
+                             (const char *)bytes + done,
+                             size - done,
+                             (off_t)(offset + done));
         if (part < 0 && errno == EINTR) {
             continue;
         }
@@ -237,7 +267,13 @@ kvstore_status kv_io_sync(const struct kv_io_file *file)
     return KVSTORE_OK;
 }
 
-/* From linux/magic.h and the file systems' own sources. */
+bool kv_io_was_unavailable(void)
+{
+    return kv_io_is_unavailable(kvstore_last_error()->system_errno);
+}
+
+/* From linux/magic.h, linux/gfs2_ondisk.h, the kernel's fs/vboxsf/super.c and
+ * fs/orangefs/protocol.h, and the file systems' own sources. */
 static const uint32_t remote_types[] = {
     0x6969,     /* NFS */
     0x517b,     /* SMB */
@@ -250,6 +286,12 @@ static const uint32_t remote_types[] = {
     0x01021997, /* 9P */
     0x0bd00bd0, /* Lustre */
     0x47504653, /* GPFS */
+    0x01161970, /* GFS2 */
+    0x7461636f, /* OCFS2 */
+    0x19830326, /* BeeGFS */
+    0x20030528, /* OrangeFS */
+    0x786f4256, /* vboxsf, the shared folders of VirtualBox */
+    0xbacbacbc, /* HGFS, those of VMware */
 };
 
 kvstore_status kv_io_is_remote(const struct kv_io_file *file,
@@ -257,7 +299,7 @@ kvstore_status kv_io_is_remote(const struct kv_io_file *file,
 {
     *is_remote_out = false;
     long type = kv_io_table()->file_system_type(file->fd);
-    if (type == -1) {
+    if (type == -1 && !kv_io_is_unavailable(errno)) {
         return kv_fail_errno(
             KVSTORE_IO, errno, "cannot look at %s", file->name);
     }
@@ -289,7 +331,7 @@ uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset)
     return data > (off_t)offset ? (uint64_t)data : offset;
 }
 
-kvstore_status kv_io_boot_id(uint64_t id_out[2])
+kvstore_status kv_io_boot_id(uint64_t *id_out)
 {
     if (kv_io_table()->boot_id(id_out) != 0) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot read the boot id");
@@ -297,13 +339,9 @@ kvstore_status kv_io_boot_id(uint64_t id_out[2])
     return KVSTORE_OK;
 }
 
-kvstore_status kv_io_mount_id(const struct kv_io_file *file, uint64_t *id_out)
+uint64_t kv_io_mount_id(const struct kv_io_file *file)
 {
-    if (kv_io_table()->mount_id(file->fd, id_out) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO, errno, "cannot look at %s", file->name);
-    }
-    return KVSTORE_OK;
+    return kv_io_table()->mount_id(file->fd);
 }
 
 uid_t kv_io_user_id(void)

@@ -35,7 +35,6 @@ struct kv_io_stat {
     mode_t mode;    /* Permissions only. */
     uid_t owner;
     gid_t group;
-    int64_t changed_ns; /* When, by the file system; 0 if looked up by name. */
 };
 
 enum kv_io_open_mode {
@@ -92,6 +91,15 @@ kvstore_status kv_io_write(const struct kv_io_file *file,
                            const void *bytes,
                            size_t size);
 
+/* The same for a caller that has asked for the limit, which only counts where
+ * the bytes end past it. */
+kvstore_status kv_io_write_within(const struct kv_io_file *file,
+                                  uint64_t offset,
+                                  const void *bytes,
+                                  size_t size,
+                                  uint64_t size_limit);
+uint64_t kv_io_size_limit(void);
+
 kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size);
 
 /* The first brings data and size to the disk (fdatasync), the second all that
@@ -108,12 +116,17 @@ kvstore_status kv_io_end(const struct kv_io_file *file, uint64_t *end_out);
 uint64_t kv_io_next_data(const struct kv_io_file *file, uint64_t offset);
 
 /* The boot, and the mount that a file is reached through: what a mapping holds
- * is known to be in this kernel's memory only while both are the same. Zeros if
- * the system does not say. */
-kvstore_status kv_io_boot_id(uint64_t id_out[2]);
-kvstore_status kv_io_mount_id(const struct kv_io_file *file, uint64_t *id_out);
+ * is known to be in this kernel's memory only while both are the same. 0 if the
+ * system does not say. */
+kvstore_status kv_io_boot_id(uint64_t *id_out);
+uint64_t kv_io_mount_id(const struct kv_io_file *file);
 
-/* True if the file is on a network file system. */
+/* True if the last call failed because this process cannot make such a call: it
+ * has done nothing. */
+bool kv_io_was_unavailable(void);
+
+/* True if the file is on a file system that several machines may share: there
+ * flock and a shared mapping may mean nothing. */
 kvstore_status kv_io_is_remote(const struct kv_io_file *file,
                                bool *is_remote_out);
 

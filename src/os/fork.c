@@ -28,6 +28,15 @@ static void in_parent(void)
     (void)pthread_mutex_unlock(&list_mutex);
 }
 
+static void close_files(const struct kv_fork_guard *guard)
+{
+    for (int i = 0; i < KV_FORK_GUARD_FILES; i++) {
+        if (guard->files[i] != NULL) {
+            kv_io_close(guard->files[i]);
+        }
+    }
+}
+
 /* The descriptors of each handle are closed by now; this tells the handle. */
 static void in_child(void)
 {
@@ -39,9 +48,7 @@ static void in_child(void)
         guard->previous = NULL;
         guard->next = NULL;
         atomic_store(&guard->is_child, true);
-        for (int i = 0; i < KV_FORK_GUARD_FILES; i++) {
-            kv_io_close(guard->files[i]);
-        }
+        close_files(guard);
         guard = next;
     }
     (void)pthread_mutex_unlock(&list_mutex);

@@ -19,7 +19,8 @@
 #define KV_FORK_GUARD_FILES 5
 
 struct kv_fork_guard {
-    struct kv_io_file *files[KV_FORK_GUARD_FILES]; /* Closed in a child. */
+    struct kv_io_file
+        *files[KV_FORK_GUARD_FILES]; /* Closed in a child; NULL: none. */
     atomic_bool is_child;
     struct kv_fork_guard *previous;
     struct kv_fork_guard *next;

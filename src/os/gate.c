@@ -162,10 +162,15 @@ kvstore_status kv_gate_enter(struct kv_gate *gate,
     return status;
 }
 
-struct kv_gate_waiter *kv_gate_take_work(struct kv_gate *gate)
+bool kv_gate_is_awaited(const struct kv_gate *gate)
 {
     assert(atomic_load(&gate->state) != GATE_FREE);
-    if (atomic_load(&gate->state) != GATE_AWAITED) {
+    return atomic_load(&gate->state) == GATE_AWAITED;
+}
+
+struct kv_gate_waiter *kv_gate_take_work(struct kv_gate *gate)
+{
+    if (!kv_gate_is_awaited(gate)) {
         return NULL;
     }
     (void)pthread_mutex_lock(&gate->mutex);

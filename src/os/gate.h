@@ -51,6 +51,9 @@ kvstore_status kv_gate_enter(struct kv_gate *gate,
 /* The same without waiting: false if another thread is inside. */
 bool kv_gate_try_enter(struct kv_gate *gate);
 
+/* Called inside: true if a thread may be waiting. */
+bool kv_gate_is_awaited(const struct kv_gate *gate);
+
 /* Called inside: takes the work of the thread that has waited longest with
  * some. NULL: there is none. */
 struct kv_gate_waiter *kv_gate_take_work(struct kv_gate *gate);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* flock(2), with a bounded wait. */
+/* flock(2), with a bounded wait; and locks of open files on their first byte
+ * (fcntl_locking(2)), which can be asked for without a try. */
 
 #include "os/lock.h"
 
@@ -63,17 +64,27 @@ void kv_io_unlock(const struct kv_io_file *file)
 }
 
 kvstore_status kv_io_try_lock(const struct kv_io_file *file,
-                              bool is_shared,
                               bool *is_locked_out)
 {
-    int operation = (is_shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
     int result = 0;
     do {
-        result = kv_io_table()->flock(file->fd, operation);
+        result = kv_io_table()->flock(file->fd, LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
     *is_locked_out = result == 0;
     if (result != 0 && errno != EWOULDBLOCK) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot lock %s", file->name);
     }
     return KVSTORE_OK;
+}
+
+kvstore_status kv_io_hold(const struct kv_io_file *file)
+{
+    return kv_io_table()->hold(file->fd) == 0
+               ? KVSTORE_OK
+               : kv_fail_errno(KVSTORE_IO, errno, "cannot lock %s", file->name);
+}
+
+bool kv_io_is_held(const struct kv_io_file *file)
+{
+    return kv_io_table()->is_held(file->fd);
 }

@@ -21,10 +21,14 @@ kvstore_status kv_io_lock(const struct kv_io_file *file,
                           _Atomic uint64_t *waiting);
 void kv_io_unlock(const struct kv_io_file *file);
 
-/* Takes the lock at once, alone or with others, or says that it is not free. If
- * this file already holds a lock, it gives that up first. */
+/* Takes the lock at once, or says that it is not free. */
 kvstore_status kv_io_try_lock(const struct kv_io_file *file,
-                              bool is_shared,
                               bool *is_locked_out);
+
+/* Holds a file until it is closed, which excludes nobody, but is seen by whoever
+ * asks. Asking leaves nothing that others could see. Both are of the open file:
+ * a process does not see its own hold through the file that has it. */
+kvstore_status kv_io_hold(const struct kv_io_file *file);
+bool kv_io_is_held(const struct kv_io_file *file);
 
 #endif

@@ -37,7 +37,7 @@ kvstore_status kv_io_allocate_blocks(const struct kv_io_file *file,
     do {
         result = kv_io_table()->allocate_blocks(file->fd, (off_t)size);
     } while (result != 0 && errno == EINTR);
-    if (result != 0 && errno == EOPNOTSUPP) {
+    if (result != 0 && kv_io_is_unavailable(errno)) {
         return write_zeros(file, size);
     }
     if (result != 0) {
@@ -78,8 +78,8 @@ kvstore_status kv_io_populate(const struct kv_io_file *file,
     do {
         result = kv_io_table()->populate(memory, size);
     } while (result != 0 && (errno == EINTR || errno == EAGAIN));
-    if (result == 0 || errno == EINVAL) {
-        return KVSTORE_OK; /* EINVAL: before Linux 5.14. */
+    if (result == 0 || kv_io_is_unavailable(errno)) {
+        return KVSTORE_OK; /* As before Linux 5.14. */
     }
     /* EFAULT: it would have been a SIGBUS. */
     int reason = errno == EFAULT ? ENOSPC : errno;

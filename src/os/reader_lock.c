@@ -41,15 +41,22 @@ static atomic_uint *own_readers(struct kv_reader_lock *lock)
     return &lock->stripes[mixed % KV_READER_LOCK_STRIPES].readers;
 }
 
-void kv_reader_lock_read(struct kv_reader_lock *lock)
+KV_RARE static void read_after_writer(struct kv_reader_lock *lock)
 {
     atomic_uint *readers = own_readers(lock);
-    atomic_fetch_add(readers, 1);
-    while (atomic_load(&lock->has_writer)) {
+    do {
         atomic_fetch_sub(readers, 1);
         (void)pthread_mutex_lock(&lock->mutex);
         (void)pthread_mutex_unlock(&lock->mutex);
         atomic_fetch_add(readers, 1);
+    } while (atomic_load(&lock->has_writer));
+}
+
+void kv_reader_lock_read(struct kv_reader_lock *lock)
+{
+    atomic_fetch_add(own_readers(lock), 1);
+    if (atomic_load(&lock->has_writer)) {
+        read_after_writer(lock);
     }
 }
 

@@ -8,12 +8,14 @@
 #include "os/system.h"
 
 #include "os/error.h"
+#include "os/size_signal.h"
+#include "os/statx.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,16 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+bool kv_io_is_unavailable(int call_errno)
+{
+    return call_errno == ENOSYS || call_errno == EOPNOTSUPP ||
+           call_errno == EPERM || call_errno == EACCES || call_errno == EINVAL;
+}
 
 static int system_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
@@ -37,61 +46,29 @@ static int system_dup_high(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* At its limit on file sizes a process gets SIGXFSZ, which would kill a host
- * program. The signal is sent to the thread that writes, so it can be blocked
- * and consumed here. */
-struct held_signal {
-    sigset_t size_signal;
-    sigset_t old_mask;
-    bool was_pending;
-};
-
-static void hold_signal(struct held_signal *held)
+static struct flock first_byte(short type)
 {
-    sigset_t pending;
-    sigemptyset(&held->size_signal);
-    sigaddset(&held->size_signal, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &held->size_signal, &held->old_mask);
-    sigpending(&pending);
-    held->was_pending = sigismember(&pending, SIGXFSZ) == 1;
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_len = 1};
 }
 
-/* Keeps errno. */
-static void let_go_of_signal(const struct held_signal *held, bool has_failed)
+static int system_hold(int fd)
 {
-    int call_errno = errno;
-    if (has_failed && call_errno == EFBIG && !held->was_pending) {
-        static const struct timespec no_wait = {0};
-        (void)sigtimedwait(&held->size_signal, NULL, &no_wait);
-    }
-    pthread_sigmask(SIG_SETMASK, &held->old_mask, NULL);
-    errno = call_errno;
+    struct flock lock = first_byte(F_RDLCK);
+    return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-static ssize_t pwrite_without_signal(int fd,
-                                     const void *bytes,
-                                     size_t size,
-                                     off_t offset)
+static bool system_is_held(int fd)
 {
-    struct held_signal held;
-    hold_signal(&held);
-    ssize_t written = pwrite(fd, bytes, size, offset);
-    let_go_of_signal(&held, written < 0);
-    return written;
+    struct flock lock = first_byte(F_WRLCK);
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-static ssize_t system_pwrite(int fd,
-                             const void *bytes,
-                             size_t size,
-                             off_t offset)
+static uint64_t system_size_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-        limit.rlim_cur != RLIM_INFINITY &&
-        (uint64_t)offset + size > limit.rlim_cur) {
-        return pwrite_without_signal(fd, bytes, size, offset);
-    }
-    return pwrite(fd, bytes, size, offset);
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 ? 0
+           : limit.rlim_cur == RLIM_INFINITY    ? UINT64_MAX
+                                                : (uint64_t)limit.rlim_cur;
 }
 
 /* Signals are left to the host program's own threads. */
@@ -108,31 +85,35 @@ static int system_start_thread(pthread_t *thread,
     return result;
 }
 
+static int ask_kernel(int dir_fd,
+                      const char *name,
+                      int flags,
+                      unsigned int mask,
+                      struct kv_statx *answer_out)
+{
+    return (int)syscall(SYS_statx, dir_fd, name, flags, mask, answer_out);
+}
+
 /* Does not ask for the times. Once they have been read, recent kernels record a
  * new one at the next write, and so a sync that has nothing else to record
  * writes the inode. */
 static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 {
-    struct statx found;
-    if (statx(dir_fd,
-              name,
-              AT_SYMLINK_NOFOLLOW,
-              STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID |
-                  STATX_INO | STATX_SIZE,
-              &found) != 0) {
-        /* Some sandboxes do not know the call. */
-        return errno == EPERM || errno == ENOSYS
-                   ? fstatat(dir_fd, name, stat_out, AT_SYMLINK_NOFOLLOW)
-                   : -1;
+    struct kv_statx found;
+    if (ask_kernel(
+            dir_fd, name, AT_SYMLINK_NOFOLLOW, KV_STATX_NO_TIMES, &found) !=
+        0) {
+        /* Old kernels and sandboxes refuse the call, for reasons of all kinds. */
+        return fstatat(dir_fd, name, stat_out, AT_SYMLINK_NOFOLLOW);
     }
-    *stat_out = (struct stat){
-        .st_dev = makedev(found.stx_dev_major, found.stx_dev_minor),
-        .st_ino = (ino_t)found.stx_ino,
-        .st_mode = found.stx_mode,
-        .st_nlink = (nlink_t)found.stx_nlink,
-        .st_uid = found.stx_uid,
-        .st_gid = found.stx_gid,
-        .st_size = (off_t)found.stx_size};
+    *stat_out =
+        (struct stat){.st_dev = makedev(found.device_major, found.device_minor),
+                      .st_ino = (ino_t)found.inode,
+                      .st_mode = found.mode,
+                      .st_nlink = (nlink_t)found.link_count,
+                      .st_uid = found.uid,
+                      .st_gid = found.gid,
+                      .st_size = (off_t)found.size};
     return 0;
 }
 
@@ -142,8 +123,8 @@ static int system_fstatat(int dir_fd, const char *name, struct stat *stat_out)
 static ssize_t system_get_access_list(int fd, void *buffer, size_t size)
 {
     ssize_t result = fgetxattr(fd, ACCESS_LIST, buffer, size);
-    bool has_none = result < 0 && (errno == ENODATA || errno == ENOTSUP ||
-                                   errno == ENOSYS || errno == EPERM);
+    bool has_none =
+        result < 0 && (errno == ENODATA || kv_io_is_unavailable(errno));
     return has_none ? 0 : result;
 }
 
@@ -198,10 +179,10 @@ static ssize_t system_getrandom(void *buffer, size_t size)
 
 static int system_allocate_blocks(int fd, off_t size)
 {
-    struct held_signal held;
-    hold_signal(&held);
+    struct kv_size_signal held;
+    kv_size_signal_hold(&held);
     int result = fallocate(fd, 0, 0, size);
-    let_go_of_signal(&held, result != 0);
+    kv_size_signal_release(&held, result != 0);
     return result;
 }
 
@@ -230,68 +211,70 @@ static off_t system_next_data(int fd, off_t offset)
     return lseek(fd, offset, SEEK_DATA);
 }
 
-/* Since Linux 6.8 mounts have numbers that are never used again. An older
- * kernel gives numbers that are reused, and one before 5.8 gives none. */
-#define MOUNT_ID_UNIQUE 0x4000u
-
-static int system_mount_id(int fd, uint64_t *id_out)
+static uint64_t system_mount_id(int fd)
 {
-    struct statx answer;
-    *id_out = 0;
-    if (statx(fd,
-              "",
-              AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-              STATX_MNT_ID | MOUNT_ID_UNIQUE,
-              &answer) != 0) {
-        return errno == ENOSYS ? 0 : -1;
+    const int flags = AT_EMPTY_PATH | KV_STATX_DONT_SYNC;
+    const unsigned int mask = KV_STATX_MOUNT | KV_STATX_MOUNT_UNIQUE;
+    struct kv_statx answer;
+    if (ask_kernel(fd, "", flags, mask, &answer) == 0 &&
+        (answer.answered & mask) != 0 && answer.mount_id != 0) {
+        return answer.mount_id;
     }
-    if ((answer.stx_mask & (STATX_MNT_ID | MOUNT_ID_UNIQUE)) != 0) {
-        *id_out = answer.stx_mnt_id;
-    }
-    return 0;
+    /* An older call tells it, too, even where it has no room for the rest. */
+    struct file_handle none = {.handle_bytes = 0};
+    int mount_id = 0;
+    return name_to_handle_at(fd, "", &none, &mount_id, AT_EMPTY_PATH) != 0 &&
+                   errno == EOVERFLOW && mount_id > 0
+               ? (uint64_t)mount_id
+               : 0;
 }
 
-/* The kernel fills 32 bits of the number, whatever the size of a long. */
+/* FS_IOC_GETVERSION of linux/fs.h. C libraries disagree on the type that ioctl
+ * takes. The kernel fills 32 bits, whatever the size of a long. */
+#define GET_GENERATION _IOR('v', 1, long)
+
 static void system_birth(int fd, struct kv_io_birth *birth_out)
 {
-    struct statx answer;
+    const int flags = AT_EMPTY_PATH | KV_STATX_DONT_SYNC;
+    struct kv_statx answer;
     *birth_out = (struct kv_io_birth){.time_ns = 0};
-    if (statx(
-            fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BTIME, &answer) ==
-            0 &&
-        (answer.stx_mask & STATX_BTIME) != 0) {
+    if (ask_kernel(fd, "", flags, KV_STATX_BIRTH, &answer) == 0 &&
+        (answer.answered & KV_STATX_BIRTH) != 0) {
         birth_out->time_ns =
-            (uint64_t)answer.stx_btime.tv_sec * UINT64_C(1000000000) +
-            answer.stx_btime.tv_nsec;
+            (uint64_t)answer.birth_s * UINT64_C(1000000000) + answer.birth_ns;
     }
     union {
         long whole;
         uint32_t low;
     } generation = {.whole = 0};
-    if (ioctl(fd, FS_IOC_GETVERSION, &generation) == 0) {
+    if (syscall(SYS_ioctl, fd, GET_GENERATION, &generation) == 0) {
         birth_out->generation = (uint64_t)generation.low + 1;
     }
 }
 
-/* A UUID as text, whose hexadecimal digits are packed into two words. */
-static int system_boot_id(uint64_t id_out[2])
+#define UUID_TEXT_SIZE 36
+
+/* A random UUID as text, whose hexadecimal digits are mixed into a word. That
+ * the process has no descriptor left says nothing about the system. */
+static int system_boot_id(uint64_t *id_out)
 {
-    char text[37] = "";
+    char text[UUID_TEXT_SIZE + 1] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) {
-        (void)close(fd);
+    *id_out = 0;
+    if (fd < 0) {
+        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 0;
     }
-    id_out[0] = 0;
-    id_out[1] = 0;
-    for (ssize_t i = 0; i < size; i++) {
+    bool is_whole = read(fd, text, UUID_TEXT_SIZE) == UUID_TEXT_SIZE;
+    (void)close(fd);
+    uint64_t id = 0;
+    for (size_t i = 0; is_whole && i < UUID_TEXT_SIZE; i++) {
         const char *digits = "0123456789abcdef";
         const char *digit = strchr(digits, text[i]);
-        if (digit != NULL && text[i] != '\0') {
-            id_out[0] = id_out[0] << 4 | id_out[1] >> 60;
-            id_out[1] = id_out[1] << 4 | (uint64_t)(digit - digits);
+        if (digit != NULL) {
+            id = (id << 4 | id >> 60) ^ (uint64_t)(digit - digits);
         }
     }
+    *id_out = is_whole ? id | 1 : 0;
     return 0;
 }
 
@@ -324,7 +307,8 @@ static const struct kv_io_table system_table = {
     .close = close,
     .dup_high = system_dup_high,
     .pread = pread,
-    .pwrite = system_pwrite,
+    .pwrite = pwrite,
+    .size_limit = system_size_limit,
     .ftruncate = ftruncate,
     .fdatasync = fdatasync,
     .fsync = fsync,
@@ -338,6 +322,8 @@ static const struct kv_io_table system_table = {
     .renameat = system_renameat,
     .unlinkat = system_unlinkat,
     .flock = flock,
+    .hold = system_hold,
+    .is_held = system_is_held,
     .allocate_blocks = system_allocate_blocks,
     .mmap = system_mmap,
     .munmap = munmap,
@@ -358,6 +344,7 @@ static const struct kv_io_table system_table = {
     .start_thread = system_start_thread,
     .getrandom = system_getrandom,
     .malloc = malloc,
+    .realloc = realloc,
     .free = free,
 #ifdef KV_IO_SWAPPABLE
     .step = system_step,
@@ -375,6 +362,18 @@ const struct kv_io_table *kv_io_system_table(void)
 void kv_io_swap_table(const struct kv_io_table *new_table)
 {
     table = new_table;
+}
+
+static atomic_bool takes_short_ways = true;
+
+bool kv_io_takes_short_ways(void)
+{
+    return atomic_load(&takes_short_ways);
+}
+
+void kv_io_take_short_ways(bool takes_them)
+{
+    atomic_store(&takes_short_ways, takes_them);
 }
 
 void kv_io_step(const char *name)
@@ -399,6 +398,15 @@ void *kv_io_allocate(size_t size)
         (void)kv_fail(KVSTORE_NO_MEMORY, "out of memory for %zu bytes", size);
     }
     return memory;
+}
+
+void *kv_io_reallocate(void *memory, size_t size)
+{
+    void *moved = kv_io_table()->realloc(memory, size);
+    if (moved == NULL) {
+        (void)kv_fail(KVSTORE_NO_MEMORY, "out of memory for %zu bytes", size);
+    }
+    return moved;
 }
 
 void kv_io_free(void *memory)
@@ -442,14 +450,14 @@ kvstore_status kv_io_start_thread(pthread_t *thread,
                                        "cannot start a thread");
 }
 
-kvstore_status kv_io_random(uint64_t *random_out)
+kvstore_status kv_io_random(void *bytes_out, size_t size)
 {
-    ssize_t size = 0;
+    ssize_t part = 0;
     do {
-        size = kv_io_table()->getrandom(random_out, sizeof *random_out);
-    } while (size < 0 && errno == EINTR);
-    if (size != (ssize_t)sizeof *random_out) {
-        return kv_fail_errno(KVSTORE_IO, errno, "cannot get a random seed");
+        part = kv_io_table()->getrandom(bytes_out, size);
+    } while (part < 0 && errno == EINTR);
+    if (part != (ssize_t)size) {
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot get random bytes");
     }
     return KVSTORE_OK;
 }

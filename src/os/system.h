@@ -31,8 +31,8 @@ struct kv_io_table {
     int (*close)(int fd);
     int (*dup_high)(int fd); /* fcntl(fd, F_DUPFD_CLOEXEC, 3) */
     ssize_t (*pread)(int fd, void *buffer, size_t size, off_t offset);
-    /* Without SIGXFSZ at a limit on file sizes, just EFBIG. */
     ssize_t (*pwrite)(int fd, const void *bytes, size_t size, off_t offset);
+    uint64_t (*size_limit)(void); /* RLIMIT_FSIZE; 0: not known */
     int (*ftruncate)(int fd, off_t size);
     int (*fdatasync)(int fd);
     int (*fsync)(int fd);
@@ -47,15 +47,17 @@ struct kv_io_table {
     int (*renameat)(int dir_fd, const char *from, const char *to);
     int (*unlinkat)(int dir_fd, const char *name);
     int (*flock)(int fd, int operation);
+    int (*hold)(int fd);     /* F_OFD_SETLK, a read lock on the first byte */
+    bool (*is_held)(int fd); /* F_OFD_GETLK */
     int (*allocate_blocks)(int fd, off_t size); /* fallocate(fd, 0, 0, size) */
     void *(*mmap)(size_t size, bool is_writable, int fd, off_t offset);
     int (*munmap)(void *memory, size_t size);
     int (*populate)(void *memory, size_t size); /* MADV_POPULATE_WRITE */
     off_t (*file_end)(int fd);                  /* lseek(fd, 0, SEEK_END) */
     off_t (*next_data)(int fd, off_t offset);   /* lseek(, , SEEK_DATA) */
-    int (*mount_id)(int fd, uint64_t *id_out);  /* statx; 0: not known */
+    uint64_t (*mount_id)(int fd);               /* statx; 0: not known */
     void (*birth)(int fd, struct kv_io_birth *birth_out);
-    int (*boot_id)(uint64_t id_out[2]);
+    int (*boot_id)(uint64_t *id_out); /* 0: not known */
     int64_t (*clock_coarse_ns)(void); /* CLOCK_MONOTONIC_COARSE */
     DIR *(*opendir)(int dir_fd);      /* A descriptor of its own */
     struct dirent *(*readdir)(DIR *directory);
@@ -67,6 +69,7 @@ struct kv_io_table {
     ssize_t (*getrandom)(void *buffer, size_t size);
     int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *context);
     void *(*malloc)(size_t size);
+    void *(*realloc)(void *memory, size_t size);
     void (*free)(void *memory);
 #ifdef KV_IO_SWAPPABLE
     void (*step)(const char *name); /* Does nothing. */
@@ -86,8 +89,43 @@ void kv_io_step(const char *name);
 #define kv_io_step(name) ((void)0)
 #endif
 
+/* The most frequent cases have short ways beside those that serve all cases.
+ * Test builds can do without them, to compare. */
+#ifdef KV_IO_SWAPPABLE
+bool kv_io_takes_short_ways(void);
+void kv_io_take_short_ways(bool takes_them);
+#else
+#define kv_io_takes_short_ways() true
+#endif
+
+/* For the few functions of which a call costs more than what it does: all that
+ * they call is compiled into them. And for what they rarely call: it stays
+ * apart, so that they need not save what it uses. */
+#if defined(__GNUC__)
+#define KV_FLATTENED __attribute__((flatten))
+#define KV_RARE __attribute__((noinline, cold))
+#else
+#define KV_FLATTENED
+#define KV_RARE
+#endif
+
+/* Before a short loop of a few instructions each: single ones are made of it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define KV_UNROLLED _Pragma("GCC unroll 16")
+#else
+#define KV_UNROLLED
+#endif
+
+/* True if a call with this errno did nothing because an old kernel, a file
+ * system or a sandbox does not have it, or not for this process. */
+bool kv_io_is_unavailable(int call_errno);
+
 /* Memory. NULL, with the last error set, if there is none. */
 void *kv_io_allocate(size_t size);
+
+/* Makes an allocation larger or smaller, if need be at another place. NULL: it
+ * is as it was. Large ones are moved by the system, without a copy. */
+void *kv_io_reallocate(void *memory, size_t size);
 void kv_io_free(void *memory);
 
 /* A clock that costs almost nothing and advances every few milliseconds. */
@@ -105,7 +143,7 @@ kvstore_status kv_io_start_thread(pthread_t *thread,
                                   void *(*run)(void *context),
                                   void *context);
 
-/* A random number for the index's seed. */
-kvstore_status kv_io_random(uint64_t *random_out);
+/* Random bytes, at most 256. */
+kvstore_status kv_io_random(void *bytes_out, size_t size);
 
 #endif

@@ -5,6 +5,7 @@
 #include "record/plan.h"
 
 #include "os/bounds.h"
+#include "os/system.h"
 #include "record/names.h"
 #include "record/sum.h"
 #include "record/text_plan.h"
@@ -75,6 +76,7 @@ static struct kv_text_plan plan_key(const void *key, size_t key_size)
     return kv_text_plan(key, key_size, raw_size_max);
 }
 
+KV_FLATTENED
 struct kv_record_plan kv_record_plan_set(const void *key,
                                          size_t key_size,
                                          const void *value,
@@ -149,6 +151,7 @@ static char *put_number(char *out, uint64_t number)
     return put(out, digits + at, sizeof digits - at);
 }
 
+KV_FLATTENED
 void kv_record_encode(const struct kv_record_plan *plan, char *line_out)
 {
     assert(plan != NULL && line_out != NULL);

@@ -162,6 +162,32 @@ const char *kv_scan_text_by_words(const char *at, const char *end)
     return scan_words(at, at, end);
 }
 
+static bool is_bare_byte(unsigned char byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
+static bool is_bare_by_bytes(const char *at, const char *end)
+{
+    while (at < end && is_bare_byte((unsigned char)*at)) {
+        at++;
+    }
+    return at == end;
+}
+
+static const char *line_end_by_bytes(const char *at, const char *end)
+{
+    while (at < end && (unsigned char)*at > '\n') {
+        at++;
+    }
+    return at;
+}
+
+static bool is_plain_by_words(const char *at, const char *end)
+{
+    return skip_plain(at, at, end) == end;
+}
+
 /* --- By blocks --- */
 
 #if HAS_BLOCKS
@@ -303,7 +329,71 @@ const char *kv_scan_text(const char *at, const char *end)
     return scan_words(start, at, end);
 }
 
+/* The last block may overlap the one before it. */
+bool kv_scan_is_plain(const char *at, const char *end)
+{
+    assert(at <= end);
+    if (end - at < BLOCK_SIZE) {
+        return is_plain_by_words(at, end);
+    }
+    block found = special_bytes(load_block(end - BLOCK_SIZE));
+    for (; end - at > BLOCK_SIZE; at += BLOCK_SIZE) {
+        found |= special_bytes(load_block(at));
+    }
+    return mark_block(found) == 0;
+}
+
+bool kv_scan_is_bare(const char *at, const char *end)
+{
+    assert(at <= end);
+    if (end - at < BLOCK_SIZE) {
+        return is_bare_by_bytes(at, end);
+    }
+    block found = ending_bytes(load_block(end - BLOCK_SIZE));
+    for (; end - at > BLOCK_SIZE; at += BLOCK_SIZE) {
+        found |= ending_bytes(load_block(at));
+    }
+    return mark_block(found) == 0;
+}
+
+static inline block line_end_bytes(const char *at)
+{
+    return (block)(load_block(at) <= '\n');
+}
+
+const char *kv_scan_line_end(const char *at, const char *end)
+{
+    const ptrdiff_t step = 2 * (ptrdiff_t)BLOCK_SIZE;
+    assert(at <= end);
+    for (; end - at >= step; at += step) {
+        block first = line_end_bytes(at);
+        block second = line_end_bytes(at + BLOCK_SIZE);
+        if (mark_block(first | second) != 0) {
+            ptrdiff_t count = first_mark(mark_block(first));
+            return count < BLOCK_SIZE
+                       ? at + count
+                       : at + BLOCK_SIZE + first_mark(mark_block(second));
+        }
+    }
+    return line_end_by_bytes(at, end);
+}
+
 #else
+
+const char *kv_scan_line_end(const char *at, const char *end)
+{
+    return line_end_by_bytes(at, end);
+}
+
+bool kv_scan_is_plain(const char *at, const char *end)
+{
+    return is_plain_by_words(at, end);
+}
+
+bool kv_scan_is_bare(const char *at, const char *end)
+{
+    return is_bare_by_bytes(at, end);
+}
 
 const char *kv_scan_text(const char *at, const char *end)
 {

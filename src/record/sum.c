@@ -17,18 +17,28 @@
 #define SUM_END_SIZE (sizeof(SUM_END) - 1)
 #define SUM_DIGITS ((size_t)8)
 
+static_assert(SUM_DIGITS == sizeof(uint64_t), "digits fill a word");
 static_assert(SUM_NAME_SIZE + SUM_DIGITS + SUM_END_SIZE ==
                   KV_RECORD_SUM_TAIL_SIZE,
               "the tail is what its parts are");
 
-/* Writes the eight digits of the sum over [start, comma]. */
-static void format_sum(const char *start, const char *comma, char *digits_out)
+/* Returns the eight digits of the sum over [start, comma], as they are in
+ * memory. */
+static uint64_t sum_digits(const char *start, const char *comma)
 {
-    static const char hex_digits[] = "0123456789abcdef";
+    const uint64_t each = UINT64_C(0x0101010101010101);
     uint64_t sum = XXH3_64bits(start, (size_t)(comma + 1 - start));
-    for (size_t i = 0; i < SUM_DIGITS; i++) {
-        digits_out[i] = hex_digits[sum >> (4 * (SUM_DIGITS - 1 - i)) & 15];
-    }
+    /* One in each byte, the first one in the highest. */
+    uint64_t digits = sum & UINT32_MAX;
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t are_letters = (digits + each * 6) >> 4 & each;
+    digits += each * '0' + are_letters * ('a' - '0' - 10);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    return digits;
 }
 
 bool kv_record_has_sum_tail(const char *line, const char *end)
@@ -42,13 +52,24 @@ bool kv_record_has_sum_tail(const char *line, const char *end)
            memcmp(end - SUM_END_SIZE, SUM_END, SUM_END_SIZE) == 0;
 }
 
+bool kv_record_get_sum_digits(const char *line,
+                              const char *end,
+                              uint64_t *digits_out)
+{
+    if (!kv_record_has_sum_tail(line, end)) {
+        return false;
+    }
+    memcpy(digits_out, end - SUM_END_SIZE - SUM_DIGITS, sizeof *digits_out);
+    return true;
+}
+
 bool kv_record_is_sum_fitting(const char *start, const char *end)
 {
     assert((size_t)(end - start) >= KV_RECORD_SUM_TAIL_SIZE);
     const char *comma = end - KV_RECORD_SUM_TAIL_SIZE;
-    char digits[SUM_DIGITS];
-    format_sum(start, comma, digits);
-    return memcmp(comma + SUM_NAME_SIZE, digits, SUM_DIGITS) == 0;
+    uint64_t digits = 0;
+    memcpy(&digits, comma + SUM_NAME_SIZE, sizeof digits);
+    return digits == sum_digits(start, comma);
 }
 
 bool kv_record_has_fitting_sum(const char *line, const char *end)
@@ -65,7 +86,8 @@ char *kv_record_put_sum(const char *start, char *comma)
 {
     assert(start < comma);
     memcpy(comma, SUM_NAME, SUM_NAME_SIZE);
-    format_sum(start, comma, comma + SUM_NAME_SIZE);
+    uint64_t digits = sum_digits(start, comma);
+    memcpy(comma + SUM_NAME_SIZE, &digits, sizeof digits);
     memcpy(comma + SUM_NAME_SIZE + SUM_DIGITS, SUM_END, SUM_END_SIZE);
     return comma + KV_RECORD_SUM_TAIL_SIZE;
 }

@@ -63,6 +63,10 @@ struct kv_text_plan kv_text_plan_base64(size_t size)
     return (struct kv_text_plan){KV_TEXT_BASE64, kv_base64_size(size)};
 }
 
+/* A text of up to this many bytes is looked through once before it is examined:
+ * most texts need no more. */
+#define PLAIN_SIZE_MAX ((size_t)4096)
+
 struct kv_text_plan kv_text_plan(const void *bytes,
                                  size_t size,
                                  size_t raw_size_max)
@@ -73,6 +77,10 @@ struct kv_text_plan kv_text_plan(const void *bytes,
     }
     const char *start = bytes;
     const char *end = start + size;
+    if (size <= PLAIN_SIZE_MAX && size <= raw_size_max &&
+        kv_scan_is_plain(start, end)) {
+        return (struct kv_text_plan){KV_TEXT_PLAIN, size};
+    }
     size_t escaped_size = size;
     const char *at = kv_scan_text(start, end);
     ptrdiff_t stretch = 1;

@@ -8,15 +8,17 @@
  * log/log.c.
  *
  * Invariants:
- * 1. Whatever can fail in the index comes before the append: by then the place
- *    of each record in the index is known, and no two of them have the same
- *    place unless they have the same key.
+ * 1. Whatever can fail in the index comes before the append: by then there is
+ *    room for a new slot for each record.
  * 2. The lines are in the log in the order in which the threads queued up, and
- *    are published in that order.
+ *    are published in that order, all at once.
  * 3. A durable handle syncs after the append and before it publishes.
  * 4. A record is acknowledged when the whole group is in the log, and on the
  *    disk if the handle is durable; or, if there was no room for the whole
- *    group, when it is there alone. */
+ *    group, when it is there alone.
+ * 5. The index says that a writer is appending before the first byte of an
+ *    append, and that it is at rest only when the log ends at totals.applied
+ *    again. */
 
 #include "store/commit.h"
 
@@ -26,64 +28,28 @@
 #include "os/error.h"
 #include "record/expiry.h"
 #include "record/text.h"
+#include "store/append.h"
 #include "store/compact.h"
 #include "store/handle.h"
+#include "store/shared.h"
 #include "store/sync.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define GROUP_MAX KV_INDEX_RESERVE_MAX
+#define GROUP_MAX 64u
 
 /* A group of this many bytes takes in no more. */
 #define GROUP_BYTES_MAX KV_LOG_JOINED_SIZE_MAX
 
 struct group {
     kvstore *store;
+    struct kv_expiry *expiry; /* One clock for all of it. */
     unsigned count;
     struct kv_store_write *writes[GROUP_MAX];
 };
 
 /* --- Preparing --- */
-
-/* What a Remove would do. */
-enum removal {
-    REMOVES_NOTHING, /* There is no such key, or it has expired. */
-    REMOVES_SET,     /* Its place was found on the way. */
-    REMOVES_DOUBT,   /* Perhaps a line that names the key and cannot be served;
-                        its place must be prepared. */
-};
-
-/* The caller releases older_out if a Set was found. */
-static kvstore_status find_to_remove(const kvstore *store,
-                                     const struct kv_record_plan *plan,
-                                     struct kv_expiry *expiry,
-                                     struct kv_index_find *older_out,
-                                     enum removal *removal_out)
-{
-    *removal_out = REMOVES_NOTHING;
-    kvstore_status status = kv_index_find(
-        &store->index, &store->log, plan->key, plan->key_size, older_out);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    uint64_t flagged_offset = older_out->flagged_offset;
-    bool is_flagged =
-        flagged_offset != KV_NO_OFFSET &&
-        (!older_out->is_found || flagged_offset > older_out->pointer.offset);
-    bool is_live =
-        older_out->is_found && kv_expiry_is_live(expiry, &older_out->record);
-    bool is_in_doubt = older_out->doubt_offset != KV_NO_OFFSET;
-    if (is_live && flagged_offset == KV_NO_OFFSET && !is_in_doubt) {
-        *removal_out = REMOVES_SET;
-        return KVSTORE_OK;
-    }
-    kv_index_find_release(older_out);
-    if (is_flagged || is_live || is_in_doubt) {
-        *removal_out = REMOVES_DOUBT;
-    }
-    return KVSTORE_OK;
-}
 
 static bool has_same_key(const struct kv_record_plan *a,
                          const struct kv_record_plan *b)
@@ -106,61 +72,47 @@ static const struct kv_store_write *find_earlier(const struct group *group,
     return NULL;
 }
 
-/* True if a record has any effect after another of its key. */
-static bool has_effect_after(const struct kv_record_plan *plan,
-                             const struct kv_record_plan *earlier)
+/* True if a Remove has any effect after another record of its key. */
+static bool removes_after(const struct group *group,
+                          const struct kv_record_plan *earlier)
 {
-    struct kv_expiry expiry = {.has_asked = false};
-    return plan->type != KV_RECORD_REMOVE ||
-           (earlier->type == KV_RECORD_SET &&
-            !kv_expiry_has_come(&expiry, earlier->expires_ms));
+    return earlier->type == KV_RECORD_SET &&
+           !kv_expiry_has_come(group->expiry, earlier->expires_ms);
 }
 
-/* Finds the place of the first record of its key in the group.
- * KVSTORE_NOT_FOUND: it is a Remove that has nothing to remove. */
-static kvstore_status find_place(kvstore *store,
-                                 struct kv_store_write *write,
-                                 struct kv_index_reserve *reserve,
-                                 bool *has_grown_out)
+/* KVSTORE_NOT_FOUND: there is nothing to remove. */
+static kvstore_status judge_remove(const struct group *group,
+                                   unsigned number,
+                                   bool *is_in_doubt_out)
 {
-    const struct kv_record_plan *plan = write->plan;
-    if (plan->type == KV_RECORD_REMOVE) {
-        struct kv_expiry expiry = {.has_asked = false};
-        enum removal removal = REMOVES_NOTHING;
-        kvstore_status status =
-            find_to_remove(store, plan, &expiry, &write->older, &removal);
-        if (status != KVSTORE_OK || removal == REMOVES_SET) {
-            return status;
-        }
-        if (removal == REMOVES_NOTHING) {
-            return KVSTORE_NOT_FOUND;
-        }
+    const struct kv_store_write *write = group->writes[number];
+    const struct kv_store_write *earlier = find_earlier(group, number);
+    if (earlier != NULL) {
+        return removes_after(group, earlier->plan) ? KVSTORE_OK
+                                                   : KVSTORE_NOT_FOUND;
     }
-    return kv_store_prepare(store,
-                            plan->key,
-                            plan->key_size,
-                            reserve,
-                            &write->older,
-                            has_grown_out);
+    return kv_store_judge_remove(group->store,
+                                 write->plan,
+                                 &write->target,
+                                 group->expiry,
+                                 is_in_doubt_out);
 }
 
 /* Finds out whether a record goes to the log, and where in the index it will
  * be. */
 static kvstore_status prepare_write(const struct group *group,
                                     unsigned number,
-                                    struct kv_index_reserve *reserve,
-                                    bool *has_grown_out)
+                                    bool *is_in_doubt_out)
 {
+    const struct kvstore *store = group->store;
     struct kv_store_write *write = group->writes[number];
-    kvstore_status status = KVSTORE_OK;
-    *has_grown_out = false;
-    write->earlier = find_earlier(group, number);
-    if (write->earlier == NULL) {
-        status = find_place(group->store, write, reserve, has_grown_out);
-    } else if (!has_effect_after(write->plan, write->earlier->plan)) {
-        status = KVSTORE_NOT_FOUND;
+    const struct kv_record_plan *plan = write->plan;
+    kvstore_status status = kv_index_find_target(
+        &store->index, &store->log, plan->key, plan->key_size, &write->target);
+    if (status == KVSTORE_OK && plan->type == KV_RECORD_REMOVE) {
+        status = judge_remove(group, number, is_in_doubt_out);
     }
-    write->is_prepared = status == KVSTORE_OK && !*has_grown_out;
+    write->is_prepared = status == KVSTORE_OK;
     return status;
 }
 
@@ -172,118 +124,106 @@ static void note_outcome(struct kv_store_write *write, kvstore_status status)
     }
 }
 
-static void release_prepared(const struct group *group)
+/* What a group needs of the index. */
+struct needs {
+    uint64_t new_keys; /* Records that need a slot. */
+    bool is_in_doubt;  /* It may be wrong about a key. */
+    bool lacks_place;  /* It has no empty slot, which cannot be. */
+};
+
+static struct needs prepare_writes(const struct group *group)
 {
+    struct needs needs = {.new_keys = 0};
     for (unsigned i = 0; i < group->count; i++) {
         struct kv_store_write *write = group->writes[i];
-        if (write->is_prepared && write->earlier == NULL) {
-            kv_index_find_release(&write->older);
-        }
         write->is_prepared = false;
+        note_outcome(write, prepare_write(group, i, &needs.is_in_doubt));
+        needs.lacks_place |= write->target.place.slot == KV_TABLE_NO_SLOT;
+        if (write->is_prepared && !write->target.has_older) {
+            needs.new_keys++;
+        }
     }
+    return needs;
 }
 
-/* Finds the place of each record. If the index grows on the way, it starts
- * over: no place in the old index means anything in the new one. Fails if a
- * sync was lost on the way. */
+/* Prepares each record, and makes room for those of new keys. If the index is
+ * another one then, all begins anew: no place in the old one means anything.
+ * Fails if a sync was lost on the way. */
 static kvstore_status prepare_group(const struct group *group)
 {
-    bool has_grown = true;
-    while (has_grown) {
-        struct kv_index_reserve reserve;
-        reserve.count = 0;
-        has_grown = false;
-        release_prepared(group);
-        kvstore_status status = kv_store_check_poison(group->store);
+    kvstore *store = group->store;
+    bool was_rebuilt = false;
+    for (;;) {
+        kvstore_status status = kv_store_check_poison(store);
         if (status != KVSTORE_OK) {
             return status;
         }
-        for (unsigned i = 0; i < group->count && !has_grown; i++) {
-            status = prepare_write(group, i, &reserve, &has_grown);
-            note_outcome(group->writes[i], status);
+        struct needs needs = prepare_writes(group);
+        bool is_wrong = needs.is_in_doubt && !was_rebuilt;
+        if (needs.lacks_place) {
+            status =
+                kv_fail(KVSTORE_CORRUPT, "another program writes to the index");
+        } else if (!is_wrong &&
+                   kv_index_has_room(&store->index, needs.new_keys)) {
+            return KVSTORE_OK;
+        } else if (!is_wrong) {
+            status = kv_store_grow(store, needs.new_keys);
+        }
+        if ((is_wrong || status == KVSTORE_CORRUPT) && !was_rebuilt) {
+            status = kv_store_rebuild_to_write(store);
+            was_rebuilt = true;
+        }
+        if (status != KVSTORE_OK) {
+            return status;
         }
     }
-    return KVSTORE_OK;
 }
 
 /* --- Appending --- */
 
-/* Appends the lines at the end of the log; durably, if the handle is. What
- * cannot be acknowledged is cut off again. If that fails, too, it is torn, or
- * whole and as good as any line that was written before its writer died. */
-static kvstore_status append_group(const struct group *group)
+/* Collects the lines that go to the log. Returns how many there are. */
+static size_t collect_lines(const struct group *group,
+                            struct kv_log_bytes *lines,
+                            uint64_t *new_end_out)
 {
-    kvstore *store = group->store;
-    struct kv_log_bytes lines[GROUP_MAX];
     size_t count = 0;
-    uint64_t end = store->index.totals.applied;
-    uint64_t new_end = end;
+    *new_end_out = group->store->index.totals.applied;
     for (unsigned i = 0; i < group->count; i++) {
         const struct kv_store_write *write = group->writes[i];
         if (write->is_prepared) {
             lines[count++] = (struct kv_log_bytes){
                 .bytes = write->line, .size = write->plan->line_size};
-            new_end += write->plan->line_size;
+            *new_end_out += write->plan->line_size;
         }
     }
-    if (count == 0) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_log_append(&store->log, end, lines, count);
-    if (status == KVSTORE_OK && store->is_durable) {
-        status = kv_store_sync(store, new_end);
-        if (status != KVSTORE_OK) {
-            kv_log_cut(&store->log, end);
-        }
-    }
-    return status;
+    return count;
 }
 
 /* --- Publishing --- */
 
-static void publish_write(kvstore *store, struct kv_store_write *write)
+static void publish_group(const struct group *group, uint64_t new_end)
 {
-    const struct kv_record_plan *plan = write->plan;
-    struct kv_record record = {.type = plan->type,
-                               .has_key = true,
-                               .key = kv_text_plain(plan->key, plan->key_size),
-                               .expires_ms = plan->expires_ms,
-                               .batch = plan->batch};
-    write->pointer = (struct kv_log_pointer){
-        .offset = store->index.totals.applied, .length = plan->line_size};
-    struct kv_fold_item item = {.pointer = write->pointer,
-                                .bytes = write->line,
-                                .size = plan->line_size - 1,
-                                .type = plan->type,
-                                .record = &record};
-    const struct kv_store_write *earlier = write->earlier;
-    if (earlier != NULL) {
-        kv_index_find_after(&earlier->older,
-                            earlier->plan->type,
-                            earlier->pointer,
-                            &write->older);
-    }
-    kv_store_apply(store, &write->older, &item);
-}
-
-static void publish_group(const struct group *group)
-{
+    kvstore *store = group->store;
+    kv_index_begin_publishing(&store->index, new_end);
     for (unsigned i = 0; i < group->count; i++) {
         if (group->writes[i]->is_prepared) {
-            publish_write(group->store, group->writes[i]);
+            const struct kv_store_write *write = group->writes[i];
+            kv_store_publish(store, write->plan, write->line, &write->target);
         }
     }
+    /* Padding may follow, or what was left of it. */
+    kv_index_end_publishing(&store->index, !store->is_exclusive);
 }
 
 /* --- Together --- */
 
-/* The group has failed as a whole. So has a Remove that found nothing only
- * because of one before it in the group; other outcomes hold. */
+/* The group has failed as a whole. So has a Remove that found nothing, perhaps
+ * only because of one before it in the group; other outcomes hold. */
 static void note_failure(const struct group *group, kvstore_status status)
 {
     for (unsigned i = 0; i < group->count; i++) {
         struct kv_store_write *write = group->writes[i];
-        if (write->is_prepared || write->earlier != NULL) {
+        if (write->is_prepared || write->plan->type == KV_RECORD_REMOVE) {
             note_outcome(write, status);
         }
     }
@@ -300,18 +240,23 @@ static void note_refusal(const struct group *group, kvstore_status status)
 /* Writes a group, and notes each record's outcome. */
 static kvstore_status write_group(const struct group *group)
 {
+    struct kv_log_bytes lines[GROUP_MAX];
+    uint64_t new_end = 0;
     kvstore_status status = prepare_group(group);
     if (status != KVSTORE_OK) {
         note_refusal(group, status);
         return status;
     }
-    status = append_group(group);
+    size_t count = collect_lines(group, lines, &new_end);
+    if (count == 0) {
+        return KVSTORE_OK;
+    }
+    status = kv_store_append(group->store, lines, count, new_end);
     if (status == KVSTORE_OK) {
-        publish_group(group);
+        publish_group(group, new_end);
     } else {
         note_failure(group, status);
     }
-    release_prepared(group);
     return status;
 }
 
@@ -319,7 +264,8 @@ static kvstore_status write_group(const struct group *group)
 static void write_one_by_one(const struct group *group)
 {
     for (unsigned i = 0; i < group->count; i++) {
-        struct group one = {.store = group->store, .count = 1};
+        struct group one = {
+            .store = group->store, .expiry = group->expiry, .count = 1};
         one.writes[0] = group->writes[i];
         kvstore_status status = kv_store_check_poison(group->store);
         if (status == KVSTORE_OK) {
@@ -373,13 +319,51 @@ static void gather(struct group *group, struct kv_store_write *own)
 /* Within a write: writes the record, and what others have brought. */
 static void write_with_others(kvstore *store, struct kv_store_write *write)
 {
+    struct kv_expiry expiry = {.has_asked = false};
     struct group group;
     group.store = store;
+    group.expiry = &expiry;
     gather(&group, write);
     write_somehow(&group);
     for (unsigned i = 1; i < group.count; i++) {
         kv_gate_serve(&store->gate, &group.writes[i]->waiter);
     }
+}
+
+/* The short way of a record that is alone, in a handle that copies its lines to
+ * mapped padding: what write_group() would do, without what can fail. False: it
+ * is for write_group(), and nothing has been done. */
+KV_FLATTENED
+static bool write_shortly(kvstore *store, struct kv_store_write *write)
+{
+    struct kv_index *index = &store->index;
+    const struct kv_record_plan *plan = write->plan;
+    struct kv_index_target *target = &write->target;
+    if (!kv_io_takes_short_ways() || store->is_durable ||
+        !kv_log_has_mapped_room(&store->log, plan->line_size) ||
+        kv_store_is_poisoned(store) ||
+        kv_index_find_target(
+            index, &store->log, plan->key, plan->key_size, target) !=
+            KVSTORE_OK) {
+        return false;
+    }
+    bool fits = target->has_older ? !kv_table_is_long(&target->older)
+                                  : kv_index_has_room(index, 1) &&
+                                        target->place.slot != KV_TABLE_NO_SLOT;
+    bool removes_more =
+        plan->type == KV_RECORD_REMOVE &&
+        (!target->has_older || target->older.kind != KV_TABLE_SET ||
+         atomic_load(&index->table.header->has_damage) != 0);
+    if (!fits || removes_more) {
+        return false;
+    }
+    kv_table_set_writing(&index->table, KV_TABLE_APPENDING);
+    kv_log_put(&store->log, write->line, plan->line_size);
+    kv_index_begin_publishing(index, index->totals.applied + plan->line_size);
+    kv_store_publish(store, plan, write->line, target);
+    kv_index_end_publishing(index, false);
+    write->status = KVSTORE_OK;
+    return true;
 }
 
 kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write)
@@ -393,7 +377,9 @@ kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write)
         kv_store_begin_write(store, &write->waiter, &intent);
     if (status == KVSTORE_OK) {
         uint64_t end_before = store->index.totals.applied;
-        write_with_others(store, write);
+        if (kv_gate_is_awaited(&store->gate) || !write_shortly(store, write)) {
+            write_with_others(store, write);
+        }
         bool is_due = store->index.totals.applied > end_before &&
                       kv_store_is_compaction_due(store);
         kv_store_end_write(store);

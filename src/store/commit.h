@@ -5,9 +5,8 @@
 #ifndef KV_STORE_COMMIT_H
 #define KV_STORE_COMMIT_H
 
-#include "index/index.h"
+#include "index/apply.h"
 #include "kvstore.h"
-#include "log/pointer.h"
 #include "os/gate.h"
 #include "record/record.h"
 
@@ -22,14 +21,12 @@ struct kv_store_write {
     /* For the thread that writes it: */
     kvstore_status status;
     kvstore_error error;
-    bool is_prepared; /* It goes to the log, and older must be released. */
-    struct kv_index_find older;
-    const struct kv_store_write *earlier; /* Of the same key, in the same
-                                              group; or NULL. */
-    struct kv_log_pointer pointer;
+    bool is_prepared; /* It goes to the log. */
+    struct kv_index_target target;
 };
 
-/* Writes a record, whose plan and line are set, alone or with those of other
+/* Writes a record, whose plan and line are set, and whose target may have been
+ * begun or has tag 0, alone or with those of other
  * threads. KVSTORE_NOT_FOUND, without an error set: a Remove of what is not
  * there. */
 kvstore_status kv_store_commit(kvstore *store, struct kv_store_write *write);

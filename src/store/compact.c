@@ -16,6 +16,7 @@
 
 #include "index/table.h"
 #include "log/fold.h"
+#include "os/cancel.h"
 #include "os/error.h"
 #include "os/gate.h"
 #include "os/system.h"
@@ -36,16 +37,16 @@
 
 /* --- When --- */
 
-/* True if one failed when nearly as many bytes were stale. A note that more
- * were stale is not about this log. */
+/* True if one failed when nearly as many bytes were stale or might expire. A note
+ * that more were is not about this log. */
 static bool has_just_failed(const kvstore *store,
                             const struct kv_table_totals *totals,
                             uint64_t threshold_bytes)
 {
     uint64_t failed_at = atomic_load(&store->index.table.header->failed_at);
-    uint64_t stale_bytes = totals->counts.stale_bytes;
-    return failed_at != 0 && failed_at <= stale_bytes &&
-           stale_bytes - failed_at < threshold_bytes;
+    uint64_t bytes = kv_store_doubtful_bytes(totals);
+    return failed_at != 0 && failed_at <= bytes &&
+           bytes - failed_at < threshold_bytes;
 }
 
 static bool is_compaction_due(const kvstore *store,
@@ -53,10 +54,11 @@ static bool is_compaction_due(const kvstore *store,
 {
     const struct kv_compactor *compactor = &store->compactor;
     uint64_t threshold_bytes = atomic_load(&compactor->threshold_bytes);
-    return kv_compaction_is_due(&totals->counts,
-                                totals->applied,
-                                threshold_bytes,
-                                compactor->threshold_percent) &&
+    const struct kv_compaction_terms terms = {
+        .threshold_bytes = threshold_bytes,
+        .threshold_percent = compactor->threshold_percent,
+        .kept = atomic_load(&store->index.table.header->kept)};
+    return kv_compaction_is_due(&totals->counts, totals->applied, &terms) &&
            !has_just_failed(store, totals, threshold_bytes);
 }
 
@@ -98,6 +100,18 @@ static void note_compaction(kvstore *store, kvstore_status status)
     }
 }
 
+/* Tells what no caller is told. One that was given up, or left to others, is
+ * no failure. */
+static void note_failed(kvstore *store, kvstore_status status)
+{
+    if (status == KVSTORE_COMPACTION_FAILED || status == KVSTORE_IO ||
+        status == KVSTORE_NO_MEMORY) {
+        kv_warnings_note(&store->warnings,
+                         "a compaction that was due has failed: %s",
+                         kvstore_last_error()->message);
+    }
+}
+
 static kvstore_status compact(kvstore *store,
                               const struct kv_progress *progress,
                               const atomic_bool *is_given_up)
@@ -123,27 +137,30 @@ static bool waits_until(int64_t deadline_ns)
 static kvstore_status compact_here(kvstore *store, int32_t timeout_ms)
 {
     int64_t deadline_ns = kv_store_deadline(timeout_ms);
+    int cancel = kv_cancel_hold();
     kvstore_status status = kv_store_enter_compactor(store, timeout_ms);
-    if (status != KVSTORE_OK) {
-        return status;
+    if (status == KVSTORE_OK) {
+        kv_error_hold();
+        do {
+            status = compact(store, &store->progress, NULL);
+        } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
+        kv_store_leave_compactor(store);
+        /* One that succeeds may have started over, or waited. */
+        status = kv_error_release_after(status);
     }
-    kv_error_hold();
-    do {
-        status = compact(store, &store->progress, NULL);
-    } while (status == KVSTORE_BUSY && waits_until(deadline_ns));
-    kv_store_leave_compactor(store);
-    /* One that succeeds may have started over, or waited. */
-    return kv_error_release_after(status);
+    kv_cancel_release(cancel);
+    return status;
 }
 
 static void *run_thread(void *context)
 {
     kvstore *store = context;
     if (kv_store_enter_compactor(store, 0) == KVSTORE_OK) {
-        (void)compact(store, NULL, &store->compactor.is_closing);
+        note_failed(store, compact(store, NULL, &store->compactor.is_closing));
         kv_store_leave_compactor(store);
     }
     assert(!kv_error_is_held());
+    kv_store_tell_warnings(store);
     atomic_store(&store->compactor.is_running, false);
     return NULL;
 }
@@ -157,13 +174,12 @@ static void start_thread(kvstore *store)
             (void)pthread_join(compactor->thread, NULL);
         }
         atomic_store(&compactor->is_running, true);
-        compactor->has_thread =
-            kv_io_start_thread(&compactor->thread, run_thread, store) ==
-            KVSTORE_OK;
+        kvstore_status status =
+            kv_io_start_thread(&compactor->thread, run_thread, store);
+        compactor->has_thread = status == KVSTORE_OK;
         atomic_store(&compactor->is_running, compactor->has_thread);
-        if (!compactor->has_thread) {
-            note_compaction(store, KVSTORE_NO_MEMORY);
-        }
+        note_compaction(store, status);
+        note_failed(store, status);
     }
     (void)pthread_mutex_unlock(&compactor->mutex);
 }
@@ -179,7 +195,7 @@ void kv_store_compact_when_due(kvstore *store)
     if (compactor->mode == KVSTORE_COMPACT_BACKGROUND) {
         start_thread(store);
     } else {
-        (void)compact_here(store, 0);
+        note_failed(store, compact_here(store, 0));
     }
     kv_error_release();
 }
@@ -201,7 +217,9 @@ kvstore_status kvstore_compact(kvstore *store)
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    return compact_here(store, store->lock_timeout_ms);
+    kvstore_status status = compact_here(store, store->lock_timeout_ms);
+    kv_store_tell_warnings(store);
+    return status;
 }
 
 kvstore_status kvstore_compact_if_due(kvstore *store)
@@ -209,13 +227,17 @@ kvstore_status kvstore_compact_if_due(kvstore *store)
     if (store == NULL) {
         return kv_fail(KVSTORE_INVALID, "the handle is NULL");
     }
-    struct kv_table_totals totals;
     kvstore_status status = kv_store_begin_read(store);
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = kv_store_totals(store, &totals);
-    bool is_due = status == KVSTORE_OK && is_compaction_due(store, &totals);
+    bool are_exact = false;
+    struct kv_table_totals totals = kv_store_totals(store, &are_exact);
+    bool is_due = are_exact && is_compaction_due(store, &totals);
     kv_store_end_read(store);
-    return is_due ? compact_here(store, 0) : status;
+    if (is_due) {
+        status = compact_here(store, 0);
+    }
+    kv_store_tell_warnings(store);
+    return status;
 }

@@ -22,6 +22,7 @@
 #include "store/compaction.h"
 
 #include "index/build.h"
+#include "index/check.h"
 #include "index/index.h"
 #include "log/fold.h"
 #include "log/log.h"
@@ -29,24 +30,31 @@
 #include "os/error.h"
 #include "os/file.h"
 #include "os/system.h"
-#include "store/compaction_check.h"
 #include "store/compaction_copy.h"
-#include "store/compaction_marks.h"
 
 #include <assert.h>
 
+/* What a compaction would take out. */
+static uint64_t removable_bytes(const struct kv_table_counts *counts)
+{
+    return counts->damaged_records > 0 &&
+                   counts->tombstone_bytes <= counts->stale_bytes
+               ? counts->stale_bytes - counts->tombstone_bytes
+               : counts->stale_bytes;
+}
+
 bool kv_compaction_is_due(const struct kv_table_counts *counts,
                           uint64_t log_size,
-                          uint64_t threshold_bytes,
-                          uint32_t threshold_percent)
+                          const struct kv_compaction_terms *terms)
 {
-    assert(counts->stale_bytes >= counts->tombstone_bytes);
-    uint64_t removable = counts->stale_bytes;
-    if (counts->damaged_records > 0) {
-        removable -= counts->tombstone_bytes;
+    uint64_t removable = removable_bytes(counts);
+    if (removable >= terms->threshold_bytes &&
+        removable * 100 >= log_size * terms->threshold_percent) {
+        return true;
     }
-    return removable >= threshold_bytes &&
-           removable * 100 >= log_size * threshold_percent;
+    return counts->expiring_bytes > 0 && terms->kept <= log_size / 2 &&
+           log_size - 2 * terms->kept >= terms->threshold_bytes &&
+           removable + counts->expiring_bytes >= log_size / 2;
 }
 
 /* --- The compaction --- */
@@ -65,11 +73,13 @@ static kvstore_status prepare(struct kv_compaction *compaction)
     const struct kv_index *index = compaction->index;
     compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
     compaction->queue = kv_compaction_queue_create();
-    compaction->marks =
-        kv_compaction_marks_create(&index->table, index->totals.applied);
-    if (compaction->buffer == NULL || compaction->queue == NULL ||
-        compaction->marks == NULL) {
+    if (compaction->buffer == NULL || compaction->queue == NULL) {
         return KVSTORE_NO_MEMORY;
+    }
+    kvstore_status status = kv_index_check_create(
+        index, compaction->log, index->totals.applied, &compaction->check);
+    if (status != KVSTORE_OK) {
+        return status;
     }
     uint64_t key_count = compaction->keeps_removes ? index->totals.slots_used
                                                    : index->totals.counts.keys;
@@ -95,10 +105,6 @@ static kvstore_status fold_up_to(struct kv_compaction *compaction,
         kv_fold(compaction->log, range, visit, compaction, &result);
     compaction->copied = result.offset;
     compaction->follows = result.follows;
-    if (status == KVSTORE_OK && compaction->mark.totals.last.length != 0) {
-        status = kv_index_note_last(
-            &compaction->mark, compaction->log, compaction->mark.totals.last);
-    }
     return status;
 }
 
@@ -141,14 +147,8 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
     if (status == KVSTORE_OK) {
         status = check_copy(compaction);
     }
-    if (status == KVSTORE_OK) {
-        status = kv_compaction_check_index(compaction);
-    }
-    if (status == KVSTORE_OK && compaction->last.length != 0) {
-        status = kv_index_note_last(
-            &compaction->new_index, &compaction->new_log, compaction->last);
-    }
-    return status;
+    return status == KVSTORE_OK ? kv_compaction_check_index(compaction)
+                                : status;
 }
 
 /* Fails unless the old log still ends where it was copied up to, or goes on
@@ -168,7 +168,7 @@ static kvstore_status check_source(const struct kv_compaction *compaction,
 kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                     uint64_t end)
 {
-    enum kv_catch_up outcome = KV_CATCH_UP_WHOLE; /* It grows as it goes. */
+    bool is_whole = true;
     kvstore_status status = check_source(compaction, end);
     if (status == KVSTORE_OK) {
         status = fold_up_to(compaction, end, NULL, kv_compaction_follow_item);
@@ -182,7 +182,7 @@ kvstore_status kv_compaction_follow(struct kv_compaction *compaction,
                                    NULL,
                                    false,
                                    &compaction->new_index,
-                                   &outcome);
+                                   &is_whole);
     }
     return status;
 }
@@ -204,7 +204,8 @@ kvstore_status kv_compaction_check(const struct kv_compaction *compaction,
 {
     const struct kv_table_totals *made = &compaction->new_index.totals;
     return compaction->copied == old->applied &&
-                   made->applied == compaction->written
+                   made->applied == compaction->written &&
+                   !compaction->new_index.is_in_doubt
                ? KVSTORE_OK
                : fail_changed(compaction->copied);
 }
@@ -214,10 +215,10 @@ void kv_compaction_release(struct kv_compaction *compaction)
     kv_error_hold();
     kv_io_free(compaction->buffer);
     kv_io_free(compaction->queue);
-    kv_io_free(compaction->marks);
+    kv_io_free(compaction->check);
     compaction->buffer = NULL;
     compaction->queue = NULL;
-    compaction->marks = NULL;
+    compaction->check = NULL;
     kv_successor_discard(compaction->directory, &compaction->new_log);
     kv_index_release(&compaction->new_index);
     kv_error_release();

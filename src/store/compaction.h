@@ -13,11 +13,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* True if a compaction is due. */
+/* When a compaction is due: thresholds, and the header's kept. */
+struct kv_compaction_terms {
+    uint64_t threshold_bytes;
+    uint32_t threshold_percent;
+    uint64_t kept;
+};
+
+/* True if a compaction is due: much is stale; or much may have expired, and the
+ * log has doubled since it was last known what of it was needed. */
 bool kv_compaction_is_due(const struct kv_table_counts *counts,
                           uint64_t log_size,
-                          uint64_t threshold_bytes,
-                          uint32_t threshold_percent);
+                          const struct kv_compaction_terms *terms);
 
 /* Claims store.log.compact, under the writers' lock, with the log's end mended.
  * What the caller does not set is none or zero before. KVSTORE_BUSY: another

@@ -7,14 +7,12 @@
  *    batch lose that member. Damage is kept. While there is damage, so are the
  *    newest Removes after it: the damaged line may be the one that they
  *    removed.
- * 2. The index is not believed, whatever its identity says. All slots that lead
- *    into the copied log are summed while the marks are set, and so are all
- *    marked records that are met: equal sums mean that each of these slots
- *    leads to a record of its key. A record that is not marked is left out only
- *    where its key's slot leads on to a later, sound record of the key. One
- *    that is marked must not have its key in the new index already. So a key
- *    that the log holds has exactly one newest record in the new one, or the
- *    copy ends and the index is built anew.
+ * 2. The index is not believed, whatever its identity says: index/check.h checks
+ *    it against each record. A record that no slot leads to is left out only
+ *    where its key's slot leads on to a later one. One that is marked must not
+ *    have its key in the new index already. So a key that the log holds has
+ *    exactly one newest record in the new one, or the copy ends and the index is
+ *    built anew.
  * 3. Writers may go on. A slot only ever leads on to a later record, so what
  *    was the newest when the marks were set is copied at most once, and what
  *    was not has a newer one, which is copied or followed. */
@@ -22,6 +20,7 @@
 #include "store/compaction_copy.h"
 
 #include "index/apply.h"
+#include "index/check.h"
 #include "index/index.h"
 #include "index/table.h"
 #include "log/line.h"
@@ -33,8 +32,6 @@
 #include "record/plan.h"
 #include "record/record.h"
 #include "record/text.h"
-#include "store/compaction_check.h"
-#include "store/compaction_marks.h"
 
 #include <assert.h>
 #include <string.h>
@@ -112,22 +109,7 @@ static kvstore_status visit_alone(
 static kvstore_status apply(struct kv_compaction *compaction,
                             const struct kv_fold_item *item)
 {
-    bool lacks_room =
-        false; /* Not in use yet, the new index grows as it goes. */
-    return kv_index_apply(
-        &compaction->new_index, &compaction->new_log, item, &lacks_room);
-}
-
-/* Gives a line its slot in the new index. A record that is the newest of its
- * key is the only one; damage that names a key may not be. */
-static kvstore_status apply_moved(struct kv_compaction *compaction,
-                                  const struct kv_fold_item *moved)
-{
-    if (moved->type == KV_RECORD_SET || moved->type == KV_RECORD_REMOVE) {
-        return kv_index_apply_new(&compaction->new_index, moved);
-    }
-    kvstore_status status = kv_compaction_flush(compaction);
-    return status == KVSTORE_OK ? apply(compaction, moved) : status;
+    return kv_index_apply(&compaction->new_index, &compaction->new_log, item);
 }
 
 /* Puts what must come before an item, and counts it: a newline belongs to the
@@ -169,8 +151,7 @@ static kvstore_status keep_item(struct kv_compaction *compaction,
     }
     assert(kv_compaction_offset(compaction) ==
            moved.pointer.offset + moved.pointer.length);
-    compaction->last = moved.pointer;
-    return apply_moved(compaction, &moved);
+    return apply(compaction, &moved);
 }
 
 static bool is_record(const struct kv_fold_item *item)
@@ -187,6 +168,61 @@ static bool is_kept_if_newest(struct kv_compaction *compaction,
            kv_expiry_is_live(&compaction->expiry, item->record);
 }
 
+/* --- Checking the index --- */
+
+static kvstore_status refuse_index(uint64_t offset)
+{
+    return kv_fail_at(KVSTORE_CORRUPT,
+                      offset,
+                      "the index does not belong to %s",
+                      KV_LOG_NAME);
+}
+
+static kvstore_status check_unmarked(const struct kv_compaction *compaction,
+                                     const struct kv_index_key *key,
+                                     uint64_t offset)
+{
+    bool leads_on = false;
+    kvstore_status status =
+        kv_index_check_leads_on(compaction->check, key, offset, &leads_on);
+    return status == KVSTORE_OK && !leads_on ? refuse_index(offset) : status;
+}
+
+static void meet_marked(struct kv_compaction *compaction,
+                        struct kv_table_hash hash,
+                        const struct kv_fold_item *item)
+{
+    struct kv_table_entry entry = {.pointer = item->pointer,
+                                   .kind = kv_index_kind(item)};
+    kv_index_check_meet(compaction->check, hash, &entry);
+}
+
+/* There must be no record of the key in the new log yet: else the index has led
+ * to one that is not the newest. */
+static kvstore_status check_is_first(const struct kv_compaction *compaction,
+                                     struct kv_table_hash hash,
+                                     const struct kv_fold_item *item)
+{
+    return kv_table_get(&compaction->new_index.table, hash, false).tag != 0
+               ? refuse_index(item->pointer.offset)
+               : KVSTORE_OK;
+}
+
+static kvstore_status check_marked(struct kv_compaction *compaction,
+                                   struct kv_table_hash hash,
+                                   const struct kv_fold_item *item)
+{
+    meet_marked(compaction, hash, item);
+    return check_is_first(compaction, hash, item);
+}
+
+kvstore_status kv_compaction_check_index(struct kv_compaction *compaction)
+{
+    return kv_index_check_is_true(compaction->check)
+               ? KVSTORE_OK
+               : refuse_index(compaction->copied);
+}
+
 /* --- The copy --- */
 
 static kvstore_status is_kept(struct kv_compaction *compaction,
@@ -198,13 +234,13 @@ static kvstore_status is_kept(struct kv_compaction *compaction,
         return KVSTORE_OK;
     }
     uint64_t offset = item->pointer.offset;
-    bool is_marked = kv_compaction_marks_have(compaction->marks, offset);
+    bool is_marked = kv_index_check_is_marked(compaction->check, offset);
     struct kv_index_key key;
     kvstore_status status =
         kv_index_get_key(&compaction->index->table, item->record, &key);
     if (status == KVSTORE_OK) {
-        status =
-            kv_compaction_check_record(compaction, &key, offset, is_marked);
+        status = is_marked ? check_marked(compaction, key.hash, item)
+                           : check_unmarked(compaction, &key, offset);
         kv_io_free(key.allocated);
     }
     *is_kept_out = is_marked && is_kept_if_newest(compaction, item);
@@ -226,17 +262,15 @@ static kvstore_status copy_now(struct kv_compaction *compaction,
 /* Most records are short, and hold their key as it is. The marks say whether
  * the index leads to them. They wait here for memory: one that is marked, for
  * the slot in the new index where its key belongs; one that is not, for its
- * key's slot in the old index, and then for the later record that it leads to.
- * All of a batch is asked for at once: the processor then fetches several
- * places at a time. */
-#define BATCH_SIZE ((size_t)16)
-#define QUEUE_SIZE (3 * BATCH_SIZE)
+ * key's slot in the old index. */
+#define QUEUE_SIZE 32u
 #define QUEUED_LINE_SIZE_MAX 512u
 
 struct queued {
     struct kv_log_pointer pointer;
-    uint64_t hash; /* Of its key. */
+    struct kv_table_hash hash; /* Of its key. */
     enum kv_record_type type;
+    int64_t expires_ms;
     bool is_marked; /* The old index leads to it. */
     bool is_kept;   /* If so, and the index is true. */
     size_t size;    /* Of the line, without its newline. */
@@ -246,9 +280,7 @@ struct queued {
 };
 
 struct kv_compaction_queue {
-    uint64_t entered; /* Records so far: the last ones are in the queue. */
-    uint64_t asked;   /* The slots of this many have been asked for, */
-    uint64_t looked;  /* and the later records of this many, */
+    uint64_t entered; /* Records so far: the last ones are in the queue, */
     uint64_t left;    /* and this many have been copied, or not. */
     struct queued queued[QUEUE_SIZE];
 };
@@ -258,8 +290,6 @@ struct kv_compaction_queue *kv_compaction_queue_create(void)
     struct kv_compaction_queue *queue = kv_io_allocate(sizeof *queue);
     if (queue != NULL) {
         queue->entered = 0;
-        queue->asked = 0;
-        queue->looked = 0;
         queue->left = 0;
     }
     return queue;
@@ -292,8 +322,9 @@ static void enter(struct kv_compaction *compaction,
     const struct kv_text *key = &item->record->key;
     queued->pointer = item->pointer;
     queued->type = item->type;
+    queued->expires_ms = item->record->expires_ms;
     queued->is_marked =
-        kv_compaction_marks_have(compaction->marks, item->pointer.offset);
+        kv_index_check_is_marked(compaction->check, item->pointer.offset);
     queued->is_kept = queued->is_marked && is_kept_if_newest(compaction, item);
     queued->size = item->size;
     queued->key_size = key->size;
@@ -301,112 +332,83 @@ static void enter(struct kv_compaction *compaction,
     memcpy(queued->line, item->bytes, item->size);
     queued->hash =
         kv_table_hash(&compaction->new_index.table, key->raw, key->size);
+    kv_table_prefetch(queued->is_marked ? &compaction->new_index.table
+                                        : &compaction->index->table,
+                      queued->hash);
 }
 
-static void ask_for_slots(struct kv_compaction *compaction)
-{
-    struct kv_compaction_queue *queue = compaction->queue;
-    while (queue->asked < queue->entered) {
-        struct queued *queued = queued_at(compaction, queue->asked++);
-        kv_table_prefetch(queued->is_marked ? &compaction->new_index.table
-                                            : &compaction->index->table,
-                          queued->hash);
-    }
-}
-
-/* Asks for the record that the slot of a key leads on to. */
-static void ask_for_line(const struct kv_compaction *compaction, uint64_t hash)
-{
-    const struct kv_table *table = &compaction->index->table;
-    struct kv_table_probe probe = kv_table_probe_start(table, hash);
-    struct kv_table_entry entry;
-    if (kv_table_probe_next(table, &probe, &entry)) {
-        kv_log_prefetch(compaction->log, entry.offset);
-    }
-}
-
-/* Asks for the later records of all before an end. */
-static void ask_for_lines(struct kv_compaction *compaction, uint64_t end)
-{
-    struct kv_compaction_queue *queue = compaction->queue;
-    while (queue->looked < end) {
-        const struct queued *queued = queued_at(compaction, queue->looked++);
-        if (!queued->is_marked) {
-            ask_for_line(compaction, queued->hash);
-        }
-    }
-}
-
-/* Copies a record that is the newest, and gives it its slot. */
+/* Copies a record that is the newest, and gives it its slot, which must be a new
+ * one. */
 static kvstore_status keep_queued(struct kv_compaction *compaction,
-                                  const struct queued *queued)
+                                  const struct kv_fold_item *item,
+                                  struct kv_table_hash hash)
+{
+    struct kv_fold_item moved = *item;
+    bool is_new = false;
+    moved.pointer.offset = kv_compaction_offset(compaction);
+    kvstore_status status = kv_compaction_put_line(compaction, item);
+    if (status == KVSTORE_OK) {
+        status = kv_index_apply_hash(&compaction->new_index,
+                                     &compaction->new_log,
+                                     &moved,
+                                     hash,
+                                     &is_new);
+    }
+    return status == KVSTORE_OK && !is_new ? refuse_index(item->pointer.offset)
+                                           : status;
+}
+
+static kvstore_status leave_marked(struct kv_compaction *compaction,
+                                   const struct queued *queued)
 {
     struct kv_record record = {
         .type = queued->type,
         .has_key = true,
-        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size)};
+        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size),
+        .expires_ms = queued->expires_ms};
     struct kv_fold_item item = {.pointer = queued->pointer,
                                 .bytes = queued->line,
                                 .size = queued->size,
                                 .type = queued->type,
                                 .record = &record};
-    struct kv_fold_item moved = item;
-    moved.pointer.offset = kv_compaction_offset(compaction);
-    moved.bytes = NULL; /* The last line is noted at the end. */
-    kvstore_status status = kv_compaction_put_line(compaction, &item);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    compaction->last = moved.pointer;
-    return kv_index_apply_new_hash(
-        &compaction->new_index, &moved, queued->hash);
+    meet_marked(compaction, queued->hash, &item);
+    return queued->is_kept ? keep_queued(compaction, &item, queued->hash)
+                           : check_is_first(compaction, queued->hash, &item);
 }
 
 static kvstore_status leave_next(struct kv_compaction *compaction)
 {
     const struct queued *queued =
         queued_at(compaction, compaction->queue->left++);
+    if (queued->is_marked) {
+        return leave_marked(compaction, queued);
+    }
     const struct kv_index_key key = {.bytes = queued->line + queued->key_at,
                                      .size = queued->key_size,
                                      .hash = queued->hash};
-    kvstore_status status = kv_compaction_check_record(
-        compaction, &key, queued->pointer.offset, queued->is_marked);
-    return status == KVSTORE_OK && queued->is_kept
-               ? keep_queued(compaction, queued)
-               : status;
-}
-
-/* All before an end leave the queue. */
-static kvstore_status leave_up_to(struct kv_compaction *compaction,
-                                  uint64_t end)
-{
-    kvstore_status status = KVSTORE_OK;
-    while (status == KVSTORE_OK && compaction->queue->left < end) {
-        status = leave_next(compaction);
-    }
-    return status;
+    return check_unmarked(compaction, &key, queued->pointer.offset);
 }
 
 kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
 {
-    ask_for_slots(compaction);
-    return leave_up_to(compaction, compaction->queue->entered);
+    struct kv_compaction_queue *queue = compaction->queue;
+    kvstore_status status = KVSTORE_OK;
+    while (status == KVSTORE_OK && queue->left < queue->entered) {
+        status = leave_next(compaction);
+    }
+    return status;
 }
 
 static kvstore_status copy_later(struct kv_compaction *compaction,
                                  const struct kv_fold_item *item)
 {
     struct kv_compaction_queue *queue = compaction->queue;
-    enter(compaction, item);
-    if (queue->entered - queue->asked < BATCH_SIZE) {
-        return KVSTORE_OK;
+    kvstore_status status = KVSTORE_OK;
+    if (queue->entered - queue->left == QUEUE_SIZE) {
+        status = leave_next(compaction);
     }
-    uint64_t looked = queue->looked > queue->left ? queue->looked : queue->left;
-    queue->looked = looked;
-    uint64_t asked = queue->asked;
-    ask_for_slots(compaction);
-    ask_for_lines(compaction, asked);
-    return leave_up_to(compaction, looked);
+    enter(compaction, item);
+    return status;
 }
 
 /* --- The visits --- */
@@ -435,6 +437,8 @@ static void note_source(struct kv_compaction *compaction,
 {
     if (item->bytes != NULL) {
         compaction->mark.totals.last = item->pointer;
+        compaction->mark.totals.last_sum =
+            kv_index_line_sum(item->bytes, item->size, is_record(item));
     }
 }
 

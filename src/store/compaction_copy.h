@@ -20,6 +20,10 @@ kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction);
 kvstore_status kv_compaction_copy_item(void *context,
                                        const struct kv_fold_item *item);
 
+/* After the last record: KVSTORE_CORRUPT if a slot that leads into the copied
+ * log leads to no record of its key. */
+kvstore_status kv_compaction_check_index(struct kv_compaction *compaction);
+
 /* Visits lines of a round: all but blank ones go to the new log. */
 kvstore_status kv_compaction_follow_item(void *context,
                                          const struct kv_fold_item *item);

@@ -7,8 +7,8 @@
 #ifndef KV_STORE_COMPACTION_OUTPUT_H
 #define KV_STORE_COMPACTION_OUTPUT_H
 
+#include "index/check.h"
 #include "index/index.h"
-#include "index/lead.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
@@ -53,13 +53,10 @@ struct kv_compaction {
     uint64_t synced;      /* and on the disk. */
     bool is_open;         /* The last line that was copied has no newline, */
     uint64_t open_until;  /* and ended here in the old log. */
-    struct kv_log_pointer last; /* The last line that was copied. */
-    char tail[2];               /* The last bytes that were put. */
+    char tail[2];         /* The last bytes that were put. */
     struct kv_expiry expiry;
-    struct kv_index_leads leads;
-    uint64_t met; /* The sum over the records that the index led to. */
     struct kv_compaction_queue *queue;
-    struct kv_compaction_marks *marks;
+    struct kv_index_check *check;
     char *buffer; /* Bytes of it that are not in the file yet. */
     size_t buffered;
 };

@@ -13,24 +13,21 @@
 
 #include "store/handle.h"
 
-#include "index/file.h"
-#include "log/line.h"
 #include "log/log.h"
 #include "os/bounds.h"
+#include "os/cancel.h"
 #include "os/error.h"
 #include "os/file.h"
 #include "os/fork.h"
 #include "os/lock.h"
 #include "os/reader_lock.h"
 #include "os/system.h"
-#include "record/record.h"
 #include "store/lock.h"
 #include "store/pair.h"
 #include "store/private.h"
 #include "store/shared.h"
 #include "store/sync.h"
-
-#include <inttypes.h>
+#include "store/writable.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -44,14 +41,14 @@
 
 /* --- Bringing the pair up to date for a reader; past the gate --- */
 
-/* Follows with the lock, which makes the index whole for all processes. */
-static kvstore_status follow_with_lock(struct kvstore *store,
-                                       int64_t deadline_ns)
+kvstore_status kv_store_follow_with_lock(struct kvstore *store,
+                                         int64_t deadline_ns)
 {
     bool is_whole = false;
     kvstore_status status = kv_store_lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
-        status = kv_store_follow_locked(store, true, &is_whole);
+        status =
+            kv_store_follow_locked(store, KV_ALONE_TO_READ, true, &is_whole);
         kv_store_unlock_writers(store);
     }
     return status;
@@ -66,21 +63,21 @@ static kvstore_status take_lines_along(struct kvstore *store,
     bool is_locked = false;
     bool is_whole = false;
     if (store->is_exclusive) {
-        return kv_store_follow_locked(store, true, &is_whole);
+        return kv_store_follow_locked(store, KV_ALONE_TO_READ, true, &is_whole);
     }
     if (store->is_read_only) {
         return KVSTORE_OK;
     }
     const struct kv_table_header *header = store->index.table.header;
-    kvstore_status status =
-        kv_io_try_lock(&store->directory, false, &is_locked);
+    kvstore_status status = kv_io_try_lock(&store->directory, &is_locked);
     if (status == KVSTORE_OK && is_locked) {
         kv_store_sign_as_holder(store);
-        status = kv_store_follow_locked(store, true, &is_whole);
+        status =
+            kv_store_follow_locked(store, KV_ALONE_TO_READ, true, &is_whole);
         kv_store_unlock_writers(store);
     } else if (status == KVSTORE_OK &&
                atomic_load(&header->holder_folds) != 0) {
-        status = follow_with_lock(store, deadline_ns);
+        status = kv_store_follow_with_lock(store, deadline_ns);
         if (status == KVSTORE_BUSY) {
             /* No other handle sees them either. */
             status = KVSTORE_OK;
@@ -89,22 +86,19 @@ static kvstore_status take_lines_along(struct kvstore *store,
     return status;
 }
 
-/* Takes the lock if it is free, and follows with it. is_done_out: false if
- * another process has it, or is in the way of a new index, and there may be
- * another try. */
-static kvstore_status try_to_follow(struct kvstore *store, bool *is_done_out)
+kvstore_status kv_store_try_to_follow(struct kvstore *store, bool *is_done_out)
 {
     bool is_locked = store->is_exclusive;
     bool is_whole = false;
     kvstore_status status = KVSTORE_OK;
     *is_done_out = false;
     if (!is_locked) {
-        status = kv_io_try_lock(&store->directory, false, &is_locked);
+        status = kv_io_try_lock(&store->directory, &is_locked);
     }
     if (status != KVSTORE_OK || !is_locked) {
         return status;
     }
-    status = kv_store_follow_locked(store, true, &is_whole);
+    status = kv_store_follow_locked(store, KV_ALONE_TO_READ, true, &is_whole);
     kv_store_unlock_writers(store);
     *is_done_out = status == KVSTORE_OK;
     return status == KVSTORE_BUSY ? KVSTORE_OK : status;
@@ -123,6 +117,12 @@ static bool goes_alone(const struct kvstore *store,
            (store->is_read_only || now_ns >= deadline_ns);
 }
 
+/* True if the handle has folded the log by itself. */
+static bool is_private(const struct kvstore *store)
+{
+    return store->index.memory.region != NULL && !store->index.is_shared;
+}
+
 /* Opens the pair by name. Where no index can be trusted, another process is
  * switching and soon done; or one must be built, by the first to get the lock;
  * or, if neither happens in time, this handle goes on alone. may_give_up: one
@@ -132,23 +132,27 @@ static kvstore_status bring_up(struct kvstore *store,
                                bool may_give_up)
 {
     int64_t begun_ns = kv_io_clock_ns();
+    /* What checks an index for itself alone and can be private does so once: to
+     * follow the log then costs less. */
+    bool may_check = !is_private(store);
     for (int64_t pause_ns = FIRST_PAUSE_NS;;) {
-        bool is_up = false;
+        enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
         bool has_more = false;
-        kvstore_status status = kv_store_open_pair(store, &is_up, &has_more);
+        kvstore_status status =
+            kv_store_open_pair(store, may_check, &trust, &has_more);
+        may_check = may_check && !store->is_read_only;
         if (status == KVSTORE_OK && has_more) {
             status = take_lines_along(store, deadline_ns);
         }
+        bool is_up = trust == KV_INDEX_FILE_TRUSTED;
         if (status != KVSTORE_OK || is_up) {
             return status;
         }
-        bool is_private =
-            store->index.memory.region != NULL && !store->index.is_shared;
-        if (is_private) {
+        if (is_private(store) || trust == KV_INDEX_FILE_UNUSABLE) {
             return kv_store_follow_privately(store);
         }
         if (!store->is_read_only) {
-            status = try_to_follow(store, &is_up);
+            status = kv_store_try_to_follow(store, &is_up);
         }
         if (status != KVSTORE_OK || is_up || may_give_up) {
             return status;
@@ -207,65 +211,6 @@ kvstore_status kv_store_check_end(const struct kvstore *store)
                : status;
 }
 
-/* Others learn of what is written with a private pair only if no index has a
- * name. */
-static kvstore_status check_unnamed(const struct kvstore *store)
-{
-    struct kv_io_stat stat;
-    kvstore_status status =
-        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
-    if (status == KVSTORE_NOT_FOUND) {
-        return KVSTORE_OK;
-    }
-    return status == KVSTORE_OK
-               ? kv_fail(KVSTORE_IO,
-                         "%s can neither be used nor replaced: the store takes "
-                         "no writes until you take it away",
-                         KV_INDEX_NAME)
-               : status;
-}
-
-/* A log with more than one name is the log of more than one directory, and each
- * has a writers' lock of its own. */
-static kvstore_status check_single_name(const struct kvstore *store)
-{
-    uint64_t names = atomic_load(&store->log_names);
-    return names <= 1
-               ? KVSTORE_OK
-               : kv_fail(KVSTORE_IO,
-                         "%s has %" PRIu64
-                         " names (hard links), so it may be another store's, "
-                         "too, and takes no writes; give this store its own "
-                         "by, in its directory: cp -a %s copy && mv copy %s",
-                         KV_LOG_NAME,
-                         names,
-                         KV_LOG_NAME,
-                         KV_LOG_NAME);
-}
-
-/* Reports where the first record of a newer version is, and its variant. */
-static kvstore_status refuse_newer(const struct kvstore *store)
-{
-    uint64_t offset = store->index.totals.counts.unknown_offset;
-    char variant[32] = "";
-    struct kv_log_line line;
-    kvstore_status status = kv_log_read_line(
-        &store->log, offset, store->index.totals.applied, &line);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    kv_record_name_variant(line.bytes, line.size, variant, sizeof variant);
-    kv_log_line_release(&line);
-    return kv_fail_at(KVSTORE_UNSUPPORTED,
-                      offset,
-                      "%s was written by a newer version, which made the "
-                      "record%s%s at offset %" PRIu64 ": it can only be read",
-                      KV_LOG_NAME,
-                      variant[0] == '\0' ? "" : " ",
-                      variant,
-                      offset);
-}
-
 /* Brings the pair up to date, and checks whether the store may be written.
  * needs_mending_out: the log may go on after the last line. */
 static kvstore_status bring_up_to_write(struct kvstore *store,
@@ -274,19 +219,16 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
 {
     bool is_whole = false;
     *needs_mending_out = false;
+    /* What takes a poisoned log rewrites it. */
+    enum kv_store_alone alone =
+        takes_poisoned ? KV_ALONE_TO_REWRITE : KV_ALONE_NEVER;
     kvstore_status status =
-        kv_store_follow_locked(store, store->is_durable, &is_whole);
-    if (status == KVSTORE_OK && !store->index.is_shared) {
-        status = check_unnamed(store);
-    }
+        kv_store_follow_locked(store, alone, store->is_durable, &is_whole);
     if (status == KVSTORE_OK) {
-        status = check_single_name(store);
+        status = kv_store_check_writable(store, alone, &is_whole);
     }
     if (status != KVSTORE_OK) {
         return status;
-    }
-    if (store->index.totals.counts.unknown_records > 0) {
-        return refuse_newer(store);
     }
     if (kv_store_is_poisoned(store)) {
         /* Nothing is appended to it any more, so its end may stay as it is. */
@@ -296,10 +238,9 @@ static kvstore_status bring_up_to_write(struct kvstore *store,
     return KVSTORE_OK;
 }
 
-/* The same, and mends the end of the log. What is appended by hand at that very
- * moment is read first: it is not torn. */
-static kvstore_status follow_to_write(struct kvstore *store,
-                                      bool takes_poisoned)
+/* What is appended by hand at that very moment is read first: it is not torn. */
+kvstore_status kv_store_follow_to_write(struct kvstore *store,
+                                        bool takes_poisoned)
 {
     for (int i = 0; i < FOLLOW_TRIES; i++) {
         bool needs_mending = false;
@@ -308,6 +249,8 @@ static kvstore_status follow_to_write(struct kvstore *store,
             bring_up_to_write(store, takes_poisoned, &needs_mending);
         if (status == KVSTORE_OK && needs_mending) {
             status = kv_store_mend(store, &has_gained);
+            has_gained = has_gained ||
+                         (status == KVSTORE_OK && !kv_store_note_rest(store));
         }
         if (!has_gained) {
             return status;
@@ -320,12 +263,12 @@ static kvstore_status follow_to_write(struct kvstore *store,
 
 void kv_store_put_off_compaction(struct kvstore *store)
 {
-    struct kv_table_totals totals;
     kv_reader_lock_read(&store->reader_lock);
-    if (store->index.memory.is_writable &&
-        kv_store_totals(store, &totals) == KVSTORE_OK) {
+    if (store->index.memory.is_writable) {
+        bool are_exact = false;
+        struct kv_table_totals totals = kv_store_totals(store, &are_exact);
         atomic_store(&store->index.table.header->failed_at,
-                     totals.counts.stale_bytes);
+                     kv_store_doubtful_bytes(&totals));
     }
     kv_reader_lock_end_read(&store->reader_lock);
 }
@@ -354,7 +297,7 @@ kvstore_status kv_store_begin_write(struct kvstore *store,
     kv_store_keep_pace(store);
     status = kv_store_lock_writers(store, deadline_ns);
     if (status == KVSTORE_OK) {
-        status = follow_to_write(store, intent->takes_poisoned);
+        status = kv_store_follow_to_write(store, intent->takes_poisoned);
         if (status != KVSTORE_OK) {
             kv_store_unlock_writers(store);
         }
@@ -371,72 +314,50 @@ void kv_store_end_write(struct kvstore *store)
     kv_store_leave_gate(store);
 }
 
-void kv_store_prefetch(struct kvstore *store, const void *key, size_t key_size)
+void kv_store_begin_target(struct kvstore *store,
+                           const void *key,
+                           size_t key_size,
+                           struct kv_index_target *target_out)
 {
+    target_out->hash.tag = 0;
     if (!store->is_exclusive || kv_fork_guard_is_child(&store->guard)) {
         return;
     }
     kv_reader_lock_read(&store->reader_lock);
-    const struct kv_table *table = &store->index.table;
-    kv_table_prefetch(table, kv_table_hash(table, key, key_size));
+    kv_index_begin_target(&store->index, key, key_size, target_out);
     kv_reader_lock_end_read(&store->reader_lock);
 }
 
-kvstore_status kv_store_prepare(struct kvstore *store,
-                                const void *key,
-                                size_t key_size,
-                                struct kv_index_reserve *reserve,
-                                struct kv_index_find *older_out,
-                                bool *has_grown_out)
+bool kv_store_note_rest(struct kvstore *store)
 {
-    *has_grown_out = false;
-    kvstore_status status = kv_index_prepare(
-        &store->index, &store->log, key, key_size, reserve, older_out);
-    if (status == KVSTORE_OK && reserve->lacks_room) {
-        status = kv_store_grow(store);
-        *has_grown_out = status == KVSTORE_OK;
+    kv_error_hold();
+    bool is_at_end = kv_store_check_end(store) == KVSTORE_OK;
+    if (is_at_end && !kv_log_is_padded(&store->log)) {
+        kv_table_set_writing(&store->index.table, KV_TABLE_AT_REST);
     }
-    return status;
-}
-
-void kv_store_apply(struct kvstore *store,
-                    const struct kv_index_find *older,
-                    const struct kv_fold_item *item)
-{
-    kv_index_commit(&store->index, older, item);
+    kv_error_release();
+    return is_at_end;
 }
 
 /* --- Reading --- */
 
-kvstore_status kv_store_begin_read(struct kvstore *store)
+/* Brings the pair up to date, and begins a read. */
+static kvstore_status begin_read_behind_gate(struct kvstore *store)
 {
-    kvstore_status status = kv_store_check_process(store);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    bool is_up = false;
-    kv_reader_lock_read(&store->reader_lock);
-    status = kv_store_is_up(store, &is_up);
-    if (status == KVSTORE_OK && is_up) {
-        return KVSTORE_OK;
-    }
-    kv_reader_lock_end_read(&store->reader_lock);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
     /* Other threads of the handle are past the gate for a moment only, and a
      * read must not fail because of them, however little time there is for the
      * lock. */
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     int64_t gate_ns = kv_io_clock_ns() + KV_LOCK_TIMEOUT_MS_DEFAULT * NS_PER_MS;
     struct kv_gate_waiter waiter = {.has_work = false};
-    status = kv_store_enter_gate(
+    kvstore_status status = kv_store_enter_gate(
         store, &waiter, deadline_ns > gate_ns ? deadline_ns : gate_ns);
     if (status != KVSTORE_OK) {
         return status;
     }
     store->is_quiet = false;
-    status = bring_up(store, deadline_ns, false);
+    kv_error_hold(); /* A read that goes alone has not failed. */
+    status = kv_error_release_after(bring_up(store, deadline_ns, false));
     if (status == KVSTORE_OK) {
         /* Before the next thread past the gate can change it. */
         kv_reader_lock_read(&store->reader_lock);
@@ -445,40 +366,42 @@ kvstore_status kv_store_begin_read(struct kvstore *store)
     return status;
 }
 
+/* The same within a read that is not certain to be of an up-to-date pair. */
+KV_RARE static kvstore_status begin_checked_read(struct kvstore *store)
+{
+    bool is_up = false;
+    int cancel = kv_cancel_hold();
+    kvstore_status status = kv_store_is_up(store, &is_up);
+    if (status != KVSTORE_OK || !is_up) {
+        kv_reader_lock_end_read(&store->reader_lock);
+    }
+    if (status == KVSTORE_OK && !is_up) {
+        status = begin_read_behind_gate(store);
+    }
+    kv_cancel_release(cancel);
+    return status;
+}
+
+kvstore_status kv_store_begin_read(struct kvstore *store)
+{
+    kvstore_status status = kv_store_check_process(store);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    kv_reader_lock_read(&store->reader_lock);
+    return kv_store_is_surely_up(store) ? KVSTORE_OK
+                                        : begin_checked_read(store);
+}
+
 void kv_store_end_read(struct kvstore *store)
 {
     kv_reader_lock_end_read(&store->reader_lock);
 }
 
-kvstore_status kv_store_totals(struct kvstore *store,
-                               struct kv_table_totals *totals_out)
+struct kv_table_totals kv_store_totals(const struct kvstore *store,
+                                       bool *are_exact_out)
 {
-    if (!kv_table_load_totals(&store->index.table, totals_out)) {
-        return kv_fail(KVSTORE_CORRUPT, "the index is damaged");
-    }
-    return KVSTORE_OK;
-}
-
-kvstore_status kv_store_rebuild(struct kvstore *store)
-{
-    int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
-    struct kv_gate_waiter waiter = {.has_work = false};
-    kvstore_status status = kv_store_enter_gate(store, &waiter, deadline_ns);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    store->is_quiet = false;
-    if (store->is_read_only) {
-        status = kv_store_follow_privately(store);
-    } else {
-        status = kv_store_lock_writers(store, deadline_ns);
-        if (status == KVSTORE_OK) {
-            status = kv_store_rebuild_locked(store);
-            kv_store_unlock_writers(store);
-        } else if (status == KVSTORE_BUSY) {
-            status = kv_store_follow_privately(store);
-        }
-    }
-    kv_store_leave_gate(store);
-    return status;
+    struct kv_table_totals totals;
+    *are_exact_out = kv_table_load_totals(&store->index.table, &totals);
+    return totals;
 }

@@ -105,6 +105,15 @@ static kvstore_status name_holder(const struct kvstore *store)
                    held_ms % 1000);
 }
 
+bool kv_store_holder_lives(const struct kvstore *store)
+{
+    if (!store->index.is_shared) {
+        return false;
+    }
+    uint64_t pid = atomic_load(&store->index.table.header->holder_pid);
+    return pid != 0 && kv_io_is_locked_by(&store->directory, pid);
+}
+
 static bool is_signed(const struct kvstore *store)
 {
     return !store->index.is_shared ||
@@ -121,6 +130,8 @@ void kv_store_sign_as_holder(const struct kvstore *store)
         atomic_store_explicit(&header->holder_since,
                               (uint64_t)kv_io_clock_coarse_ns(),
                               memory_order_relaxed);
+        /* The one before may have died while it folded. */
+        atomic_store_explicit(&header->holder_folds, 0, memory_order_relaxed);
     }
 }
 

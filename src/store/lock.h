@@ -38,6 +38,10 @@ kvstore_status kv_store_enter_gate_to_write(struct kvstore *store,
  * thread is in. */
 void kv_store_leave_gate(struct kvstore *store) KV_GATED;
 
+/* True if the process that last signed as holder has the writers' lock, as the
+ * system says. False if the system does not tell. */
+bool kv_store_holder_lives(const struct kvstore *store) KV_GATED;
+
 /* Notes in the index which process has the writers' lock, and since when. */
 void kv_store_sign_as_holder(const struct kvstore *store) KV_LOCKED;
 

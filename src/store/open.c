@@ -8,6 +8,7 @@
 #include "log/fold.h"
 #include "log/log.h"
 #include "os/bounds.h"
+#include "os/cancel.h"
 #include "os/directory.h"
 #include "os/error.h"
 #include "os/file.h"
@@ -16,12 +17,16 @@
 #include "os/lock.h"
 #include "os/reader_lock.h"
 #include "os/system.h"
+#include "store/barrier.h"
 #include "store/compact.h"
 #include "store/handle.h"
+#include "store/members.h"
+#include "store/ref.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 /* --- Options --- */
@@ -33,15 +38,41 @@ void kvstore_options_init(kvstore_options *options)
     }
 }
 
+/* Of programs that were built before there were warnings. */
+#define FIRST_OPTIONS_SIZE offsetof(kvstore_options, warning)
+#define OPTIONS_SIZE_MAX 4096u
+
+/* True if so many bytes that this version does not know ask for nothing. */
+static bool is_all_zero(const char *bytes, size_t size)
+{
+    bool is_zero = true;
+    for (size_t i = 0; i < size; i++) {
+        is_zero &= bytes[i] == 0;
+    }
+    return is_zero;
+}
+
+/* Takes the options as far as the program knows them. False: it asks for more
+ * than this version has. */
+static bool take_options(const kvstore_options *options,
+                         kvstore_options *taken_out)
+{
+    size_t size = options->size == 0 ? sizeof *options : options->size;
+    size_t known = size < sizeof *options ? size : sizeof *options;
+    if ((known != FIRST_OPTIONS_SIZE && known != sizeof *options) ||
+        size > OPTIONS_SIZE_MAX ||
+        !is_all_zero((const char *)options + known, size - known)) {
+        return false;
+    }
+    *taken_out = (kvstore_options){.size = sizeof *options};
+    memcpy(taken_out, options, known);
+    return true;
+}
+
 static bool options_are_valid(const kvstore_options *options)
 {
-    bool has_reserved = false;
     size_t count = sizeof options->reserved / sizeof *options->reserved;
-    for (size_t i = 0; i < count; i++) {
-        has_reserved |= options->reserved[i] != 0;
-    }
-    bool is_size_known = options->size == 0 || options->size == sizeof *options;
-    return is_size_known && !has_reserved &&
+    return kv_members_are_zero(options->reserved, count) &&
            (options->sync == KVSTORE_SYNC_ALWAYS ||
             options->sync == KVSTORE_SYNC_NONE) &&
            options->compaction >= KVSTORE_COMPACT_BACKGROUND &&
@@ -275,8 +306,14 @@ static kvstore_status create_handle(const kvstore_options *options,
     store->guard.files[3] = &store->old_log.file;
     store->guard.files[4] = &store->old_index.memory.file;
     store->process_id = kv_io_process_id();
+    atomic_init(&store->checked_ns, KV_NEVER_NS);
+    store->looked_ns = KV_NEVER_NS;
     apply_options(store, options);
-    kvstore_status status = init_locks(store);
+    kv_warnings_init(
+        &store->warnings, options->warning, options->warning_context);
+    store->ref = kv_store_ref_create(store);
+    kvstore_status status =
+        store->ref == NULL ? KVSTORE_NO_MEMORY : init_locks(store);
     if (status == KVSTORE_OK) {
         status = kv_fork_guard_add(&store->guard);
         if (status != KVSTORE_OK) {
@@ -284,11 +321,29 @@ static kvstore_status create_handle(const kvstore_options *options,
         }
     }
     if (status != KVSTORE_OK) {
+        kv_warnings_destroy(&store->warnings);
+        kv_store_ref_drop(store->ref);
         kv_io_free(store);
         return status;
     }
     *store_out = store;
     return KVSTORE_OK;
+}
+
+static kvstore_status open_handle(kvstore *store,
+                                  const char *dir,
+                                  bool may_create)
+{
+    kv_error_hold();
+    kvstore_status status = kv_io_boot_id(&store->boot_id);
+    if (status == KVSTORE_OK) {
+        status = open_files(store, dir, may_create);
+    }
+    if (status == KVSTORE_OK) {
+        status = load_or_create(store, dir, may_create);
+    }
+    /* A store that has just been made was looked for first. */
+    return kv_error_release_after(status);
 }
 
 kvstore_status kvstore_open(const char *dir,
@@ -303,34 +358,27 @@ kvstore_status kvstore_open(const char *dir,
     if (dir == NULL || dir[0] == '\0') {
         return kv_fail(KVSTORE_INVALID, "no directory is named");
     }
-    if (options == NULL) {
-        options = &defaults;
-    }
-    if (!options_are_valid(options)) {
+    kvstore_options taken;
+    if (!take_options(options == NULL ? &defaults : options, &taken) ||
+        !options_are_valid(&taken)) {
         return kv_fail(KVSTORE_INVALID, "an option is out of its bounds");
     }
     kvstore *store = NULL;
-    kvstore_status status = create_handle(options, &store);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    kv_error_hold();
-    bool may_create = !options->no_create && !options->read_only;
-    status = kv_io_boot_id(store->boot_id);
+    int cancel = kv_cancel_hold();
+    kvstore_status status = create_handle(&taken, &store);
     if (status == KVSTORE_OK) {
-        status = open_files(store, dir, may_create);
+        status = open_handle(store, dir, !taken.no_create && !taken.read_only);
+        if (status != KVSTORE_OK) {
+            kvstore_close(store);
+            store = NULL;
+        }
     }
-    if (status == KVSTORE_OK) {
-        status = load_or_create(store, dir, may_create);
-    }
-    /* A store that has just been made was looked for first. */
-    status = kv_error_release_after(status);
-    if (status != KVSTORE_OK) {
-        kvstore_close(store);
-        return status;
-    }
+    kv_cancel_release(cancel);
     *store_out = store;
-    return KVSTORE_OK;
+    if (store != NULL) {
+        kv_store_tell_warnings(store);
+    }
+    return status;
 }
 
 void kvstore_close(kvstore *store)
@@ -339,26 +387,33 @@ void kvstore_close(kvstore *store)
         return;
     }
     bool is_whole = true;
+    int cancel = kv_cancel_hold();
     bool is_child = kv_fork_guard_is_child(&store->guard);
     if (!is_child) {
+        kv_store_ref_close(store->ref);
         kv_store_stop_compacting(store);
+        kv_store_tell_warnings(store);
     }
     kv_fork_guard_remove(&store->guard);
     if (is_child) {
+        kv_barrier_abandon(store->barrier);
         /* A thread of the parent may have been using the locks at the fork, and
          * have been in the middle of changing the pair: its memory stays. */
         is_whole = !kv_gate_was_taken(&store->gate);
     } else {
         kv_log_trim(&store->log);
+        kv_barrier_leave(store->barrier);
         /* A child may not have closed its descriptor yet. */
         kv_io_unlock(&store->directory);
         destroy_locks(store);
+        kv_warnings_destroy(&store->warnings);
     }
     if (is_whole) {
         kv_store_unload(store);
     }
     kv_io_close(&store->directory);
     kv_io_free(store);
+    kv_cancel_release(cancel);
 }
 
 const char *kvstore_version(void)

@@ -11,19 +11,23 @@
  *    waits KV_GRACE_NS before anything is acknowledged under it.
  * 3. A line that this handle did not write is on the disk before it is
  *    published, if the handle is durable.
- * 4. A pair in private memory looks the log up by name at each call; a writer
- *    with such a pair has made sure that no index has a name.
+ * 4. A pair in private memory looks the log up by name at each call. Nobody
+ *    appends by such a pair; what rewrites the log by one has made sure that no
+ *    index has a name.
  * 5. An index that is installed is in use: other threads read it at any time,
  *    and may know only what it has published. Its totals in the handle are for
  *    the thread past the gate. */
 
 #include "store/pair.h"
 
+#include "log/line.h"
 #include "log/log.h"
 #include "os/error.h"
 #include "os/file.h"
 #include "os/reader_lock.h"
 #include "os/system.h"
+#include "store/barrier.h"
+#include "store/verify.h"
 
 #include <errno.h>
 
@@ -47,13 +51,43 @@ struct kv_pair kv_store_take_old(struct kvstore *store)
     return old;
 }
 
+/* Why the next handle like this one must read all of the log, too. */
+static int judge_open(const struct kvstore *store,
+                      const struct kv_log *log,
+                      const struct kv_index *index)
+{
+    if (!index->is_shared) {
+        return KVSTORE_OPEN_PRIVATELY;
+    }
+    if (store->boot_id == 0) {
+        return KVSTORE_OPEN_NO_BOOT_ID;
+    }
+    return kv_io_mount_id(&log->file) == 0 ? KVSTORE_OPEN_NO_MOUNT_ID
+                                           : KVSTORE_OPEN_FAST;
+}
+
+/* One of the same log stays, whatever descriptors the log is read by. */
+static struct kv_barrier *barrier_for(const struct kvstore *store,
+                                      const struct kv_log *log)
+{
+    if (store->barrier != NULL && kv_barrier_is_of(store->barrier, log)) {
+        return store->barrier;
+    }
+    return store->is_read_only ? NULL
+                               : kv_barrier_create(&store->directory, log);
+}
+
 void kv_store_install(struct kvstore *store,
                       const struct kv_log *log,
                       const struct kv_index *index)
 {
     struct kv_pair older = kv_store_take_old(store);
     kv_pair_close(&older);
+    atomic_store(&store->slow_open, judge_open(store, log, index));
+    struct kv_barrier *old_barrier = store->barrier;
+    struct kv_barrier *barrier = barrier_for(store, log);
     kv_reader_lock_write(&store->reader_lock);
+    store->barrier = barrier;
     struct kv_log old_log = store->log;
     store->old_index = store->index;
     store->log = *log;
@@ -68,17 +102,22 @@ void kv_store_install(struct kvstore *store,
             kv_log_open_tail(&store->log, !store->is_durable);
         }
     }
-    if (old_log.inode != log->inode || old_log.device != log->device) {
+    if (atomic_load(&store->poisoned_inode) != log->inode) {
         /* The old log is still open, so its number is no other file's. */
         atomic_store(&store->poisoned_inode, 0);
     }
     if (old_log.file.fd != log->file.fd) {
+        store->looked_ns = KV_NEVER_NS;
         atomic_store(&store->log_names, log->names);
+        atomic_store(&store->size_limit, kv_io_size_limit());
         store->old_log = old_log;
         atomic_store(&store->synced, 0);
         atomic_store(&store->owes_directory, true);
     }
     kv_reader_lock_end_write(&store->reader_lock);
+    if (old_barrier != barrier) {
+        kv_barrier_leave(old_barrier);
+    }
 }
 
 kvstore_status kv_store_open_log(const struct kvstore *store,
@@ -116,6 +155,7 @@ kvstore_status kv_store_check_names(struct kvstore *store,
     }
     if (status == KVSTORE_OK && names_out->are_ours) {
         atomic_store(&store->log_names, place.names);
+        atomic_store(&store->size_limit, place.size_limit);
         atomic_store(&store->checked_ns, now_ns);
     }
     return status;
@@ -151,6 +191,7 @@ static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
     struct kv_log_place place;
     *is_up_out = false;
     if (store->index.memory.region == NULL ||
+        kv_table_writing(&store->index.table) == KV_TABLE_PUBLISHING ||
         !kv_table_load_totals(&store->index.table, &totals)) {
         return KVSTORE_OK;
     }
@@ -163,7 +204,6 @@ static kvstore_status is_private_pair_up(struct kvstore *store, bool *is_up_out)
     }
     /* The newline that the last line lacks is already counted. */
     *is_up_out = status == KVSTORE_OK && place.is_current &&
-                 totals.is_in_doubt == 0 &&
                  (totals.applied == size || totals.applied == size + 1);
     return status;
 }
@@ -176,35 +216,78 @@ kvstore_status kv_store_is_up(struct kvstore *store, bool *is_up_out)
 
 /* --- Opening by name --- */
 
-/* Checks whether the index, whose file may be trusted, is in step with the
- * log. */
-static kvstore_status check_step(struct kv_pair *pair,
-                                 uint64_t *size_out,
-                                 bool *is_in_step_out)
+/* True if the totals of a trusted file, of one moment, can be those of a log of
+ * this size. */
+static bool are_of_log(const struct kv_table *table,
+                       const struct kv_table_totals *totals,
+                       uint64_t size)
 {
-    *is_in_step_out = false;
+    /* The writer of such a slot wrote this first; but it may be damaged. */
+    bool has_lost_damage = totals->damage_slots > 0 &&
+                           atomic_load(&table->header->has_damage) == 0;
+    return kv_table_totals_add_up(table, totals) &&
+           totals->applied <= size + 1 && !has_lost_damage &&
+           kv_table_is_explained(table, totals->slots_used);
+}
+
+/* Finds out whether a line ends where the totals do, and the last one is what it
+ * was: what follows may be cut off as torn. */
+static kvstore_status match_end(const struct kv_pair *pair,
+                                uint64_t size,
+                                bool *matches_out)
+{
+    const struct kv_table_totals *totals = &pair->index.totals;
+    kvstore_status status =
+        kv_index_matches(&pair->index, &pair->log, matches_out);
+    bool is_known =
+        totals->last.offset + totals->last.length == totals->applied ||
+        totals->applied == size + 1;
+    return status == KVSTORE_OK && *matches_out && !is_known
+               ? kv_log_begins_line(&pair->log, totals->applied, matches_out)
+               : status;
+}
+
+/* Checks whether the index, whose file may be trusted, is in step with the log.
+ * has_more_out: a process with the lock should look. */
+static kvstore_status check_step(struct kv_pair *pair,
+                                 bool *is_in_step_out,
+                                 bool *has_more_out)
+{
+    struct kv_table *table = &pair->index.table;
+    uint64_t size = 0;
     /* The totals first: the log is no shorter than they say, however busy its
      * writers are. */
-    if (!kv_index_refresh(&pair->index)) {
-        *size_out = 0;
-        return KVSTORE_OK;
-    }
-    const struct kv_table *table = &pair->index.table;
+    bool are_exact = kv_table_load_totals(table, &pair->index.totals);
     uint64_t end =
         atomic_load_explicit(&table->header->end, memory_order_acquire);
-    kvstore_status status = kv_io_end(&pair->log.file, size_out);
-    const struct kv_table_totals *totals = &pair->index.totals;
-    if (status != KVSTORE_OK || totals->is_in_doubt != 0 ||
-        totals->applied > *size_out + 1 || end > *size_out + 1 ||
-        !kv_table_is_explained(table, totals->slots_used)) {
+    kvstore_status status = kv_io_end(&pair->log.file, &size);
+    *has_more_out = true;
+    *is_in_step_out = end <= size + 1;
+    if (status != KVSTORE_OK || !*is_in_step_out || !are_exact) {
         return status;
     }
-    /* The writer of the flags wrote this first; but it may be damaged. */
-    if (totals->slots_flagged > 0 &&
-        atomic_load(&pair->index.table.header->has_flags) == 0) {
-        return KVSTORE_OK;
+    *is_in_step_out = are_of_log(table, &pair->index.totals, size);
+    if (*is_in_step_out) {
+        status = match_end(pair, size, is_in_step_out);
     }
-    return kv_index_matches(&pair->index, &pair->log, is_in_step_out);
+    return status == KVSTORE_OK &&
+                   kv_table_writing(table) != KV_TABLE_PUBLISHING
+               ? kv_log_has_more(
+                     &pair->log, pair->index.totals.applied, size, has_more_out)
+               : status;
+}
+
+static struct kv_index_view view_of(const struct kvstore *store,
+                                    const struct kv_log *log)
+{
+    struct kv_io_birth birth = kv_io_birth(&log->file);
+    return (struct kv_index_view){
+        .identity = {.log_device = log->device,
+                     .log_inode = log->inode,
+                     .log_birth_ns = birth.time_ns,
+                     .log_generation = birth.generation},
+        .boot_id = store->boot_id,
+        .mount_id = kv_io_mount_id(&log->file)};
 }
 
 kvstore_status kv_pair_open(const struct kvstore *store,
@@ -218,32 +301,21 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct kv_io_birth birth = kv_io_birth(&pair->log.file);
-    struct kv_table_identity identity = {
-        .log_device = pair->log.device,
-        .log_inode = pair->log.inode,
-        .log_birth_ns = birth.time_ns,
-        .log_generation = birth.generation,
-        .boot_id = {store->boot_id[0], store->boot_id[1]}};
+    struct kv_index_view view = view_of(store, &pair->log);
     *trust_out = kv_index_file_open(&store->directory,
                                     &pair->log.file,
-                                    &identity,
+                                    &view,
                                     !store->is_read_only,
                                     &pair->index.memory,
                                     &pair->index.table);
-    if (*trust_out == KV_INDEX_FILE_UNTRUSTED) {
+    if (*trust_out <= KV_INDEX_FILE_UNUSABLE) {
         return KVSTORE_OK;
     }
     pair->index.directory = &store->directory;
     pair->index.is_in_use = true;
     pair->index.is_shared = true;
-    uint64_t size = 0;
     bool is_in_step = false;
-    status = check_step(pair, &size, &is_in_step);
-    if (status == KVSTORE_OK) {
-        status = kv_log_has_more(
-            &pair->log, pair->index.totals.applied, size, has_more_out);
-    }
+    status = check_step(pair, &is_in_step, has_more_out);
     if (status == KVSTORE_OK && !is_in_step) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
         kv_index_release(&pair->index);
@@ -251,17 +323,55 @@ kvstore_status kv_pair_open(const struct kvstore *store,
     return status;
 }
 
+kvstore_status kv_pair_check(struct kvstore *store,
+                             struct kv_pair *pair,
+                             enum kv_index_file_trust *trust)
+{
+    struct kv_index_view view = view_of(store, &pair->log);
+    struct kv_table_totals totals;
+    bool is_true = true;
+    bool is_sure = false;
+    if (!kv_table_load_totals(&pair->index.table, &totals)) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_verify_index(&pair->index,
+                                            &pair->log,
+                                            totals.applied,
+                                            kv_store_progress(store),
+                                            &is_true,
+                                            &is_sure);
+    if (status == KVSTORE_OK && !is_true) {
+        *trust = KV_INDEX_FILE_UNTRUSTED;
+    } else if (status == KVSTORE_OK && is_sure) {
+        *trust =
+            kv_index_file_vouch(&pair->index.memory, &pair->index.table, &view);
+    }
+    return status;
+}
+
+/* True if nobody learns from a check by this handle: then it need not keep others
+ * from writing. Else one checks for all, under the writers' lock. */
+static bool checks_for_itself(const struct kvstore *store,
+                              const struct kv_pair *pair)
+{
+    return store->is_read_only || store->boot_id == 0 ||
+           kv_io_mount_id(&pair->log.file) == 0;
+}
+
 kvstore_status kv_store_open_pair(struct kvstore *store,
-                                  bool *is_trusted_out,
+                                  bool may_check,
+                                  enum kv_index_file_trust *trust_out,
                                   bool *has_more_out)
 {
     struct kv_pair pair;
-    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     *has_more_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    kvstore_status status = kv_pair_open(store, &pair, &trust, has_more_out);
-    *is_trusted_out = status == KVSTORE_OK && trust == KV_INDEX_FILE_TRUSTED;
-    if (!*is_trusted_out) {
+    kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
+    if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
+        may_check && checks_for_itself(store, &pair)) {
+        status = kv_pair_check(store, &pair, trust_out);
+    }
+    if (status != KVSTORE_OK || *trust_out != KV_INDEX_FILE_TRUSTED) {
         *has_more_out = false;
         kv_pair_close(&pair);
         return status;

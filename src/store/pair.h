@@ -12,6 +12,7 @@
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
+#include "os/system.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -21,11 +22,26 @@
 kvstore_status kv_store_is_up(struct kvstore *store,
                               bool *is_up_out) KV_READING;
 
+/* True if the pair is certain to be up to date: nearly always. */
+static inline bool kv_store_is_surely_up(const struct kvstore *store) KV_READING
+{
+    const struct kv_index *index = &store->index;
+    int64_t checked_ns =
+        atomic_load_explicit(&store->checked_ns, memory_order_relaxed);
+    return index->is_shared &&
+           atomic_load_explicit(&index->table.header->state,
+                                memory_order_acquire) == KV_TABLE_LIVE &&
+           kv_io_clock_coarse_ns() - checked_ns < KV_NAME_CHECK_NS;
+}
+
 /* Opens the pair by name, without the writers' lock, if its index can be
- * trusted; else changes nothing. has_more_out: there are lines after those of
- * the index, which a process with the lock should fold. */
+ * trusted; else changes nothing. If it is unusable, the last error says why.
+ * has_more_out: there are lines after those of the index, which a process with
+ * the lock should fold. may_check: where nobody else learns from it, an unchecked
+ * index is checked against all of the log. */
 kvstore_status kv_store_open_pair(struct kvstore *store,
-                                  bool *is_trusted_out,
+                                  bool may_check,
+                                  enum kv_index_file_trust *trust_out,
                                   bool *has_more_out) KV_GATED;
 
 /* Opens the log that has the name now. */
@@ -73,11 +89,17 @@ kvstore_status kv_store_check_names(struct kvstore *store,
     KV_READING;
 
 /* Opens the pair by name. trust_out: how far the index can be trusted; if it is
- * KV_INDEX_FILE_UNTRUSTED, there is none. Else has_more_out: there are lines
- * after those of the index. */
+ * untrusted or unusable, there is none. Else has_more_out: there are lines after
+ * those of the index. */
 kvstore_status kv_pair_open(const struct kvstore *store,
                             struct kv_pair *pair,
                             enum kv_index_file_trust *trust_out,
                             bool *has_more_out);
+
+/* Checks an index that is unchecked against all of its log. It stays so if
+ * something is written meanwhile, or a writer has died while it published. */
+kvstore_status kv_pair_check(struct kvstore *store,
+                             struct kv_pair *pair,
+                             enum kv_index_file_trust *trust) KV_GATED;
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "store/private.h"
 
+#include "index/apply.h"
 #include "index/build.h"
 #include "index/grow.h"
 #include "index/index.h"
@@ -36,14 +37,6 @@
 
 #define BELIEF_PAUSE_NS INT64_C(2000000)
 #define BELIEF_TRIES 5
-
-/* Reduces size to where a fold of the log must end (Invariant 3). */
-static kvstore_status leave_padding_out(const struct kv_log *log,
-                                        bool is_locked,
-                                        uint64_t *size)
-{
-    return is_locked ? KVSTORE_OK : kv_log_find_end(log, *size, size);
-}
 
 static bool agree(const struct kv_index *a, const struct kv_index *b)
 {
@@ -66,8 +59,8 @@ static kvstore_status build_privately(const struct kvstore *store,
         struct kv_fold_result result;
         *index_out = KV_INDEX_NONE;
         kvstore_status status = kv_io_end(&log->file, &size);
-        if (status == KVSTORE_OK) {
-            status = leave_padding_out(log, is_locked, &size);
+        if (status == KVSTORE_OK && !is_locked) {
+            status = kv_log_find_end(log, size, &size); /* Invariant 3. */
         }
         if (status == KVSTORE_OK) {
             status = kv_build_index(
@@ -103,12 +96,14 @@ kvstore_status kv_store_load_privately(struct kvstore *store, bool is_locked)
     return KVSTORE_OK;
 }
 
-kvstore_status kv_store_grow_privately(struct kvstore *store)
+/* Puts a larger index, with room for so many more keys, in the place of the
+ * pair's. */
+static kvstore_status grow_privately(struct kvstore *store, uint64_t more_keys)
 {
     struct kv_index larger;
     assert(store->index.is_in_use && !store->index.is_shared);
     kvstore_status status =
-        kv_index_create_larger(&store->index, &store->log, &larger);
+        kv_index_create_larger(&store->index, more_keys, &store->log, &larger);
     if (status == KVSTORE_OK) {
         kv_store_install(store, &store->log, &larger);
     }
@@ -124,7 +119,6 @@ enum follow {
 
 /* size_out: up to where the log must be folded. */
 static kvstore_status judge_log(struct kvstore *store,
-                                bool is_locked,
                                 uint64_t *size_out,
                                 enum follow *follow_out)
 {
@@ -136,13 +130,13 @@ static kvstore_status judge_log(struct kvstore *store,
         return KVSTORE_OK;
     }
     kvstore_status status = kv_log_look(&store->log, &store->directory, &place);
-    if (status != KVSTORE_OK || !place.is_current || totals->is_in_doubt != 0) {
+    if (status != KVSTORE_OK || !place.is_current || store->index.is_in_doubt) {
         return status;
     }
     atomic_store(&store->log_names, place.names);
     *size_out = place.size;
     if (totals->applied < place.size) {
-        status = leave_padding_out(&store->log, is_locked, size_out);
+        status = kv_log_find_end(&store->log, *size_out, size_out);
     }
     if (status == KVSTORE_OK &&
         (totals->applied == *size_out || totals->applied == *size_out + 1)) {
@@ -157,55 +151,37 @@ static kvstore_status judge_log(struct kvstore *store,
 /* Folds what the log has gained up to a size. is_done_out: false if that has
  * met damage, and must not be believed (Invariant 2). */
 static kvstore_status follow_from_here(struct kvstore *store,
-                                       bool is_locked,
                                        uint64_t size,
                                        bool *is_done_out)
 {
-    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
-    kvstore_status status = KVSTORE_OK;
-    while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
-        status = kv_build_catch_up(&store->log,
-                                   size,
-                                   kv_store_progress(store),
-                                   !is_locked,
-                                   &store->index,
-                                   &outcome);
-        if (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
-            status = kv_store_grow_privately(store);
-        }
-    }
-    *is_done_out = status == KVSTORE_OK && outcome == KV_CATCH_UP_WHOLE;
-    return status;
-}
-
-kvstore_status kv_store_catch_up_privately(struct kvstore *store,
-                                           bool is_locked,
-                                           bool *is_done_out)
-{
-    uint64_t size = 0;
-    enum follow follow = FOLLOW_FROM_THE_START;
+    uint64_t more_keys = 0;
     *is_done_out = false;
-    kvstore_status status = judge_log(store, is_locked, &size, &follow);
-    if (status != KVSTORE_OK) {
-        return status;
+    kvstore_status status =
+        kv_build_count_more(&store->log, size, &store->index, &more_keys);
+    if (status == KVSTORE_OK && !kv_index_has_room(&store->index, more_keys)) {
+        status = grow_privately(store, more_keys);
     }
-    switch (follow) {
-    case FOLLOW_NOTHING:
-        *is_done_out = true;
-        break;
-    case FOLLOW_FROM_HERE:
-        status = follow_from_here(store, is_locked, size, is_done_out);
-        break;
-    case FOLLOW_FROM_THE_START:
-        break; /* Left to the caller, which may have a better way. */
-    }
-    return status;
+    return status == KVSTORE_OK ? kv_build_catch_up(&store->log,
+                                                    size,
+                                                    kv_store_progress(store),
+                                                    true,
+                                                    &store->index,
+                                                    is_done_out)
+                                : status;
 }
 
 kvstore_status kv_store_follow_privately(struct kvstore *store)
 {
+    uint64_t size = 0;
+    enum follow follow = FOLLOW_FROM_THE_START;
     bool is_done = false;
-    kvstore_status status = kv_store_catch_up_privately(store, false, &is_done);
+    kvstore_status status = judge_log(store, &size, &follow);
+    if (status != KVSTORE_OK || follow == FOLLOW_NOTHING) {
+        return status;
+    }
+    if (follow == FOLLOW_FROM_HERE) {
+        status = follow_from_here(store, size, &is_done);
+    }
     return status == KVSTORE_OK && !is_done
                ? kv_store_load_privately(store, false)
                : status;

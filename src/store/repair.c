@@ -151,8 +151,13 @@ static kvstore_status build_index(const struct kv_repair *repair,
 {
     struct kv_fold_result result;
     struct kv_fold_range range = {.end = size, .progress = repair->progress};
+    kv_error_hold();
     kvstore_status status = kv_build_build_range(
         new_log, range, index->directory, index_out, &result);
+    if (status == KVSTORE_IO && kv_index_file_is_refused()) {
+        status = kv_build_build_range(new_log, range, NULL, index_out, &result);
+    }
+    status = kv_error_release_after(status);
     if (status == KVSTORE_OK &&
         (result.is_torn || result.offset != size ||
          index_out->totals.counts.damaged_records > 0)) {

@@ -207,6 +207,10 @@ static kvstore_status finish(struct rewrite *rewrite)
     }
     compaction->new_index.totals.compactions =
         store->index.totals.compactions + 1;
+    kv_table_succeed(&compaction->new_index.table,
+                     &compaction->new_index.totals,
+                     store->log.inode,
+                     &store->index.totals);
     status = switch_log(store,
                         &compaction->new_log,
                         &compaction->new_index,
@@ -223,14 +227,13 @@ static kvstore_status finish(struct rewrite *rewrite)
 static uint64_t gained_so_far(const struct rewrite *rewrite)
 {
     struct kvstore *store = rewrite->store;
-    struct kv_table_totals totals = {.applied = 0};
+    uint64_t copied = rewrite->compaction.copied;
     kv_reader_lock_read(&store->reader_lock);
-    bool is_known = store->log.inode == rewrite->compaction.log->inode &&
-                    kv_store_totals(store, &totals) == KVSTORE_OK;
+    uint64_t applied = store->log.inode == rewrite->compaction.log->inode
+                           ? kv_table_peek_totals(&store->index.table).applied
+                           : 0;
     kv_reader_lock_end_read(&store->reader_lock);
-    return is_known && totals.applied > rewrite->compaction.copied
-               ? totals.applied - rewrite->compaction.copied
-               : 0;
+    return applied > copied ? applied - copied : 0;
 }
 
 /* The next round may take as long as the last one, in which this was gained. */
@@ -379,7 +382,7 @@ static kvstore_status rebuild(struct kvstore *store,
         return status;
     }
     bool has_gained = false;
-    status = kv_store_rebuild_locked(store);
+    status = kv_store_rebuild_locked(store, KV_ALONE_TO_REWRITE);
     if (status == KVSTORE_OK && !kv_store_is_poisoned(store)) {
         status = kv_store_mend(store, &has_gained);
     }
@@ -434,7 +437,7 @@ static kvstore_status forget_damage(struct kvstore *store)
 {
     return store->index.totals.counts.damaged_records == 0
                ? KVSTORE_OK
-               : kv_store_rebuild_locked(store);
+               : kv_store_rebuild_locked(store, KV_ALONE_TO_REWRITE);
 }
 
 kvstore_status kv_store_repair(struct kvstore *store, struct kv_repair *repair)

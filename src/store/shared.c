@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The shared index, under the writers' lock. Where none can be shared, it falls
- * back on a private one. */
+/* The shared index, under the writers' lock. Where none can be shared, the store
+ * takes no writes, and is read, or rewritten as a whole, by a private one. */
 
 #include "store/shared.h"
 
+#include "index/apply.h"
 #include "index/build.h"
 #include "index/file.h"
 #include "index/grow.h"
@@ -14,27 +15,26 @@
 #include "log/fold.h"
 #include "log/log.h"
 #include "log/mend.h"
-#include "os/directory.h"
 #include "os/error.h"
 #include "os/file.h"
 #include "os/system.h"
 #include "store/pair.h"
 #include "store/private.h"
+#include "store/room.h"
 #include "store/switch.h"
 #include "store/sync.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <inttypes.h>
 
 /* --- Under the writers' lock --- */
 
 /* Replaces the pair's index by one that has all of it, and is larger or was
- * built anew. */
+ * built anew. If a sync fails on the way, the new index says so. */
 static kvstore_status switch_index(struct kvstore *store,
                                    const struct kv_log *log,
                                    struct kv_table *old_table,
-                                   struct kv_index *index,
-                                   bool *is_sync_lost_out)
+                                   struct kv_index *index)
 {
     struct kv_log new_log = *log;
     struct kv_switch change = {.directory = &store->directory,
@@ -44,32 +44,28 @@ static kvstore_status switch_index(struct kvstore *store,
                                    atomic_load(&store->poisoned_inode),
                                .log = &new_log,
                                .index = index};
-    kvstore_status status = kv_switch_run(&change);
-    *is_sync_lost_out = status != KVSTORE_OK;
-    if (status == KVSTORE_OK && !change.is_index_in_place) {
-        status = kvstore_last_error()->status;
-    }
-    return status;
+    kv_error_hold();
+    (void)kv_switch_run(&change);
+    return kv_error_release_after(
+        change.is_index_in_place ? KVSTORE_OK : kvstore_last_error()->status);
 }
 
-kvstore_status kv_store_grow(struct kvstore *store)
+kvstore_status kv_store_grow(struct kvstore *store, uint64_t more_keys)
 {
     struct kv_index larger;
-    bool is_sync_lost = false;
-    if (!store->index.is_shared) {
-        return kv_store_grow_privately(store);
-    }
-    if (kv_index_is_worn(&store->index) || kv_index_is_crowded(&store->index)) {
-        return kv_store_rebuild_locked(store);
-    }
+    assert(store->index.is_shared);
     kv_index_file_sweep(&store->directory);
     kvstore_status status =
-        kv_index_create_larger(&store->index, &store->log, &larger);
+        kv_index_create_larger(&store->index, more_keys, &store->log, &larger);
+    if (status != KVSTORE_OK && kv_store_makes_room(store)) {
+        status = kv_index_create_larger(
+            &store->index, more_keys, &store->log, &larger);
+    }
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = switch_index(
-        store, &store->log, kv_store_told_table(store), &larger, &is_sync_lost);
+    status =
+        switch_index(store, &store->log, kv_store_told_table(store), &larger);
     if (status != KVSTORE_OK) {
         kv_index_release(&larger);
         return status;
@@ -78,12 +74,43 @@ kvstore_status kv_store_grow(struct kvstore *store)
     return KVSTORE_OK;
 }
 
+/* Folds what the log has up to a size after the lines of a shared index; one
+ * that cannot grow since its slots crowd is in doubt. */
+static kvstore_status fold_more(struct kvstore *store, uint64_t size)
+{
+    uint64_t more_keys = 0;
+    bool is_whole = false;
+    kvstore_status status =
+        kv_build_count_more(&store->log, size, &store->index, &more_keys);
+    if (status == KVSTORE_OK && !kv_index_has_room(&store->index, more_keys)) {
+        status = kv_store_grow(store, more_keys);
+        atomic_store(&store->index.table.header->holder_folds, 1);
+    }
+    if (status == KVSTORE_CORRUPT) {
+        store->index.is_in_doubt = true;
+        return KVSTORE_OK;
+    }
+    if (status == KVSTORE_OK && kv_store_is_poisoned(store)) {
+        return KVSTORE_OK;
+    }
+    return status == KVSTORE_OK ? kv_build_catch_up(&store->log,
+                                                    size,
+                                                    kv_store_progress(store),
+                                                    false,
+                                                    &store->index,
+                                                    &is_whole)
+                                : status;
+}
+
 /* Folds what the log has after the lines of a shared index (Invariant 3 of
  * pair.c). */
 static kvstore_status catch_up_shared(struct kvstore *store)
 {
     uint64_t size = 0;
     bool has_lines = false;
+    if (store->index.is_in_doubt) {
+        return KVSTORE_OK; /* It is built anew. */
+    }
     uint64_t applied = store->index.totals.applied;
     kvstore_status status = kv_io_end(&store->log.file, &size);
     if (status == KVSTORE_OK && applied < size) {
@@ -92,86 +119,59 @@ static kvstore_status catch_up_shared(struct kvstore *store)
     if (status != KVSTORE_OK || kv_store_is_poisoned(store) || !has_lines) {
         return status;
     }
+    /* If this fails, the next writer must not find the log at rest, and write
+     * over those lines. */
+    kv_table_set_writing(&store->index.table, KV_TABLE_APPENDING);
     atomic_store(&store->index.table.header->holder_folds, 1);
     if (store->is_durable) {
         status = kv_store_sync(store, 0);
     }
-    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
-    /* An index that was built anew in order to grow has all lines. */
-    while (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM &&
-           store->index.totals.applied < size) {
-        status = kv_build_catch_up(&store->log,
-                                   size,
-                                   kv_store_progress(store),
-                                   false,
-                                   &store->index,
-                                   &outcome);
-        if (status == KVSTORE_OK && outcome == KV_CATCH_UP_LACKS_ROOM) {
-            status = kv_store_grow(store);
-            atomic_store(&store->index.table.header->holder_folds, 1);
-        }
+    if (status == KVSTORE_OK) {
+        status = fold_more(store, size);
     }
     atomic_store(&store->index.table.header->holder_folds, 0);
     return status;
 }
 
-/* Waits until no process can still be using an unlinked index. Since this
- * handle last knew of none, the maker of one would have changed the
- * directory. */
-static kvstore_status await_unshared(struct kvstore *store)
+/* What a new index shows must be on the disk before anything is acknowledged
+ * after it. If that has failed, the index says so. */
+static kvstore_status sync_before_build(struct kvstore *store,
+                                        const struct kv_log *log)
 {
-    struct kv_io_stat stat;
-    kvstore_status status = kv_io_stat(&store->directory, &stat);
-    if (status == KVSTORE_OK && stat.changed_ns != store->unshared_ns) {
-        kv_io_sleep_ns(KV_GRACE_NS);
-        store->unshared_ns = stat.changed_ns;
+    if (atomic_load(&store->poisoned_inode) == log->inode) {
+        return KVSTORE_OK; /* It has failed before. */
     }
-    return status;
-}
-
-/* An index that cannot be shared must not be there: others would use one that
- * is not kept up to date. */
-static kvstore_status unname_unshared_index(struct kvstore *store)
-{
-    struct kv_io_stat stat;
     kv_error_hold();
-    if (kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat) ==
-            KVSTORE_OK &&
-        stat.is_regular) {
-        (void)kv_io_unlink(&store->directory, KV_INDEX_NAME);
+    kvstore_status status = kv_io_sync_data(&log->file);
+    if (status != KVSTORE_OK && !kv_io_was_unavailable()) {
+        atomic_store(&store->poisoned_inode, log->inode);
+        status = KVSTORE_OK;
     }
-    kv_error_release();
-    return await_unshared(store);
+    return kv_error_release_after(status);
 }
 
 /* Builds an index to be shared; of the pair, only the log is open. */
 static kvstore_status build_shared(struct kvstore *store,
                                    struct kv_table *old_table,
-                                   struct kv_pair *pair,
-                                   bool *is_sync_lost_out)
+                                   struct kv_pair *pair)
 {
     uint64_t size = 0;
     struct kv_fold_result result;
-    *is_sync_lost_out = false;
     kv_index_file_sweep(&store->directory);
     kvstore_status status = kv_io_end(&pair->log.file, &size);
     if (status == KVSTORE_OK && store->is_durable && size > 0) {
-        status = kv_io_sync_data(&pair->log.file);
-        *is_sync_lost_out = status != KVSTORE_OK;
+        status = sync_before_build(store, &pair->log);
     }
     if (status == KVSTORE_OK) {
-        kv_log_map(&pair->log); /* Stale lines are looked up one by one. */
         status = kv_build_index(&pair->log,
                                 size,
                                 kv_store_progress(store),
                                 &store->directory,
                                 &pair->index,
                                 &result);
-        kv_log_unmap(&pair->log);
     }
     if (status == KVSTORE_OK) {
-        status = switch_index(
-            store, &pair->log, old_table, &pair->index, is_sync_lost_out);
+        status = switch_index(store, &pair->log, old_table, &pair->index);
     }
     if (status != KVSTORE_OK) {
         kv_index_release(&pair->index);
@@ -179,87 +179,96 @@ static kvstore_status build_shared(struct kvstore *store,
     return status;
 }
 
-/* True if the last call failed in a way that another try will not cure: then
- * this process goes on alone. */
-static bool cannot_share(void)
+/* Goes on with an index for this process alone. Others may still be using an
+ * index that has lost its name, and not yet see what a fold of the log finds;
+ * and if the log is rewritten, those who have the named one mapped would not
+ * learn of it. */
+static kvstore_status go_alone(struct kvstore *store, enum kv_store_alone alone)
 {
-    switch (kvstore_last_error()->system_errno) {
-    case EACCES:
-    case EDQUOT:
-    case EEXIST: /* It is not a regular file. */
-    case EFBIG:
-    case ENODEV:
-    case ENOSPC:
-    case EPERM:
-    case EROFS:
-        return true;
-    default:
-        return false;
+    if (alone == KV_ALONE_TO_REWRITE) {
+        kv_index_file_unname(&store->directory);
     }
+    kv_io_sleep_ns(KV_GRACE_NS);
+    return kv_store_load_privately(store, true);
 }
 
-/* Goes on with an index for this process alone. */
-static kvstore_status go_alone(struct kvstore *store, bool is_sync_lost)
-{
-    kvstore_status status = unname_unshared_index(store);
-    if (status == KVSTORE_OK) {
-        status = kv_store_load_privately(store, true);
-    }
-    if (is_sync_lost) {
-        kv_store_poison(store);
-    }
-    return status;
-}
-
-/* Builds the index of the log by name, shared if possible. */
+/* Builds the index of the log by name. */
 static kvstore_status build_locked(struct kvstore *store,
+                                   enum kv_store_alone alone,
                                    struct kv_table *old_table)
 {
     struct kv_pair pair = {.log = KV_LOG_NONE, .index = KV_INDEX_NONE};
-    bool is_sync_lost = false;
     kv_log_trim(&store->log); /* No other handle knows of that padding. */
     kvstore_status status = kv_store_open_log(store, &pair.log);
     if (status != KVSTORE_OK) {
         return status;
     }
-    status = build_shared(store, old_table, &pair, &is_sync_lost);
+    status = build_shared(store, old_table, &pair);
+    if (status != KVSTORE_OK && kv_store_makes_room(store)) {
+        status = build_shared(store, old_table, &pair);
+    }
     if (status == KVSTORE_OK) {
         kv_store_install(store, &pair.log, &pair.index);
         return KVSTORE_OK;
     }
-    bool goes_alone = status == KVSTORE_IO && (is_sync_lost || cannot_share());
     kv_log_close(&pair.log);
-    return goes_alone ? go_alone(store, is_sync_lost) : status;
+    return alone != KV_ALONE_NEVER && status == KVSTORE_IO &&
+                   kv_index_file_is_refused()
+               ? go_alone(store, alone)
+               : status;
 }
 
-kvstore_status kv_store_rebuild_locked(struct kvstore *store)
+static kvstore_status replace_index(struct kvstore *store,
+                                    enum kv_store_alone alone)
 {
     struct kv_table *named = kv_store_told_table(store);
     if (named == NULL) {
-        return build_locked(store, NULL);
+        return build_locked(store, alone, NULL);
     }
     /* The old mapping stays until its state has been set. */
     struct kv_table old_table = *named;
-    return build_locked(store, &old_table);
+    return build_locked(store, alone, &old_table);
 }
 
-/* Opens the pair by name, and completes a switch whose process died. If the
- * index cannot be trusted, there is no pair. */
+void kv_store_note_rebuild(struct kvstore *store)
+{
+    kv_warnings_note(&store->warnings,
+                     "the index was not true to %s and has been built anew: "
+                     "was the log changed in place?",
+                     KV_LOG_NAME);
+}
+
+kvstore_status kv_store_rebuild_locked(struct kvstore *store,
+                                       enum kv_store_alone alone)
+{
+    kvstore_status status = replace_index(store, alone);
+    if (status == KVSTORE_OK) {
+        kv_store_note_rebuild(store);
+    }
+    return status;
+}
+
+/* Opens the pair by name, checks its index if need be, and completes a switch
+ * whose process died. If the index cannot be trusted in the end, there is no
+ * pair. */
 static kvstore_status open_settled(struct kvstore *store,
                                    struct kv_pair *pair,
-                                   bool *is_trusted_out)
+                                   enum kv_index_file_trust *trust_out)
 {
-    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
     bool has_more = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kv_log_trim(&store->log);
-    kvstore_status status = kv_pair_open(store, pair, &trust, &has_more);
-    if (status == KVSTORE_OK && trust == KV_INDEX_FILE_UNSETTLED) {
+    kvstore_status status = kv_pair_open(store, pair, trust_out, &has_more);
+    if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
+        kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
+        status = kv_pair_check(store, pair, trust_out);
+    }
+    if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED) {
         status = kv_switch_complete(
             &store->directory, &pair->log, &pair->index.table);
     }
-    *is_trusted_out = status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED;
-    if (*is_trusted_out) {
+    if (status == KVSTORE_OK && *trust_out > KV_INDEX_FILE_UNCHECKED) {
+        *trust_out = KV_INDEX_FILE_TRUSTED;
         atomic_store(&store->checked_ns, looked_ns);
     } else {
         kv_pair_close(pair);
@@ -267,77 +276,74 @@ static kvstore_status open_settled(struct kvstore *store,
     return status;
 }
 
-/* What a shared index is worth, now that it should have caught up. */
-enum worth {
-    WORTH_KEEPING,   /* It has all that may be folded, or is not to blame. */
-    WORTH_REPLACING, /* It is in doubt. Processes that have it mapped are
-                        notified. */
-    WORTH_LEAVING,   /* The disk has no room for a larger one. */
-};
-
-static enum worth judge_worth(struct kvstore *store, kvstore_status status)
+/* The index by name may be true, but this process cannot use it. It stays, for
+ * the others. */
+static kvstore_status go_beside(struct kvstore *store,
+                                enum kv_store_alone alone)
 {
-    if (kv_store_is_poisoned(store)) {
-        return WORTH_KEEPING;
-    }
-    if (status == KVSTORE_OK && store->index.totals.is_in_doubt != 0) {
-        return WORTH_REPLACING;
-    }
-    return status == KVSTORE_IO && kvstore_last_error()->system_errno == ENOSPC
-               ? WORTH_LEAVING
-               : WORTH_KEEPING;
+    return alone == KV_ALONE_TO_READ ? kv_store_load_privately(store, true)
+                                     : kvstore_last_error()->status;
 }
 
 /* Goes on with the pair by name, or with an index that is built for its log. */
-static kvstore_status open_locked(struct kvstore *store)
+static kvstore_status open_locked(struct kvstore *store,
+                                  enum kv_store_alone alone)
 {
     struct kv_pair pair;
-    bool is_trusted = false;
-    kvstore_status status = open_settled(store, &pair, &is_trusted);
+    enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
+    kvstore_status status = open_settled(store, &pair, &trust);
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (!is_trusted) {
-        return build_locked(store, NULL);
+    if (trust == KV_INDEX_FILE_UNUSABLE) {
+        return go_beside(store, alone);
+    }
+    if (trust != KV_INDEX_FILE_TRUSTED) {
+        return build_locked(store, alone, NULL);
     }
     kv_store_install(store, &pair.log, &pair.index);
+    /* One whose writer died is no news. */
+    bool was_cut_off =
+        !kv_index_refresh(&store->index) &&
+        kv_table_writing(&store->index.table) == KV_TABLE_PUBLISHING;
     status = catch_up_shared(store);
-    switch (judge_worth(store, status)) {
-    case WORTH_KEEPING:
-        break;
-    case WORTH_REPLACING:
-        status = kv_store_rebuild_locked(store);
-        break;
-    case WORTH_LEAVING:
-        status = build_locked(store, NULL);
-        break;
+    if (status == KVSTORE_OK && store->index.is_in_doubt) {
+        return was_cut_off ? replace_index(store, alone)
+                           : kv_store_rebuild_locked(store, alone);
     }
-    return status;
-}
-
-/* Goes on with a private pair if no index has a name by now. */
-static kvstore_status follow_private_locked(struct kvstore *store,
-                                            bool *is_done_out)
-{
-    struct kv_io_stat stat;
-    *is_done_out = false;
-    kvstore_status status =
-        kv_io_stat_name(&store->directory, KV_INDEX_NAME, &stat);
-    if (status != KVSTORE_NOT_FOUND || store->index.memory.region == NULL) {
-        return status == KVSTORE_NOT_FOUND ? KVSTORE_OK : status;
+    if (kv_store_is_poisoned(store) || status != KVSTORE_IO ||
+        !kv_index_file_is_refused()) {
+        return status;
     }
-    status = await_unshared(store);
-    return status == KVSTORE_OK
-               ? kv_store_catch_up_privately(store, true, is_done_out)
-               : status;
+    /* There is no room for a larger index. */
+    if (alone == KV_ALONE_TO_READ) {
+        return KVSTORE_OK; /* Nobody sees those lines, as nobody writes. */
+    }
+    return alone == KV_ALONE_TO_REWRITE ? go_alone(store, alone) : status;
 }
 
 /* True if no other process has had the lock since this handle last wrote: it
  * has held it all along, and keeps padding at the log's end. */
 static bool knows_totals(const struct kvstore *store)
 {
-    return kv_log_is_padded(&store->log) &&
-           store->index.totals.is_in_doubt == 0;
+    return kv_log_is_padded(&store->log) && !store->index.is_in_doubt;
+}
+
+/* Checks the names, and the log's size, if that is due for a write: reads check
+ * the names, too, and ignore what has been appended. */
+static kvstore_status look_again(struct kvstore *store,
+                                 bool must_check,
+                                 struct kv_store_names *names_out)
+{
+    int64_t now_ns = kv_io_clock_coarse_ns();
+    *names_out = (struct kv_store_names){.are_ours = true};
+    if (!must_check && now_ns - store->looked_ns < KV_NAME_CHECK_NS) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_store_check_names(store, true, names_out);
+    store->looked_ns =
+        status == KVSTORE_OK && names_out->are_ours ? now_ns : KV_NEVER_NS;
+    return status;
 }
 
 static kvstore_status follow_shared_locked(struct kvstore *store,
@@ -349,7 +355,7 @@ static kvstore_status follow_shared_locked(struct kvstore *store,
     if (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE) {
         return KVSTORE_OK;
     }
-    kvstore_status status = kv_store_check_names(store, must_check, &names);
+    kvstore_status status = look_again(store, must_check, &names);
     if (status != KVSTORE_OK || !names.are_ours) {
         return status;
     }
@@ -358,33 +364,38 @@ static kvstore_status follow_shared_locked(struct kvstore *store,
         *is_done_out = true;
         return KVSTORE_OK;
     }
-    const struct kv_table_totals *totals = &store->index.totals;
-    if (!kv_index_refresh(&store->index) || totals->is_in_doubt != 0) {
+    if (!kv_index_refresh(&store->index)) {
+        return KVSTORE_OK;
+    }
+    bool is_at_rest = kv_table_writing(&store->index.table) == KV_TABLE_AT_REST;
+    if (is_at_rest && !names.were_checked) {
+        *is_done_out = true;
         return KVSTORE_OK;
     }
     if (!names.were_checked) {
         status = kv_io_end(&store->log.file, &names.log_size);
     }
-    *is_done_out =
-        status == KVSTORE_OK &&
-        names.log_size == kv_log_size_at(&store->log, totals->applied);
+    uint64_t applied = store->index.totals.applied;
+    *is_done_out = status == KVSTORE_OK &&
+                   names.log_size == kv_log_size_at(&store->log, applied);
+    if (*is_done_out && !is_at_rest && names.log_size == applied) {
+        kv_table_set_writing(&store->index.table, KV_TABLE_AT_REST);
+    }
     return status;
 }
 
 kvstore_status kv_store_follow_locked(struct kvstore *store,
+                                      enum kv_store_alone alone,
                                       bool must_check,
                                       bool *is_whole_out)
 {
-    bool is_done = false;
-    bool was_shared = store->index.is_shared;
+    *is_whole_out = false;
     kvstore_status status =
-        was_shared ? follow_shared_locked(store, must_check, &is_done)
-                   : follow_private_locked(store, &is_done);
-    *is_whole_out = was_shared && is_done;
-    if (status == KVSTORE_OK && !is_done) {
-        status = open_locked(store);
-    }
-    return status;
+        store->index.is_shared
+            ? follow_shared_locked(store, must_check, is_whole_out)
+            : KVSTORE_OK;
+    return status == KVSTORE_OK && !*is_whole_out ? open_locked(store, alone)
+                                                  : status;
 }
 
 /* --- What comes after the lines of the pair --- */
@@ -453,6 +464,16 @@ kvstore_status kv_store_mend(struct kvstore *store, bool *has_gained_out)
     /* So the end is torn, as padding is, or a newline is missing. */
     result.is_torn = applied < size;
     result.is_unterminated = !result.is_torn;
-    status = kv_mend_end(&store->log, &store->directory, size, &result);
+    char saved[KV_CUT_NAME_SIZE];
+    status = kv_mend_end(&store->log, &store->directory, size, &result, saved);
+    if (status == KVSTORE_OK && saved[0] != '\0') {
+        kv_warnings_note(&store->warnings,
+                         "the last %" PRIu64
+                         " bytes of %s do not read, and may be more than one "
+                         "unfinished write: they are in %s now",
+                         size - result.offset,
+                         KV_LOG_NAME,
+                         saved);
+    }
     return status == KVSTORE_OK ? kv_store_sync(store, result.offset) : status;
 }

@@ -19,16 +19,14 @@ static kvstore_status share_pair(struct kvstore *store,
                                  struct kv_snapshot *snapshot)
 {
     const struct kv_index *index = &store->index;
-    struct kv_table_totals totals;
     /* Not the index's end, which a writer moves before the slots. */
-    kvstore_status status = kv_store_totals(store, &totals);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
+    const struct kv_table_totals totals = kv_table_peek_totals(&index->table);
     snapshot->end = totals.applied;
+    snapshot->key_count = totals.counts.keys;
     snapshot->log.device = store->log.device;
     snapshot->log.inode = store->log.inode;
-    status = kv_store_ensure_synced(store, snapshot->end);
+    snapshot->may_map = store->log.map != NULL;
+    kvstore_status status = kv_store_ensure_synced(store, snapshot->end);
     if (status == KVSTORE_OK) {
         status = kv_io_duplicate(&store->log.file, &snapshot->log.file);
     }

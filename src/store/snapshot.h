@@ -16,8 +16,10 @@
 #include <stdint.h>
 
 struct kv_snapshot {
-    struct kv_log log; /* Read by system calls; whole up to */
-    uint64_t end;      /* this offset. */
+    struct kv_log log;  /* Read by system calls; whole up to */
+    uint64_t end;       /* this offset. */
+    bool may_map;       /* The log may be mapped to be read: the pair's is. */
+    uint64_t key_count; /* As the index has it, at some moment. */
     bool has_index;
     struct kv_index index; /* The shared index, if so; never written. */
 };

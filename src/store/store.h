@@ -3,7 +3,8 @@
 /* The state of an open store. Data only.
  *
  * The public calls of kvstore.h are implemented in store/open.c,
- * store/read.c, store/write.c, store/compact.c and store/inspect.c. */
+ * store/read.c, store/write.c, store/change.c, store/batch.c, store/compact.c,
+ * store/inspect.c, store/iterate.c, store/watch.c and store/backup.c. */
 
 #ifndef KV_STORE_STORE_H
 #define KV_STORE_STORE_H
@@ -16,6 +17,7 @@
 #include "os/fork.h"
 #include "os/gate.h"
 #include "os/reader_lock.h"
+#include "os/warnings.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -38,6 +40,7 @@
  * the new one. */
 #define KV_NAME_CHECK_NS INT64_C(10000000)
 #define KV_GRACE_NS INT64_C(50000000)
+#define KV_NEVER_NS (INT64_MIN / 2) /* Before all times. */
 static_assert(KV_GRACE_NS >= 5 * KV_NAME_CHECK_NS,
               "all have checked the names before the grace is over");
 
@@ -59,8 +62,12 @@ struct kv_compactor {
     atomic_bool is_closing;
 };
 
+struct kv_barrier;
+struct kv_store_ref;
+
 struct kvstore {
     struct kv_fork_guard guard;
+    struct kv_store_ref *ref; /* For what may outlive the handle. */
     struct kv_io_file directory;
     bool is_durable; /* KVSTORE_SYNC_ALWAYS */
     bool is_exclusive;
@@ -71,8 +78,10 @@ struct kvstore {
     bool has_made_log; /* A moment ago: no other handle can have an index of
                           it. */
     uint64_t process_id;
-    uint64_t boot_id[2];
+    uint64_t boot_id;     /* 0: the system does not tell. */
+    atomic_int slow_open; /* KVSTORE_OPEN_FAST, or why the last was not. */
     pthread_mutex_t sync_mutex; /* The last lock in order. */
+    struct kv_barrier *barrier; /* Of the pair's log; NULL: none. */
     struct kv_compactor compactor;
 
     struct kv_gate gate; /* One writer of this handle at a time. */
@@ -91,20 +100,22 @@ struct kvstore {
     struct kv_log old_log;
     struct kv_index old_index;
 
-    atomic_bool is_switching;   /* To a new log, past the gate: readers need not
+    atomic_bool is_switching; /* To a new log, past the gate: readers need not
                                    wait for its syncs. */
-    _Atomic int64_t checked_ns; /* When the names were last checked. */
-    _Atomic uint64_t log_names; /* Hard links of the log at that time. */
-    _Atomic uint64_t synced;    /* A private pair's log up to here is on the
-                                   disk. */
-    _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
-    int64_t unshared_ns; /* When the directory last changed, as far as a private
-                            writer knows: since then no process has used an
-                            index. Past the gate. */
     atomic_bool
         owes_directory; /* The process that gave a private pair's log its
                                    name may have died before it synced the
                                    directory. */
+    _Atomic int64_t checked_ns; /* When the names were last checked. */
+    int64_t looked_ns; /* When a write last looked at the log's size, too. Past
+                          the gate. */
+    _Atomic uint64_t log_names;  /* Hard links of the log at that time, */
+    _Atomic uint64_t size_limit; /* and the limit on file sizes. */
+    _Atomic uint64_t synced;     /* A private pair's log up to here is on the
+                                   disk. */
+    _Atomic uint64_t poisoned_inode; /* A sync of this log failed; or 0. */
+
+    struct kv_warnings warnings;
 };
 
 /* Reads take a const handle: the part of it that follows the log is a cache. */

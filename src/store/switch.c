@@ -28,7 +28,6 @@
 #include "index/file.h"
 #include "index/trust.h"
 #include "log/successor.h"
-#include "os/directory.h"
 #include "os/error.h"
 #include "os/system.h"
 #include "store/store.h"
@@ -72,6 +71,9 @@ static void take_poison_along(const struct kv_switch *change)
 static kvstore_status name_index(struct kv_switch *change)
 {
     struct kv_index *index = change->index;
+    if (change->is_log_new) {
+        atomic_store(&index->table.header->kept, index->totals.applied);
+    }
     if (index->directory == NULL) {
         return KVSTORE_UNSUPPORTED; /* Private memory has no name. */
     }
@@ -80,11 +82,11 @@ static kvstore_status name_index(struct kv_switch *change)
                                                    change->log->device,
                                                    change->log->inode);
     if (status == KVSTORE_OK) {
-        kv_index_file_take_mounts(
+        kv_index_file_take_views(
             change->directory, &change->log->file, &index->table);
         take_poison_along(change);
         take_poison(change, change->poisoned_inode);
-        kv_table_store_totals(&index->table, &index->totals);
+        kv_index_store_totals(index);
         status = kv_index_file_name(change->directory, &index->memory);
     }
     return status;
@@ -93,10 +95,8 @@ static kvstore_status name_index(struct kv_switch *change)
 /* An index that is not that of the log must not keep the name. */
 static void unname_old_index(const struct kv_switch *change)
 {
-    kv_error_hold();
-    (void)kv_io_unlink(change->directory, KV_INDEX_NAME);
+    kv_index_file_unname(change->directory);
     tell_others(change, KV_TABLE_SUPERSEDED);
-    kv_error_release();
 }
 
 static kvstore_status rename_log(struct kv_switch *change)
@@ -116,6 +116,12 @@ static bool has_changed_names(const struct kv_switch *change, bool is_named)
     return is_named || (change->is_log_new && change->is_log_in_place);
 }
 
+/* Whatever was renamed or written may still be undone by a power cut. */
+static void note_lost_sync(const struct kv_table *table, uint64_t inode)
+{
+    atomic_store(&table->header->poisoned_inode, inode);
+}
+
 /* Also waits until all have left an old index that could not notify them. */
 static kvstore_status sync_directory(const struct kv_switch *change)
 {
@@ -127,9 +133,7 @@ static kvstore_status sync_directory(const struct kv_switch *change)
         kv_io_sleep_ns(KV_GRACE_NS);
     }
     if (status != KVSTORE_OK) {
-        /* The rename may still be undone by a power cut. */
-        atomic_store(&change->index->table.header->poisoned_inode,
-                     change->log->inode);
+        note_lost_sync(&change->index->table, change->log->inode);
     }
     return status;
 }
@@ -179,14 +183,21 @@ kvstore_status kv_switch_complete(const struct kv_io_file *directory,
                                   const struct kv_log *log,
                                   const struct kv_table *table)
 {
+    kv_error_hold();
     kvstore_status status = kv_io_sync(&log->file);
     if (status == KVSTORE_OK) {
         status = kv_io_sync(directory);
     }
-    if (status == KVSTORE_OK) {
-        /* Whether the dead process had others to wait for is not known. */
-        kv_io_sleep_ns(KV_GRACE_NS);
-        set_state(table, KV_TABLE_LIVE);
+    if (status != KVSTORE_OK && kv_io_was_unavailable()) {
+        return kv_error_release_after(status);
     }
-    return status;
+    kv_error_release();
+    if (status != KVSTORE_OK) {
+        note_lost_sync(table, log->inode);
+    }
+    /* Reads go on, and writes find the poison. Whether the dead process had others
+     * to wait for is not known. */
+    kv_io_sleep_ns(KV_GRACE_NS);
+    set_state(table, KV_TABLE_LIVE);
+    return KVSTORE_OK;
 }

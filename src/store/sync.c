@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "os/error.h"
 #include "os/file.h"
+#include "os/reader_lock.h"
 #include "os/system.h"
 #include "store/pair.h"
 
@@ -56,9 +57,9 @@ kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
     kvstore_status status = kv_store_check_poison(store);
     if (status == KVSTORE_OK) {
         status = sync_log_and_name(store);
-        if (status != KVSTORE_OK) {
+        if (status != KVSTORE_OK && !kv_io_was_unavailable()) {
             kv_store_poison(store);
-        } else if (atomic_load(&store->synced) < end) {
+        } else if (status == KVSTORE_OK && atomic_load(&store->synced) < end) {
             atomic_store(&store->synced, end);
         }
     }
@@ -76,10 +77,26 @@ kvstore_status kv_store_ensure_synced(struct kvstore *store, uint64_t end)
     }
     /* Up to all that is known, so that the next reads need no sync. A line is
      * in its slot before the totals count it. */
-    struct kv_table_totals totals;
-    bool has_totals = kv_table_load_totals(&store->index.table, &totals);
-    return kv_store_sync(
-        store, has_totals && end < totals.applied ? totals.applied : end);
+    uint64_t applied = kv_table_peek_totals(&store->index.table).applied;
+    return kv_store_sync(store, end < applied ? applied : end);
+}
+
+kvstore_status kv_store_sync_by(struct kvstore *store,
+                                struct kv_barrier *barrier)
+{
+    kv_barrier_begin_turn(barrier);
+    kvstore_status status = kv_barrier_sync(barrier);
+    if (status != KVSTORE_OK && !kv_io_was_unavailable()) {
+        kv_reader_lock_read(&store->reader_lock);
+        if (kv_barrier_is_of(barrier, &store->log)) {
+            kv_store_poison(store);
+        } else {
+            status = KVSTORE_OK;
+        }
+        kv_reader_lock_end_read(&store->reader_lock);
+    }
+    kv_barrier_end_turn(barrier);
+    return status;
 }
 
 bool kv_store_is_poisoned(struct kvstore *store)
@@ -109,7 +126,7 @@ static void poison_successor(const struct kvstore *store)
     bool has_more = false;
     kv_error_hold();
     kvstore_status status = kv_pair_open(store, &pair, &trust, &has_more);
-    if (status == KVSTORE_OK && trust != KV_INDEX_FILE_UNTRUSTED &&
+    if (status == KVSTORE_OK && trust > KV_INDEX_FILE_UNUSABLE &&
         pair.log.inode == store->log.inode) {
         poison_index(&pair.index, pair.log.inode);
     }

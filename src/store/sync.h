@@ -7,6 +7,7 @@
 #define KV_STORE_SYNC_H
 
 #include "kvstore.h"
+#include "store/barrier.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -24,6 +25,12 @@ kvstore_status kv_store_check_poison(struct kvstore *store) KV_READING;
 /* Syncs the log up to an offset. Poisons the log if that fails, and refuses if
  * a sync has failed before. */
 kvstore_status kv_store_sync(struct kvstore *store, uint64_t end) KV_READING;
+
+/* Syncs the log of a barrier, while nothing waits for that. Poisons the pair's
+ * log if that fails, unless the pair has gone on to another log: then what was
+ * in the old one was on the disk before. Not within a read. */
+kvstore_status kv_store_sync_by(struct kvstore *store,
+                                struct kv_barrier *barrier);
 
 /* True if a sync of the pair's log has failed, here or elsewhere. */
 bool kv_store_is_poisoned(struct kvstore *store) KV_READING;

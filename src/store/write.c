@@ -5,11 +5,12 @@
 
 #include "kvstore.h"
 #include "os/bounds.h"
+#include "os/cancel.h"
 #include "os/error.h"
-#include "os/reader_lock.h"
 #include "os/system.h"
 #include "record/plan.h"
 #include "record/record.h"
+#include "store/barrier.h"
 #include "store/commit.h"
 #include "store/handle.h"
 #include "store/read.h"
@@ -21,9 +22,11 @@
 /* --- The calls that write --- */
 
 /* Lays out the planned line, before any lock, and has it written. */
-static kvstore_status write_record(kvstore *store,
-                                   const struct kv_record_plan *plan)
+static inline kvstore_status write_record(kvstore *store,
+                                          const struct kv_record_plan *plan)
 {
+    struct kv_store_write write;
+    kv_store_begin_target(store, plan->key, plan->key_size, &write.target);
     char short_line[SHORT_LINE_SIZE];
     char *line = plan->line_size <= SHORT_LINE_SIZE
                      ? short_line
@@ -32,13 +35,15 @@ static kvstore_status write_record(kvstore *store,
         return KVSTORE_NO_MEMORY;
     }
     kv_record_encode(plan, line);
-    struct kv_store_write write;
     write.plan = plan;
     write.line = line;
+    int cancel = kv_cancel_hold();
     kvstore_status status = kv_store_commit(store, &write);
+    kv_cancel_release(cancel);
     if (line != short_line) {
         kv_io_free(line);
     }
+    kv_store_tell_warnings(store);
     return status;
 }
 
@@ -49,19 +54,12 @@ kvstore_status kvstore_set(kvstore *store,
                            size_t value_size)
 {
     kvstore_status status = kv_store_check_key(store, key, key_size);
+    if (status == KVSTORE_OK) {
+        status = kv_store_check_value(value, value_size);
+    }
     if (status != KVSTORE_OK) {
         return status;
     }
-    if (value == NULL && value_size > 0) {
-        return kv_fail(KVSTORE_INVALID, "the value is NULL");
-    }
-    if (value_size > KV_VALUE_SIZE_MAX) {
-        return kv_fail(KVSTORE_TOO_LARGE,
-                       "a value may have %u bytes, not %zu",
-                       KVSTORE_VALUE_SIZE_MAX,
-                       value_size);
-    }
-    kv_store_prefetch(store, key, key_size);
     struct kv_record_plan plan = kv_record_plan_set(
         key, key_size, value == NULL ? "" : value, value_size);
     return write_record(store, &plan);
@@ -73,9 +71,71 @@ kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size)
     if (status != KVSTORE_OK) {
         return status;
     }
-    kv_store_prefetch(store, key, key_size);
     struct kv_record_plan plan = kv_record_plan_remove(key, key_size);
     return write_record(store, &plan);
+}
+
+/* Begins to use the barrier of the pair's log, which has a description from when
+ * the handle first wrote. Where there is none, or the name of the log may not be
+ * on the disk, syncs at once, too. is_done_out: there is nothing more to do. */
+static kvstore_status enter_barrier(kvstore *store,
+                                    struct kv_barrier **barrier_out,
+                                    bool *is_done_out)
+{
+    kvstore_status status = KVSTORE_OK;
+    *barrier_out = NULL;
+    kv_reader_lock_read(&store->reader_lock);
+    /* Without a pair the handle has written nothing. */
+    *is_done_out = store->log.file.fd < 0;
+    if (!*is_done_out) {
+        status = kv_store_check_poison(store);
+    }
+    if (status == KVSTORE_OK && !*is_done_out) {
+        *barrier_out = store->barrier;
+        kv_barrier_enter(*barrier_out);
+        *is_done_out = *barrier_out == NULL;
+        if (*is_done_out || !store->index.is_shared) {
+            status = kv_store_sync(store, 0);
+        }
+    }
+    kv_reader_lock_end_read(&store->reader_lock);
+    return status;
+}
+
+/* Brings the pair up to date, and looks for poison that another thread may have
+ * noted, or another process. is_done_out: it still has the log that was
+ * synced. */
+static kvstore_status look_after(kvstore *store,
+                                 const struct kv_barrier *barrier,
+                                 bool *is_done_out)
+{
+    kvstore_status status = kv_store_begin_read(store);
+    if (status == KVSTORE_OK) {
+        *is_done_out = kv_barrier_is_of(barrier, &store->log);
+        status = kv_store_check_poison(store);
+        kv_store_end_read(store);
+    }
+    return status;
+}
+
+/* If the pair has gone on to another log meanwhile, the handle's newest records
+ * may be there: so that is synced, too. */
+static kvstore_status pass_barriers(kvstore *store)
+{
+    bool is_done = false;
+    kvstore_status status = KVSTORE_OK;
+    while (status == KVSTORE_OK && !is_done) {
+        struct kv_barrier *barrier = NULL;
+        status = enter_barrier(store, &barrier, &is_done);
+        if (status == KVSTORE_OK && barrier != NULL) {
+            status = kv_store_sync_by(store, barrier);
+        }
+        if (status == KVSTORE_OK && barrier != NULL) {
+            status = look_after(store, barrier, &is_done);
+        }
+        kv_barrier_leave(barrier);
+    }
+    return status;
 }
 
 kvstore_status kvstore_sync(kvstore *store)
@@ -87,11 +147,9 @@ kvstore_status kvstore_sync(kvstore *store)
     if (status != KVSTORE_OK) {
         return status;
     }
-    kv_reader_lock_read(&store->reader_lock);
-    /* Without a pair the handle has written nothing. */
-    if (store->log.file.fd >= 0) {
-        status = kv_store_sync(store, 0);
-    }
-    kv_reader_lock_end_read(&store->reader_lock);
+    int cancel = kv_cancel_hold();
+    status = pass_barriers(store);
+    kv_cancel_release(cancel);
+    kv_store_tell_warnings(store);
     return status;
 }

@@ -9,12 +9,12 @@ for command in 'set key value' 'get key' 'rm key'; do
     expect_status 2 env KVSTORE_SYNC=maybe "$KVSTORE" $command
     expect_stderr_match "^kvstore: KVSTORE_SYNC: 'maybe' "
     expect_stdout
-    expect_status 2 env KVSTORE_TIMEOUT=1s "$KVSTORE" $command
-    expect_stderr_match "^kvstore: KVSTORE_TIMEOUT: '1s' "
+    expect_status 2 env KVSTORE_TIMEOUT=1x "$KVSTORE" $command
+    expect_stderr_match "^kvstore: KVSTORE_TIMEOUT: '1x' "
 done
 expect_nothing_at data
 
 expect_status 0 env KVSTORE_SYNC=maybe "$KVSTORE" --sync none set key value
-expect_status 0 env KVSTORE_TIMEOUT=1s "$KVSTORE" set --timeout 1 key value
+expect_status 0 env KVSTORE_TIMEOUT=1x "$KVSTORE" set --timeout 1 key value
 expect_status 0 env KVSTORE_SYNC=none KVSTORE_TIMEOUT=.5 "$KVSTORE" get key
 expect_stdout value

@@ -3,7 +3,7 @@
 # get | head dies of SIGPIPE without a word, as other commands do.
 
 . "$(dirname "$0")/support.sh"
-head -c 3000000 /dev/zero | tr '\0' v | kvstore set long
+head -c 3000000 /dev/zero | tr '\0' v | kvstore set --stdin long
 
 {
     got=0

@@ -4,7 +4,7 @@
 
 . "$(dirname "$0")/support.sh"
 
-expect_status 3 shell '"$KVSTORE" set key <&-'
+expect_status 3 shell '"$KVSTORE" set --stdin key <&-'
 expect_stdout
 expect_stderr_match '^kvstore: cannot read standard input: '
 expect_nothing_at data

@@ -7,7 +7,7 @@
 kvstore set a 1
 for command in stats compact verify repair; do
     expect_status 2 kvstore "$command" operand
-    expect_stderr_match "^kvstore: $command: too many operands\$"
+    expect_stderr_match "^kvstore: $command: too many operands: "
     expect_status 2 kvstore "$command" --null
     expect_stderr_match "^kvstore: unknown option '--null'\$"
 done

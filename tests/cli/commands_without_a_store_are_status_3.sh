@@ -7,9 +7,9 @@ mkdir empty
 for command in list stats compact verify repair; do
     expect_status 3 kvstore "$command"
     expect_stdout
-    expect_stderr "kvstore: no store in './data'"
+    expect_no_store data
     expect_nothing_at data
     expect_status 3 kvstore -d empty "$command"
-    expect_stderr "kvstore: no store in 'empty'"
+    expect_no_store empty
     [ -z "$(ls -A empty)" ] || fail "there is now: $(ls -A empty)"
 done

@@ -12,10 +12,11 @@ size=$(wc -c <data/store.log)
 } >>data/store.log
 echo '{"Set":{"key":"after","val":"2"}}' >>data/store.log
 
+warning="kvstore: warning: 2 damaged lines in store.log, the first at offset \
+$size: a key may be older than its last write"
 expect_status 0 kvstore get after
 expect_stdout 2
-expect_stderr "kvstore: warning: 2 damaged lines in store.log, the first at \
-offset $size: a key may be older than its last write"
+expect_stderr "$warning"
 expect_status 0 kvstore -q get before
 expect_stdout 1
-expect_stderr
+expect_stderr "$warning"

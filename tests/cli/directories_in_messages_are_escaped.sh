@@ -5,4 +5,4 @@
 . "$(dirname "$0")/support.sh"
 
 expect_status 3 kvstore -d "$(printf 'no\nwhere')" get key
-expect_stderr "kvstore: no store in 'no\\x0awhere'"
+expect_no_store 'no\x0awhere'

@@ -14,5 +14,5 @@ for command in 'set @ value' 'get @' 'rm @' 'rm -f @'; do
     expect_stdout
     expect_stderr 'kvstore: the key is empty'
 done
-expect_status 2 kvstore set '' </dev/null
+expect_status 2 kvstore set --stdin '' </dev/null
 expect_nothing_at data

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/support.sh"
 
 expect_status 0 kvstore set operand ''
-expect_status 0 kvstore set input </dev/null
+expect_status 0 kvstore set --stdin --allow-empty input </dev/null
 for key in operand input; do
     expect_value "$key" ''
     expect_status 0 kvstore get -r "$key"

@@ -14,7 +14,7 @@ export KVSTORE_DATA_DIR=disk/data
 kvstore set key old
 head -c 400000 /dev/zero | tr '\0' v >large
 
-expect_status 3 kvstore set key <large
+expect_status 3 kvstore set --stdin key <large
 expect_stdout
 expect_stderr "kvstore: cannot set 'key' in 'disk/data': $(
     sed -n "s/.*'disk\/data': //p" "$scratch/capture/stderr"

@@ -5,11 +5,11 @@
 . "$(dirname "$0")/support.sh"
 [ -c /dev/full ] || skip 'there is no /dev/full'
 kvstore set short value
-head -c 1000000 /dev/zero | tr '\0' v | kvstore set long
+head -c 1000000 /dev/zero | tr '\0' v | kvstore set --stdin long
 kvstore set empty ''
 
 for command in 'get short' 'get -r short' 'get long' 'get -r long' \
-    'get empty' --help 'rm --help' -V; do
+    'get empty' 'incr hits' --help 'rm --help' -V; do
     expect_status 3 shell "\"\$KVSTORE\" $command >/dev/full"
     expect_stderr \
         'kvstore: cannot write standard output: No space left on device'

@@ -16,7 +16,6 @@ for option in -h --help; do
         expect_status 0 kvstore "$command" "$option"
         expect_stderr
         expect_stdout_match "^usage: kvstore $command "
-        expect_stdout_match '--data-dir'
     done
 done
 expect_status 0 kvstore set --help

@@ -4,7 +4,7 @@
 # other.
 
 . "$(dirname "$0")/support.sh"
-head -c 3000000 /dev/zero | tr '\0' v | kvstore set long
+head -c 3000000 /dev/zero | tr '\0' v | kvstore set --stdin long
 
 (
     trap '' PIPE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What is no regular file in the place of store.index belongs to somebody else:
-# reads work, and writes are refused until it is taken away.
+# reads and compaction work, and writes are refused until it is taken away.
 
 . "$(dirname "$0")/support.sh"
 kvstore set key value
@@ -26,15 +26,21 @@ try() {
 rm data/store.index
 mkdir data/store.index
 try
+expect_status 0 kvstore compact
+try
 [ -d data/store.index ] || fail 'the directory is gone'
 rmdir data/store.index
 
 mkfifo data/store.index
 try
+expect_status 0 kvstore compact
+try
 [ -p data/store.index ] || fail 'the FIFO is gone'
 rm data/store.index
 
 ln -s elsewhere data/store.index
+try
+expect_status 0 kvstore compact
 try
 [ -L data/store.index ] || fail 'the link is gone'
 rm data/store.index

@@ -7,7 +7,7 @@ awk 'BEGIN { for (i = 0; i < 400000; i++) print "line", i }' >text
 head -c 5000000 /dev/urandom >bytes
 
 for file in text bytes; do
-    cat "$file" | kvstore set "$file"
+    cat "$file" | kvstore set --stdin "$file"
     kvstore get --raw "$file" | cmp - "$file" || fail "$file has changed"
     kvstore get "$file" >got
     echo >>"$file"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# list --json prints one JSON string a line; a key that is not text is an object
-# with its base64.
+# list --json prints an object a line, with --values also with the value; what is
+# no text is in base64, as key64 and value64.
 
 . "$(dirname "$0")/support.sh"
 need jq
@@ -13,5 +13,9 @@ printf '{"Set":{"key64":"%s","val":"1"}}\n' "$(printf 'z\376' | base64)" \
 
 expect_status 0 kvstore list --json
 expect_stdout '{"key64":"Yf9i"}' '{"key64":"bnVsAA=="}' \
-    "$(printf '"q\\"\\\\\\n\\u001bZo\303\253"')" '{"key64":"ev4="}'
+    "$(printf '{"key":"q\\"\\\\\\n\\u001bZo\303\253"}')" '{"key64":"ev4="}'
 jq -e . "$scratch/capture/stdout" >jq-says || fail 'it is no JSON'
+
+printf 'b\0' | kvstore set --stdin a
+expect_status 0 kvstore list --json --values a
+expect_stdout '{"key":"a","value64":"YgA="}' '{"key64":"Yf9i","value":"1"}'

@@ -6,7 +6,7 @@
 need jq
 kvstore set user Alice
 kvstore set 'Zoë "☃"' "$(printf 'tab\there, newline\nhere')"
-printf '\377\0' | kvstore set binary
+printf '\377\0' | kvstore set --stdin binary
 kvstore rm user
 
 jq -c . data/store.log >parsed || fail 'jq does not read the log'

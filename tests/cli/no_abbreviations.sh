@@ -28,6 +28,6 @@ expect_status 2 kvstore get -qr --timeou 1 key
 expect_stderr_match "unknown option '--timeou'"
 # The value of an option is no option.
 expect_status 3 kvstore --data-dir --vers get key
-expect_stderr "kvstore: no store in '--vers'"
-expect_status 3 kvstore get -qd --vers key
-expect_stderr "kvstore: no store in '--vers'"
+expect_no_store --vers
+expect_status 3 kvstore get -rd --vers key
+expect_no_store --vers

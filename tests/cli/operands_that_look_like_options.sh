@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Once the first operand is seen, nothing is an option.
+# Once the first operand is seen, nothing is an option. Where a key is missing
+# that is spelled like one, the message says where options go.
 
 . "$(dirname "$0")/support.sh"
 
@@ -13,10 +14,12 @@ expect_value temp --
 expect_status 0 kvstore set - -
 expect_value - -
 
-expect_status 2 kvstore get temp --raw
-expect_stderr_match 'get: too many operands'
-expect_status 1 kvstore rm temp -f --quiet
-expect_stderr 'kvstore: key not found: -f' 'kvstore: key not found: --quiet'
+expect_status 1 kvstore get temp --raw
+expect_stderr 'kvstore: key not found: --raw (options go in front of KEY)'
+expect_status 1 kvstore rm temp -f --quiet -5
+expect_stderr 'kvstore: key not found: -f (options go in front of KEY)' \
+    'kvstore: key not found: --quiet (options go in front of KEY)' \
+    'kvstore: key not found: -5'
 expect_absent temp
 
 # The same against the environment: it cannot make getopt reorder anything.

@@ -16,6 +16,8 @@ expect_status 2 kvstore get --timeout
 expect_stderr_match 'option --timeout needs a value'
 expect_status 2 kvstore --quiet=yes get key
 expect_stderr_match 'option --quiet takes no value'
+expect_status 2 kvstore set --no-create=no key value
+expect_stderr_match 'option --no-create takes no value'
 expect_status 2 kvstore get --raw= key
 expect_stderr_match 'option --raw takes no value'
 expect_nothing_at data

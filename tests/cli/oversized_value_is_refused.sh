@@ -6,12 +6,12 @@
 . "$(dirname "$0")/support.sh"
 truncate -s 1073741825 huge || skip 'no file of 1 GiB can be made'
 
-expect_status 3 kvstore set key <huge
+expect_status 3 kvstore set --stdin key <huge
 expect_stdout
 expect_stderr \
     'kvstore: the value has more bytes than the limit of 1073741824'
 expect_nothing_at data
 
 kvstore set key old
-expect_status 3 kvstore set key <huge
+expect_status 3 kvstore set --stdin key <huge
 expect_value key old

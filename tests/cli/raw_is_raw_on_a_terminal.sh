@@ -5,7 +5,7 @@
 . "$(dirname "$0")/support.sh"
 need_terminal
 printf 'a\033[31m\377b' >bytes
-kvstore set key <bytes
+kvstore set --stdin key <bytes
 
 expect_status 0 on_terminal '"$KVSTORE" get --raw key'
 expect_stdout_of_file bytes

@@ -36,7 +36,7 @@ for index in shared none; do
     expect_stdout
     expect_stderr
     expect_status 0 as_stranger ./program stats
-    expect_stdout_match '^keys  *1$'
+    expect_stdout_match '^keys 1$'
 done
 for command in compact repair; do
     expect_status 3 as_stranger ./program "$command"

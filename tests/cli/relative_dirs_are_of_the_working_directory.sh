@@ -15,4 +15,4 @@ expect_status 0 kvstore -d ../here/data get key
 expect_stdout here
 cd ..
 expect_status 3 kvstore get key
-expect_stderr "kvstore: no store in './data'"
+expect_no_store data

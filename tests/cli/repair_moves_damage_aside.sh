@@ -40,5 +40,5 @@ expect_value a older
 expect_value c 1
 expect_status 0 kvstore verify
 expect_status 0 kvstore stats
-expect_stdout_match '^damaged bytes  *0$'
+expect_stdout_match '^damaged_bytes 0$'
 expect_stderr

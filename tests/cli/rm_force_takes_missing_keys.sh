@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# With --force a missing key is as good as removed.
+# With --force what is missing is as good as removed.
 
 . "$(dirname "$0")/support.sh"
 
@@ -12,6 +12,19 @@ for option in -f --force; do
     expect_absent here
 done
 
-# But a missing store is not a missing key.
-expect_status 3 kvstore -d nowhere rm -f key
-expect_stderr "kvstore: no store in 'nowhere'"
+# Neither a missing store nor a missing operand is an error.
+expect_status 0 kvstore -d nowhere rm -f key
+expect_stdout
+expect_stderr
+expect_nothing_at nowhere
+for dir in data nowhere; do
+    expect_status 0 kvstore -d "$dir" rm -f
+    expect_stdout
+    expect_stderr
+done
+expect_status 2 kvstore rm
+expect_stderr_match '^kvstore: rm: too few operands: it takes KEY'
+
+# But a store that cannot be opened, or a key that can be none, is one.
+expect_status 3 kvstore -d data/store.log rm -f key
+expect_status 2 kvstore rm -f ''

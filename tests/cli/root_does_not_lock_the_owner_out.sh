@@ -73,7 +73,7 @@ expect_his_own 5
 before=$(stat -c %i home/data/store.log)
 head -c 700000 /dev/zero | tr '\0' v >large
 for round in 1 2 3 4; do
-    expect_status 0 kvstore set large <large
+    expect_status 0 kvstore set --stdin large <large
 done
 [ "$(stat -c %i home/data/store.log)" -ne "$before" ] ||
     fail 'there was no compaction'

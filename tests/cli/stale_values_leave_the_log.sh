@@ -7,7 +7,7 @@ head -c 300000 /dev/zero | tr '\0' v >large
 kvstore set other value
 
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    expect_status 0 kvstore --sync none set key <large
+    expect_status 0 kvstore --sync none set --stdin key <large
     expect_stdout
     expect_stderr
 done

@@ -109,6 +109,17 @@ expect_stderr_match() {
     fi
 }
 
+# Standard error says that there is no store in this directory, by its full
+# name, and how to name another.
+expect_no_store() {
+    case $1 in
+    /*) full=$1 ;;
+    *) full=$(pwd -P)/$1 ;;
+    esac
+    expect_stderr "kvstore: no store in '$full'; -d DIR or KVSTORE_DATA_DIR \
+names another"
+}
+
 expect_stdout_match() {
     grep -q -e "$1" "$scratch/capture/stdout" || fail "no '$1' on stdout"
 }
@@ -148,19 +159,4 @@ on_terminal() {
     # Opened for both, the pipe never ends, so no end-of-file is echoed.
     script -qec "stty -opost -echo; $1" /dev/null \
         <>"$scratch/keyboard"
-}
-
-# hold_up_pass PATTERN: when the file "process" names a process, and a file's
-# name matches, stops that process for more than a second: so passes are long on
-# fast machines, too.
-hold_up_pass() {
-    tries=10000
-    # shellcheck disable=SC2086 # It is a pattern.
-    until [ -s process ] && ls $1 >/dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-    done
-    kill -STOP "$(cat process)"
-    sleep 1.2
-    kill -CONT "$(cat process)"
 }

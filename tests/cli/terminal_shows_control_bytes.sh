@@ -8,7 +8,7 @@ need_terminal
 
 # shown KEY BYTES TEXT: the value BYTES, in printf's form, appears as TEXT.
 shown() {
-    printf "$2" | kvstore set "$1"
+    printf "$2" | kvstore set --stdin "$1"
     expect_status 0 on_terminal "\"\$KVSTORE\" get $1"
     expect_stdout "$3"
 }

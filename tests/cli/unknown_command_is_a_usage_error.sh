@@ -5,11 +5,11 @@
 
 . "$(dirname "$0")/support.sh"
 
-for command in sett se SET '' - 'set '; do
+for command in sett se SET frobnicate '' - 'set '; do
     expect_status 2 kvstore "$command" key value
     expect_stdout
-    expect_stderr "kvstore: unknown command '$command'" \
-        "kvstore: try 'kvstore --help'"
+    expect_stderr_match "^kvstore: unknown command '$command'"
+    expect_stderr_match "^kvstore: try 'kvstore --help'\$"
 done
 expect_status 2 kvstore -- -q
 expect_stderr_match "unknown command '-q'"

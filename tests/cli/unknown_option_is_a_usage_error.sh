@@ -19,9 +19,9 @@ expect_status 2 kvstore get -qx key
 expect_stderr_match "unknown option '-x'"
 
 # --raw belongs to get, --force to rm, neither to the program.
-expect_status 2 kvstore --raw get key
+expect_status 2 kvstore --raw rm key
 expect_stderr_match "unknown option '--raw'"
-expect_status 2 kvstore -f rm key
+expect_status 2 kvstore -f get key
 expect_stderr_match "unknown option '-f'"
 expect_status 2 kvstore set --raw key value
 expect_stderr_match "unknown option '--raw'"

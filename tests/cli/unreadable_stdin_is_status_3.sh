@@ -5,6 +5,6 @@
 . "$(dirname "$0")/support.sh"
 kvstore set key old
 
-expect_status 3 kvstore set key </
+expect_status 3 kvstore set --stdin key </
 expect_stderr_match '^kvstore: cannot read standard input: '
 expect_value key old

@@ -7,7 +7,7 @@ printf 'first\nsecond\nthird\n' >lines
 
 {
     read -r first
-    kvstore set rest
+    kvstore set --stdin rest
 } <lines
 
 expect_value rest "$(printf 'second\nthird\n')

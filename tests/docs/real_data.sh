@@ -59,7 +59,7 @@ for ((i = 1; i <= count; i++)); do
     if [ $((i % 20)) -eq 0 ] || [ "$i" -gt "$package_count" ]; then
         sync=always
     fi
-    kvstore --sync "$sync" set "$(<"records/$i.key")" <"records/$i.value"
+    kvstore --sync "$sync" set --file "records/$i.value" "$(<"records/$i.key")"
 done
 for ((i = 1; i <= count; i++)); do
     kvstore --sync none get --raw "$(<"records/$i.key")" |

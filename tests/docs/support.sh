@@ -11,7 +11,7 @@ docs_source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 unset KVSTORE_DATA_DIR KVSTORE_SYNC KVSTORE_TIMEOUT
 export LC_ALL=C
 
-docs_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvstore-docs.XXXXXX")
+docs_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvstore-docs.XXXXXX") || exit 1
 trap 'cd /; rm -rf "$docs_scratch"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -26,6 +26,11 @@ docs_fail() {
     exit 1
 }
 
+docs_skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
 command -v jq >/dev/null || docs_fail 'there is no jq'
 
 # docs_block FILE LANGUAGE NUMBER: prints a fenced block.
@@ -35,6 +40,17 @@ docs_block() {
         /^```/ { inside = 0; next }
         inside && count == wanted { print }
     ' "$1"
+}
+
+# docs_manual PAGE: prints a page of the manual, line by line, with its examples
+# as fenced blocks: of console if they begin with "$ ", else of c.
+docs_manual() {
+    awk '
+        opens { print $0 ~ /^\$ / ? "```console" : "```c"; opens = 0 }
+        $0 == ".EX" { opens = inside = 1; next }
+        $0 == ".EE" { print "```"; inside = 0; next }
+        { print }
+    ' "$1" | sed "s/\\\\-/-/g; s/\\\\(aq/'/g; s/\\\\e/\\\\/g"
 }
 
 # True if the commands of a block can be run here.

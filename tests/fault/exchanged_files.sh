@@ -391,7 +391,9 @@ exchanged_lines_are_found() {
     expect_value a 1
     printf '{"Set":{"key":"%s","val":"%s"}}\n' b 2 a 1 |
         dd of=data/store.log conv=notrunc 2>/dev/null
-    expect_value a 1
+    expect_status 0 kvstore get a
+    expect_stdout 1
+    expect_stderr_match 'the index was not true to store.log'
     expect_value b 2
     expect_status 0 kvstore set c 4
     expect_value a 1

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # A file system that is unmounted and mounted again, within one boot, may have
-# lost pages of the index on their way to the disk: the index is not trusted, is
-# built once, and all answers are right.
+# lost pages of the index on their way to the disk: the index is checked once,
+# and built anew only if it is not true. All answers are right.
 
 . "$(dirname "$0")/support.sh"
 
@@ -47,7 +47,10 @@ try_remounts() {
         mount_again "$1"
         expect_all
         built=$(inode_of disk/data/store.index)
-        [ "$built" -ne "$index" ] || fail 'an index of before was trusted'
+        case $attempt in
+        1) [ "$built" -eq "$index" ] || fail 'a true index was built anew' ;;
+        2) [ "$built" -ne "$index" ] || fail 'an index of before was trusted' ;;
+        esac
         expect_all
         expect_status 0 kvstore -d disk/data get k-7
         [ "$(inode_of disk/data/store.index)" -eq "$built" ] ||
@@ -57,7 +60,7 @@ try_remounts() {
 store.log" ] || fail "there is more than log and index: $(ls disk/data)"
     umount disk
     rm -f "$1.image" disk.image
-    echo "$1: built once for each mount"
+    echo "$1: checked once for each mount"
     tried=yes
 }
 

@@ -5,6 +5,7 @@
  * acknowledged; each one's sequence of operations is a function of its number,
  * so the pipe says it all. KVSTORE_KILL_CYCLES makes it longer (300). */
 
+#include "any_status.h"
 #include "fault_table.h"
 #include "kvstore.h"
 #include "scratch.h"
@@ -579,7 +580,7 @@ static void hold_lock(const struct worker *worker)
     kvstore_status status = kvstore_open(worker->path, &options, &store);
     tell(worker->pipe_fd, 1, (int)status);
     (void)raise(SIGSTOP);
-    (void)kvstore_set(store, "mine", 4, "1", 1);
+    any_status(kvstore_set(store, "mine", 4, "1", 1));
     kvstore_close(store);
 }
 

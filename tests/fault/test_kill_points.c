@@ -85,6 +85,23 @@ static void open_only(struct kill_child *child)
     kill_child_open(child, NULL);
 }
 
+static void open_exclusively(struct kill_child *child)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.exclusive = true;
+    kill_child_open(child, &options);
+}
+
+/* The next change makes a compaction due. */
+static void open_to_compact(struct kill_child *child)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.compaction = KVSTORE_COMPACT_INLINE;
+    options.compaction_threshold = 1;
+    options.compaction_percent = 1;
+    kill_child_open(child, &options);
+}
+
 static void set_new(struct kill_child *child)
 {
     kill_child_open(child, NULL);
@@ -104,20 +121,45 @@ static void rm(struct kill_child *child)
     child->board->is_acknowledged = true;
 }
 
+static void write_batch(struct kill_child *child)
+{
+    kvstore_batch *batch = NULL;
+    kill_child_must(kvstore_batch_create(&batch));
+    kill_child_must(kvstore_batch_set(batch, "c", 1, "changed", 7, 0));
+    kill_child_must(kvstore_batch_set(batch, "new", 3, "1", 1, 0));
+    kill_child_must(kvstore_write(child->store, batch));
+    child->board->is_acknowledged = true;
+    kvstore_batch_free(batch);
+}
+
+static void open_and_write_batch(struct kill_child *child)
+{
+    kill_child_open(child, NULL);
+    write_batch(child);
+}
+
+static void write_batch_exclusively(struct kill_child *child)
+{
+    open_exclusively(child);
+    write_batch(child);
+}
+
+static void write_batch_and_compact(struct kill_child *child)
+{
+    open_to_compact(child);
+    write_batch(child);
+}
+
 static void set_exclusively(struct kill_child *child)
 {
-    kvstore_options options = KVSTORE_OPTIONS_INIT;
-    options.exclusive = true;
-    kill_child_open(child, &options);
+    open_exclusively(child);
     kill_child_set(child, "c", "changed");
 }
 
 /* Sets so often that lines are copied to the mapped end of the log. */
 static void set_exclusively_and_copy(struct kill_child *child)
 {
-    kvstore_options options = KVSTORE_OPTIONS_INIT;
-    options.exclusive = true;
-    kill_child_open(child, &options);
+    open_exclusively(child);
     for (int i = 0; i < 67; i++) {
         kill_child_set(child, "c", "changed");
     }
@@ -125,21 +167,13 @@ static void set_exclusively_and_copy(struct kill_child *child)
 
 static void overwrite_and_compact(struct kill_child *child)
 {
-    kvstore_options options = KVSTORE_OPTIONS_INIT;
-    options.compaction = KVSTORE_COMPACT_INLINE;
-    options.compaction_threshold = 1;
-    options.compaction_percent = 1;
-    kill_child_open(child, &options);
+    open_to_compact(child);
     kill_child_set(child, "c", "changed");
 }
 
 static void rm_and_compact(struct kill_child *child)
 {
-    kvstore_options options = KVSTORE_OPTIONS_INIT;
-    options.compaction = KVSTORE_COMPACT_INLINE;
-    options.compaction_threshold = 1;
-    options.compaction_percent = 1;
-    kill_child_open(child, &options);
+    open_to_compact(child);
     kill_child_must(kvstore_remove(child->store, "c", 1));
     child->board->is_acknowledged = true;
 }
@@ -270,6 +304,53 @@ static void death_in_a_write_loses_nothing(void **state)
     check_operations(state, writes, COUNT(writes), true);
 }
 
+#define BATCH \
+    .key = "c", .value = "changed", .other_key = "new", .other_value = "1"
+
+static const struct kill_operation batches[] = {
+    {.name = "batch", .run = open_and_write_batch, BATCH},
+    {.name = "batch, unsynced",
+     .run = open_and_write_batch,
+     .sync = KVSTORE_SYNC_NONE,
+     BATCH},
+    {.name = "batch, exclusively", .run = write_batch_exclusively, BATCH},
+    {.name = "batch, exclusively, unsynced",
+     .run = write_batch_exclusively,
+     .sync = KVSTORE_SYNC_NONE,
+     BATCH},
+};
+
+static void death_in_a_batch_leaves_no_half(void **state)
+{
+    check_operations(state, batches, COUNT(batches), true);
+}
+
+static const struct kill_operation larger_batches[] = {
+    {.name = "batch, grow",
+     .disturb = kill_trial_fill_index,
+     .run = open_and_write_batch,
+     BATCH,
+     .renames = 1},
+    {.name = "batch, compaction due, unsynced",
+     .run = write_batch_and_compact,
+     .sync = KVSTORE_SYNC_NONE,
+     BATCH,
+     .renames = 2},
+    {.name = "batch after a torn tail",
+     .disturb = tear_tail,
+     .run = open_and_write_batch,
+     BATCH},
+    {.name = "batch after a rebuild",
+     .disturb = kill_trial_delete_index,
+     .run = open_and_write_batch,
+     BATCH},
+};
+
+static void death_beside_a_batch_leaves_no_half(void **state)
+{
+    check_operations(state, larger_batches, COUNT(larger_batches), false);
+}
+
 static const struct kill_operation copies[] = {
     {.name = "overwrite, exclusively, unsynced",
      .run = set_exclusively_and_copy,
@@ -396,13 +477,13 @@ static const struct kill_operation mending[] = {
      .key = "c",
      .value = "changed",
      .leaves_cuts = true},
-    {.name = "line behind, open", .disturb = leave_line, .run = open_only},
-    {.name = "line behind, overwrite",
+    {.name = "line after, open", .disturb = leave_line, .run = open_only},
+    {.name = "line after, overwrite",
      .disturb = leave_line,
      .run = overwrite,
      .key = "c",
      .value = "changed"},
-    {.name = "line behind, compact",
+    {.name = "line after, compact",
      .disturb = leave_line,
      .run = compact,
      .renames = 2},
@@ -468,7 +549,7 @@ static const struct kill_operation recoveries[] = {
      .first_run = compact,
      .first_plan = {"state", 1, KILL_AFTER, 0, false, false},
      SECOND},
-    {.name = "compaction died behind the log's rename",
+    {.name = "compaction died after the log's rename",
      .first_run = compact,
      .first_plan = {"renameat", 1, KILL_AFTER, 0, false, false},
      SECOND,
@@ -478,11 +559,11 @@ static const struct kill_operation recoveries[] = {
      .first_plan = {"renameat", 1, KILL_AFTER, 0, false, false},
      .run = compact,
      .renames = 3},
-    {.name = "compaction died behind the index's rename",
+    {.name = "compaction died after the index's rename",
      .first_run = compact,
      .first_plan = {"renameat", 2, KILL_AFTER, 0, false, false},
      SECOND},
-    {.name = "compaction died behind LIVE",
+    {.name = "compaction died after LIVE",
      .first_run = compact,
      .first_plan = {"state", 2, KILL_AFTER, 0, false, false},
      SECOND},
@@ -492,22 +573,22 @@ static const struct kill_operation recoveries[] = {
      .first_plan = {"state", 1, KILL_AFTER, 0, false, false},
      SECOND,
      .renames = 1},
-    {.name = "growth died behind the rename",
+    {.name = "growth died after the rename",
      .disturb = kill_trial_fill_index,
      .first_run = set_new,
      .first_plan = {"renameat", 1, KILL_AFTER, 0, false, false},
      SECOND},
-    {.name = "growth died behind LIVE",
+    {.name = "growth died after LIVE",
      .disturb = kill_trial_fill_index,
      .first_run = set_new,
      .first_plan = {"state", 2, KILL_AFTER, 0, false, false},
      SECOND},
-    {.name = "rebuild died behind the rename",
+    {.name = "rebuild died after the rename",
      .disturb = kill_trial_delete_index,
      .first_run = open_only,
      .first_plan = {"renameat", 1, KILL_AFTER, 0, false, false},
      SECOND},
-    {.name = "set died behind the slot",
+    {.name = "set died after the slot",
      .first_run = overwrite,
      .first_plan = {"slot", 1, KILL_AFTER, 0, false, false},
      .first_key = "c",
@@ -553,7 +634,7 @@ static const struct kill_operation stops[] = {
      .key = "c",
      .value = "changed",
      .renames = 2},
-    {.name = "line behind, overwrite",
+    {.name = "line after, overwrite",
      .disturb = leave_line,
      .run = overwrite,
      .key = "c",
@@ -725,6 +806,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KILL_TEST(death_in_a_write_loses_nothing),
+        KILL_TEST(death_in_a_batch_leaves_no_half),
+        KILL_TEST(death_beside_a_batch_leaves_no_half),
         KILL_TEST(death_in_a_copy_loses_nothing),
         KILL_TEST(death_in_growth_loses_nothing),
         KILL_TEST(death_in_a_compaction_loses_nothing),

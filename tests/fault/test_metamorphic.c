@@ -9,6 +9,7 @@
  * that does not hold, the smallest log that was found is printed, with the
  * number that makes it again. */
 
+#include "any_status.h"
 #include "configuration_set.h"
 #include "idle_clock.h"
 #include "kvstore.h"
@@ -340,7 +341,7 @@ static void set_one(struct trial *trial, enum manner manner)
         kvstore_close(store);
         return;
     }
-    (void)kvstore_set(store, "new", 3, "value", 5);
+    any_status(kvstore_set(store, "new", 3, "value", 5));
     (void)store_answers_take(store, relation, &found, &trial->failure);
     (void)store_answers_same_keys(
         &trial->wanted, &found, relation, &trial->failure);

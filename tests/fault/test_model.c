@@ -371,6 +371,27 @@ static int place_of(const char *line)
                : -1;
 }
 
+/* Puts a line before what is at an offset: without its number in a batch, of
+ * which it may be all that is left, and then without its sum. Returns where it
+ * begins. */
+static size_t put_before(char *copy,
+                         size_t offset,
+                         const char *line,
+                         size_t size)
+{
+    static const char end[] = "}}\n";
+    const char *batch = strstr(line, ",\"batch\":");
+    if (batch == NULL || batch >= line + size) {
+        memcpy(copy + offset - size, line, size);
+        return offset - size;
+    }
+    size_t kept = (size_t)(batch - line);
+    offset -= sizeof end - 1;
+    memcpy(copy + offset, end, sizeof end - 1);
+    memcpy(copy + offset - kept, line, kept);
+    return offset - kept;
+}
+
 /* Leaves only the newest Set of each key, as a person may do with a script.
  * Returns the new size. */
 static size_t thin_out(char *bytes, size_t size)
@@ -388,8 +409,7 @@ static size_t thin_out(char *bytes, size_t size)
         int place = place_of(bytes + begin);
         bool is_set = strncmp(bytes + begin, "{\"Set\"", 6) == 0;
         if (place >= 0 && !is_seen[place] && is_set) {
-            room -= end - begin;
-            memcpy(copy + room, bytes + begin, end - begin);
+            room = put_before(copy, room, bytes + begin, end - begin);
         }
         if (place >= 0) {
             is_seen[place] = true;

@@ -105,7 +105,7 @@ static void check_true_answer(const struct log_answer *answer,
                "a key is served with its newest value");
 }
 
-/* Only the flag of its slot, which may be the lie, tells that a record of a
+/* Only the kind of its slot, which may be the lie, tells that a record of a
  * batch does not count: a get does not read the whole batch. */
 static bool may_be_served(const struct scene *scene,
                           const struct line_text *key,

@@ -5,6 +5,7 @@
 #include "index_lies.h"
 
 #include "index/table.h"
+#include "os/bounds.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -12,13 +13,24 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* A slot, from the low bits on: offset + 1, the flag, the hash. */
-#define OFFSET_MASK ((UINT64_C(1) << 44) - 1)
-#define FLAG (UINT64_C(1) << 44)
+/* A slot is two words: the tag, and the pointer, which is, from the low bits
+ * on, an offset, a length, a kind, and more of the hash. */
+#define SLOT_SIZE 16u
+#define OFFSET_MASK KV_OFFSET_MAX
+#define LENGTH_SHIFT 40
+#define LENGTH_MASK (KV_TABLE_LENGTH_LONG << LENGTH_SHIFT)
+#define KIND_SHIFT 52
+#define KIND_MASK (UINT64_C(3) << KIND_SHIFT)
+#define PAGE_SIZE 4096u
 
 /* Words of the header from the state on, that others may change. */
 #define FIRST_WORD (offsetof(struct kv_table_header, state) / 8)
 #define LAST_WORD (offsetof(struct kv_table_header, totals) / 8)
+
+struct slots {
+    struct kv_table_slot *first;
+    size_t count;
+};
 
 struct index_lie index_lie_read(const uint8_t bytes[INDEX_LIE_SIZE])
 {
@@ -58,58 +70,115 @@ static uint64_t number_of(const struct index_lie *lie,
 }
 
 /* Returns the next slot that is used, or NULL. */
-static uint64_t *used_slot(uint64_t *slots, size_t count, size_t place)
+static struct kv_table_slot *used_slot(const struct slots *slots, size_t place)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (slots[(place + i) % count] != 0) {
-            return &slots[(place + i) % count];
+    for (size_t i = 0; i < slots->count; i++) {
+        struct kv_table_slot *slot = &slots->first[(place + i) % slots->count];
+        if (slot->tag != 0) {
+            return slot;
         }
     }
     return NULL;
 }
 
 /* Spreads the places of an input over the table. */
-static size_t place_of(uint32_t number, size_t count)
+static size_t place_of(uint32_t number, const struct slots *slots)
 {
-    return (size_t)(number * UINT32_C(2654435761)) % count;
+    return (size_t)(number * UINT32_C(2654435761)) % slots->count;
 }
 
-static void change_slots(uint64_t *slots,
-                         size_t count,
+static void flip_bit(struct kv_table_slot *slot, unsigned part)
+{
+    uint64_t bit = UINT64_C(1) << part % 64;
+    if (part / 64 % 2 == 0) {
+        slot->pointer ^= bit;
+    } else {
+        slot->tag ^= bit;
+    }
+}
+
+/* Exchanges two slots, or only where they lead. */
+static void exchange(struct kv_table_slot *a,
+                     struct kv_table_slot *b,
+                     unsigned part)
+{
+    static const uint64_t masks[] = {
+        UINT64_MAX, OFFSET_MASK, UINT64_MAX, OFFSET_MASK | LENGTH_MASK};
+    uint64_t difference = (a->pointer ^ b->pointer) & masks[part % 4];
+    a->pointer ^= difference;
+    b->pointer ^= difference;
+    if (part % 4 == 0) {
+        uint64_t tag = a->tag;
+        a->tag = b->tag;
+        b->tag = tag;
+    }
+}
+
+/* Empties a slot, the bucket it is in, or the page. */
+static void empty(const struct slots *slots,
+                  struct kv_table_slot *slot,
+                  unsigned part)
+{
+    size_t span = part % 8 < 6    ? 1
+                  : part % 8 == 6 ? KV_TABLE_BUCKET_SLOTS
+                                  : PAGE_SIZE / SLOT_SIZE;
+    size_t first = (size_t)(slot - slots->first) / span * span;
+    if (part % 8 == 0) {
+        slot->tag = 0;
+    } else {
+        size_t left = slots->count - first;
+        memset(&slots->first[first],
+               0,
+               (left < span ? left : span) * sizeof *slot);
+    }
+}
+
+/* Makes a slot one of the other kind, of any, or of another length. */
+static void change_kind(struct kv_table_slot *slot, const struct index_lie *lie)
+{
+    switch (lie->part % 4) {
+    case 2:
+        slot->pointer = (slot->pointer & ~KIND_MASK) |
+                        (uint64_t)(lie->value % 4) << KIND_SHIFT;
+        break;
+    case 3:
+        slot->pointer = (slot->pointer & ~LENGTH_MASK) |
+                        (lie->value & KV_TABLE_LENGTH_LONG) << LENGTH_SHIFT;
+        break;
+    default: /* A Set tells of damage, and damage is a Set. */
+        slot->pointer ^= KIND_MASK;
+        break;
+    }
+}
+
+static void change_slots(const struct slots *slots,
                          const struct index_lie *lie,
                          const struct index_target *target)
 {
-    uint64_t *slot = used_slot(slots, count, place_of(lie->place, count));
-    uint64_t *other = used_slot(slots, count, place_of(lie->value, count));
+    struct kv_table_slot *slot = used_slot(slots, place_of(lie->place, slots));
+    struct kv_table_slot *other = used_slot(slots, place_of(lie->value, slots));
     if (slot == NULL) {
         return;
     }
-    uint64_t word = *slot;
     switch (lie->kind % 16) {
     case 0:
-        *slot = word ^ UINT64_C(1) << lie->part % 64;
+        flip_bit(slot, lie->part);
         break;
-    case 1: /* Exchanges the slots, or only where they lead. */
-        if (lie->part % 2 == 0) {
-            *slot = *other;
-            *other = word;
-        } else {
-            *slot = (word & ~OFFSET_MASK) | (*other & OFFSET_MASK);
-            *other = (*other & ~OFFSET_MASK) | (word & OFFSET_MASK);
-        }
+    case 1:
+        exchange(slot, other, lie->part);
         break;
     case 2:
-        *slot = 0;
+        empty(slots, slot, lie->part);
         break;
     case 3:
-        *slot = (word & ~OFFSET_MASK) |
-                ((number_of(lie, target) + 1) & OFFSET_MASK);
+        slot->pointer = (slot->pointer & ~OFFSET_MASK) |
+                        (number_of(lie, target) & OFFSET_MASK);
         break;
     case 4:
-        *slot = word ^ FLAG;
+        change_kind(slot, lie);
         break;
     default:
-        slots[place_of(lie->value, count)] = word;
+        slots->first[place_of(lie->value, slots)] = *slot;
         break;
     }
 }
@@ -121,20 +190,21 @@ bool index_lie_tell(void *region,
 {
     uint64_t *words = region;
     struct kv_table_header *header = region;
-    uint64_t chosen = atomic_load(&header->chooser) % 2;
-    uint64_t *totals = (uint64_t *)(void *)header->totals[chosen];
-    uint64_t *slots = words + KV_TABLE_HEADER_SIZE / 8;
-    size_t slot_count = (size - KV_TABLE_HEADER_SIZE) / 8;
+    uint64_t *totals = (uint64_t *)(void *)header->totals;
+    struct slots slots = {
+        .first = (struct kv_table_slot *)(void *)((char *)region +
+                                                  KV_TABLE_HEADER_SIZE),
+        .count = (size - KV_TABLE_HEADER_SIZE) / SLOT_SIZE};
     uint64_t number = number_of(lie, target);
     if (lie->kind % 16 < 6) {
-        change_slots(slots, slot_count, lie, target);
+        change_slots(&slots, lie, target);
     } else if (lie->kind % 16 == 6) {
         words[FIRST_WORD + lie->place % (LAST_WORD - FIRST_WORD)] = number;
     } else if (lie->kind % 16 == 7) {
         totals[lie->place % KV_TABLE_TOTALS_WORDS] = number;
     } else if (lie->kind % 16 == 8) {
-        slots[place_of(lie->place, slot_count)] =
-            (uint64_t)lie->value << 32 | number;
+        slots.first[place_of(lie->place, &slots)] = (struct kv_table_slot){
+            .tag = number, .pointer = (uint64_t)lie->value << 32 | number};
     } else {
         return false;
     }
@@ -155,9 +225,4 @@ void index_lie_seal(void *region,
     header->identity.log_inode = log_inode;
     header->fixed_hash =
         XXH3_64bits(header, offsetof(struct kv_table_header, fixed_hash));
-    for (size_t i = 0; i < 2; i++) {
-        uint64_t *totals = (uint64_t *)(void *)header->totals[i];
-        totals[KV_TABLE_TOTALS_WORDS] =
-            XXH3_64bits(totals, KV_TABLE_TOTALS_WORDS * 8);
-    }
 }

@@ -2,8 +2,8 @@
 
 /* A directory with a store in it that is laid out thousands of times a second,
  * on a memory file system, under a table of system calls that leaves nothing to
- * chance: the clock advances only by what is slept, nothing is synced, and
- * seeds, boot and mount are always the same. One for the whole program. */
+ * chance: the clock advances only by what is slept and by each look at it, nothing
+ * is synced, and seeds, boot and mount are always the same. One for the whole program. */
 
 #ifndef STORE_SCENE_H
 #define STORE_SCENE_H
@@ -23,6 +23,9 @@ void store_scene_end(void);
 
 /* Empties the directory, and goes back to the first seed. */
 void store_scene_reset(void);
+
+/* The directory. Valid until it is removed. */
+const char *store_scene_path(void);
 
 /* Whole files. The caller owns the bytes that are read; NULL: no such file. */
 void store_scene_write(const char *name, const void *bytes, size_t size);

@@ -17,11 +17,12 @@ list(APPEND files CMakeLists.txt .clang-format .clang-tidy .editorconfig)
 
 set(marks
   "^/\\* SPDX-License-Identifier: MIT \\*/\n"
-  "^(#![^\n]*\n)?# SPDX-License-Identifier: MIT\n")
+  "^(#(!|compdef)[^\n]*\n)?# SPDX-License-Identifier: MIT\n")
 foreach(file IN LISTS files)
   if(file MATCHES "\\.(c|h|cpp)$")
     list(GET marks 0 mark)
   elseif(file MATCHES "(CMakeLists\\.txt|owed\\.txt|\\.cmake|\\.cmake\\.in|\\.sh)$"
+      OR file MATCHES "(\\.bash|\\.zsh|\\.fish|/_kvstore)$"
       OR file MATCHES "^(\\.ci/run|\\.clang-format|\\.clang-tidy|\\.editorconfig)$")
     list(GET marks 1 mark)
   else()
@@ -43,7 +44,7 @@ foreach(file IN LISTS files)
 
   string(REGEX REPLACE "[^\n]" "" newlines "${text}")
   string(LENGTH "${newlines}" line_count)
-  if(line_count GREATER line_count_max AND file MATCHES "^(src|include)/")
+  if(line_count GREATER line_count_max AND file MATCHES "^src/")
     list(APPEND errors "${file}: ${line_count} lines, over ${line_count_max}")
   endif()
   if(text MATCHES "\t")
@@ -72,6 +73,13 @@ file(READ "${SOURCE_DIR}/include/kvstore.h" header)
 if(NOT header MATCHES "#define KVSTORE_VERSION \"${VERSION}\"")
   list(APPEND errors "kvstore.h: KVSTORE_VERSION is not ${VERSION}")
 endif()
+file(GLOB pages "${SOURCE_DIR}/docs/*.[1-9]")
+foreach(page IN LISTS pages)
+  file(STRINGS "${page}" title REGEX "^\\.TH ")
+  if(NOT title MATCHES " \"kvstore ${VERSION}\" ")
+    list(APPEND errors "${page}: is not of version ${VERSION}")
+  endif()
+endforeach()
 
 list(JOIN errors "\n" errors)
 if(errors)

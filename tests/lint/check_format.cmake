@@ -8,6 +8,7 @@ cmake_minimum_required(VERSION 3.25)
 
 file(GLOB_RECURSE files
   "${SOURCE_DIR}/bench/*.[ch]"
+  "${SOURCE_DIR}/examples/*.[ch]"
   "${SOURCE_DIR}/include/*.[ch]"
   "${SOURCE_DIR}/src/*.[ch]"
   "${SOURCE_DIR}/tests/*.[ch]")

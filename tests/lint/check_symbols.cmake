@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# Checks what libkvstore.a defines and needs. Reads symbols rather than source
+# Checks what the library defines and needs. Reads symbols rather than source
 # text, so that macros and comments cannot deceive it: file by file in ARCHIVE,
-# which is made of the same sources with a seam for tests; PRODUCT, which may be
-# compiled as one unit, must not have that seam.
+# which is made of the same sources with a seam for tests. PRODUCT, the library
+# that programs link, must not have that seam, and shows them kvstore_* alone.
 # Needs SOURCE_DIR, ARCHIVE, PRODUCT, NM and CONFIG.
 
 cmake_minimum_required(VERSION 3.25)
@@ -91,7 +91,7 @@ foreach(promise IN LISTS promises)
   endif()
 endforeach()
 execute_process(
-  COMMAND "${NM}" -g "${PRODUCT}"
+  COMMAND "${NM}" "${PRODUCT}"
   OUTPUT_VARIABLE product
   COMMAND_ERROR_IS_FATAL ANY)
 foreach(seam IN ITEMS kv_io_swap_table kv_io_step)
@@ -99,9 +99,33 @@ foreach(seam IN ITEMS kv_io_swap_table kv_io_step)
     list(APPEND errors "${seam} is for kvstore_testing alone")
   endif()
 endforeach()
-if(NOT product MATCHES " T kvstore_open\n")
-  list(APPEND errors "${PRODUCT} has no kvstore_open()")
+
+# What a program that links it can see of it: all that the header promises, and
+# nothing that could be a name of the program's own.
+set(seen_by_programs -g)
+if(PRODUCT MATCHES "\\.so(\\.[0-9]+)*$")
+  set(seen_by_programs -D)
 endif()
+execute_process(
+  COMMAND "${NM}" ${seen_by_programs} "${PRODUCT}"
+  OUTPUT_VARIABLE product
+  COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL " [A-TV-Za-v] [^\n]+" product "${product}")
+set(shown "")
+foreach(line IN LISTS product)
+  string(SUBSTRING "${line}" 3 -1 symbol)
+  if(symbol MATCHES "^kvstore_")
+    list(APPEND shown "${symbol}")
+  elseif(NOT symbol MATCHES "^__")
+    list(APPEND errors "${PRODUCT} shows ${symbol} to programs")
+  endif()
+endforeach()
+foreach(symbol IN LISTS defined)
+  if(symbol MATCHES "^kvstore_" AND NOT symbol IN_LIST shown)
+    list(APPEND errors "${PRODUCT} hides ${symbol}() from programs")
+  endif()
+endforeach()
+list(LENGTH shown shown_count)
 
 list(REMOVE_DUPLICATES errors)
 list(JOIN errors "\n" errors)
@@ -109,4 +133,4 @@ if(errors)
   message(FATAL_ERROR "${errors}")
 endif()
 list(LENGTH defined count)
-message(STATUS "${count} symbols checked")
+message(STATUS "${count} symbols checked, ${shown_count} are public")

@@ -7,7 +7,7 @@ set(kvstore_folders os record log index store cli)
 
 # What the program may use of the library in addition to kvstore.h.
 set(kvstore_open_to_cli
-  record/base64 record/scan record/text record/json)
+  record/base64 record/scan record/text record/text_plan record/json record/sum)
 
 # Modules that only files of their own folder may use; others call log/log.
 set(kvstore_private_modules log/padding)

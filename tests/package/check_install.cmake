@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs, moves the installed files, since none may depend on its first place,
-# and compares them with what is promised.
+# and compares them with what is promised. LIBRARY_FILES are separated by |.
 
 cmake_minimum_required(VERSION 3.25)
 set(first "${WORK_DIR}/first")
@@ -19,17 +19,29 @@ string(TOLOWER "${CONFIG}" config)
 if(NOT config)
   set(config noconfig)
 endif()
+string(REPLACE "|" ";" library_files "${LIBRARY_FILES}")
+list(TRANSFORM library_files PREPEND "${LIB_DIR}/")
+file(GLOB documents RELATIVE "${SOURCE_DIR}"
+  "${SOURCE_DIR}/docs/*.md" "${SOURCE_DIR}/docs/plots/*.svg")
+list(APPEND documents LICENSE README.md)
+list(TRANSFORM documents PREPEND "${DOC_DIR}/")
 set(promised
+  ${documents}
   ${BIN_DIR}/kvstore
+  ${DATA_DIR}/bash-completion/completions/kvstore
+  ${DATA_DIR}/fish/vendor_completions.d/kvstore.fish
+  ${DATA_DIR}/zsh/site-functions/_kvstore
   ${INCLUDE_DIR}/kvstore.h
   ${LIB_DIR}/cmake/kvstore/FindcJSON.cmake
   ${LIB_DIR}/cmake/kvstore/kvstoreConfig.cmake
   ${LIB_DIR}/cmake/kvstore/kvstoreConfigVersion.cmake
   ${LIB_DIR}/cmake/kvstore/kvstoreTargets-${config}.cmake
   ${LIB_DIR}/cmake/kvstore/kvstoreTargets.cmake
-  ${LIB_DIR}/libkvstore.a
+  ${library_files}
   ${LIB_DIR}/pkgconfig/kvstore.pc
-  ${MAN_DIR}/man1/kvstore.1)
+  ${MAN_DIR}/man1/kvstore.1
+  ${MAN_DIR}/man3/kvstore.3
+  ${MAN_DIR}/man5/kvstore-log.5)
 file(GLOB_RECURSE installed RELATIVE "${prefix}" "${prefix}/*")
 list(SORT promised)
 list(SORT installed)

@@ -19,7 +19,8 @@ set(work "${WORK_DIR}/pkg_config")
 file(REMOVE_RECURSE "${work}")
 file(MAKE_DIRECTORY "${work}")
 execute_process(
-  COMMAND "${C_COMPILER}" "${outside}/main.c" -o "${work}/c" ${flags}
+  COMMAND "${C_COMPILER}" "${outside}/main.c" "${outside}/own_names.c"
+    -o "${work}/c" ${flags}
   COMMAND_ERROR_IS_FATAL ANY)
 run_outside("${work}/c")
 execute_process(

@@ -11,8 +11,8 @@ printf '\001\037"\\\t\n\177 \303\274 \360\237\230\200 text' >escapes
 printf '\377\376 no text' >no_text
 
 for file in bytes text escapes no_text; do
-    (cd here && kvstore set "$file" <"../$file")
-    (cd there && other set "$file" <"../$file")
+    (cd here && kvstore set --stdin "$file" <"../$file")
+    (cd there && other set --stdin "$file" <"../$file")
 done
 for size in 0 1 7 8 9 15 16 17 31 32 33 127 128 129 240 241 1000; do
     value=$(head -c "$size" text)

@@ -480,6 +480,32 @@ static void check_values(struct explorer *explorer,
     explorer->result->damaged += is_first && stats.damaged_records > 0;
 }
 
+/* The keys of a pair were written by batches alone: they have the same value, or
+ * a damaged line is told. */
+static void check_pair(struct explorer *explorer, const kvstore *store)
+{
+    const char *const keys[] = {CRASH_PAIR_ONE, CRASH_PAIR_OTHER};
+    char *values[2] = {NULL};
+    kvstore_status statuses[2];
+    for (int i = 0; i < 2; i++) {
+        void *value = NULL;
+        size_t size = 0;
+        statuses[i] =
+            kvstore_get(store, keys[i], strlen(keys[i]), &value, &size);
+        values[i] = value;
+    }
+    bool is_same =
+        statuses[0] == statuses[1] &&
+        (statuses[0] != KVSTORE_OK || strcmp(values[0], values[1]) == 0);
+    bool is_told =
+        statuses[0] == KVSTORE_CORRUPT || statuses[1] == KVSTORE_CORRUPT;
+    if (!is_same && !is_told) {
+        violation(explorer, "half of a batch is there", "");
+    }
+    kvstore_free(values[0]);
+    kvstore_free(values[1]);
+}
+
 static void check_state(struct explorer *explorer)
 {
     char *seen[CRASH_KEYS_MAX] = {NULL};
@@ -491,6 +517,7 @@ static void check_state(struct explorer *explorer)
             return;
         }
         check_values(explorer, store, seen, round == 0);
+        check_pair(explorer, store);
         if (kvstore_set(store, "probe", 5, "1", 1) != KVSTORE_OK) {
             violation(explorer, "set:", kvstore_last_error()->message);
         }

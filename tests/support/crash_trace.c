@@ -570,6 +570,31 @@ kvstore_status crash_trace_set(struct crash_trace *begun,
     return status;
 }
 
+kvstore_status crash_trace_write(struct crash_trace *begun,
+                                 kvstore *store,
+                                 const char *value,
+                                 bool is_durable)
+{
+    const char *const keys[] = {CRASH_PAIR_ONE, CRASH_PAIR_OTHER};
+    kvstore_batch *batch = NULL;
+    (void)begun;
+    kvstore_status status = kvstore_batch_create(&batch);
+    for (int i = 0; i < 2 && status == KVSTORE_OK; i++) {
+        record_key(CRASH_BEGIN, keys[i], value);
+        status = kvstore_batch_set(
+            batch, keys[i], strlen(keys[i]), value, strlen(value), 0);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_write(store, batch);
+    }
+    for (int i = 0; i < 2 && status == KVSTORE_OK; i++) {
+        record_key(CRASH_ACK, keys[i], value);
+        trace.events[trace.event_count - 1].is_durable = is_durable;
+    }
+    kvstore_batch_free(batch);
+    return status;
+}
+
 void crash_trace_see(struct crash_trace *begun,
                      const char *key,
                      const char *value)

@@ -121,6 +121,16 @@ kvstore_status crash_trace_set(struct crash_trace *trace,
                                const char *key,
                                const char *value,
                                bool is_durable);
+
+/* Writes a batch that gives both keys of a pair this value: they always have the
+ * same. */
+#define CRASH_PAIR_ONE "one"
+#define CRASH_PAIR_OTHER "other"
+kvstore_status crash_trace_write(struct crash_trace *trace,
+                                 kvstore *store,
+                                 const char *value,
+                                 bool is_durable);
+
 /* A durable handle has read this value: it stays. */
 void crash_trace_see(struct crash_trace *trace,
                      const char *key,

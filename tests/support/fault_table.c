@@ -287,6 +287,11 @@ static int fault_unlinkat(int dir_fd, const char *name)
                             : finish(verdict, real->unlinkat(dir_fd, name));
 }
 
+static int fault_hold(int fd)
+{
+    return judge(FAULT_FLOCK) == FAILS ? -1 : real->hold(fd);
+}
+
 static int fault_flock(int fd, int operation)
 {
     if ((operation & LOCK_UN) != 0) {
@@ -345,9 +350,9 @@ static off_t fault_file_end(int fd)
     return judge(FAULT_FILE_END) == FAILS ? -1 : real->file_end(fd);
 }
 
-static int fault_mount_id(int fd, uint64_t *id_out)
+static uint64_t fault_mount_id(int fd)
 {
-    return judge(FAULT_MOUNT_ID) == FAILS ? -1 : real->mount_id(fd, id_out);
+    return judge(FAULT_MOUNT_ID) == FAILS ? 0 : real->mount_id(fd);
 }
 
 static DIR *fault_opendir(int dir_fd)
@@ -363,6 +368,16 @@ static void *fault_malloc(size_t size)
     void *memory = real->malloc(size);
     table.allocations += memory != NULL ? 1 : 0;
     return memory;
+}
+
+static void *fault_realloc(void *memory, size_t size)
+{
+    if (judge(FAULT_MALLOC) == FAILS) {
+        return NULL;
+    }
+    void *moved = real->realloc(memory, size);
+    table.allocations += memory == NULL && moved != NULL ? 1 : 0;
+    return moved;
 }
 
 static void fault_free(void *memory)
@@ -396,6 +411,7 @@ void fault_table_install(void)
     own.renameat = fault_renameat;
     own.unlinkat = fault_unlinkat;
     own.flock = fault_flock;
+    own.hold = fault_hold;
     own.file_system_type = fault_file_system_type;
     own.clock_ns = fault_clock_ns;
     own.sleep_ns = fault_sleep_ns;
@@ -407,6 +423,7 @@ void fault_table_install(void)
     own.mount_id = fault_mount_id;
     own.opendir = fault_opendir;
     own.malloc = fault_malloc;
+    own.realloc = fault_realloc;
     own.free = fault_free;
     memset(&table, 0, sizeof table);
     kv_io_swap_table(&own);

@@ -221,6 +221,84 @@ void trial_remove(struct trial *trial, const char *key)
     }
 }
 
+void trial_increment(struct trial *trial, const char *key, const char *sum)
+{
+    if (trial->store == NULL) {
+        return;
+    }
+    struct before before = begin_call();
+    kvstore_status status =
+        kvstore_increment(trial->store, key, strlen(key), 1, 0, NULL);
+    if (end_call(trial, "increment", before, status)) {
+        trial_expect(trial, key, sum);
+    } else {
+        allow(trial, key, sum);
+    }
+}
+
+static const struct {
+    const char *key;
+    const char *value;
+} batch_changes[] = {{"a", "batch"}, {"b", NULL}, {"new", "batch"}};
+#define BATCH_CHANGES (sizeof batch_changes / sizeof batch_changes[0])
+
+static kvstore_status write_batch(struct trial *trial)
+{
+    kvstore_batch *batch = NULL;
+    kvstore_status status = kvstore_batch_create(&batch);
+    for (size_t i = 0; i < BATCH_CHANGES && status == KVSTORE_OK; i++) {
+        const char *key = batch_changes[i].key;
+        const char *value = batch_changes[i].value;
+        status = value == NULL
+                     ? kvstore_batch_remove(batch, key, strlen(key))
+                     : kvstore_batch_set(
+                           batch, key, strlen(key), value, strlen(value), 0);
+    }
+    if (status == KVSTORE_OK) {
+        status =
+            kvstore_batch_require(batch, "a", 1, KVSTORE_IF_PRESENT, NULL, 0);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_write(trial->store, batch);
+    }
+    kvstore_batch_free(batch);
+    return status;
+}
+
+void trial_write(struct trial *trial)
+{
+    if (trial->store == NULL) {
+        return;
+    }
+    struct before before = begin_call();
+    kvstore_status status = write_batch(trial);
+    bool is_done = end_call(trial, "write", before, status);
+    trial->has_batch = true;
+    for (size_t i = 0; i < BATCH_CHANGES; i++) {
+        if (is_done) {
+            trial_expect(trial, batch_changes[i].key, batch_changes[i].value);
+        } else {
+            allow(trial, batch_changes[i].key, batch_changes[i].value);
+        }
+    }
+}
+
+/* After all keys have been seen: all of the batch is there, or nothing. */
+static void check_batch(struct trial *trial)
+{
+    size_t made = 0;
+    for (size_t i = 0; i < BATCH_CHANGES; i++) {
+        const struct trial_key *key = find_key(trial, batch_changes[i].key);
+        const char *value = batch_changes[i].value;
+        made += value == NULL ? key->values[0] == NULL
+                              : key->values[0] != NULL &&
+                                    strcmp(key->values[0], value) == 0;
+    }
+    if (made != 0 && made != BATCH_CHANGES) {
+        trial_complain(trial, "%zu of a batch's changes are there", made);
+    }
+}
+
 void trial_get(struct trial *trial, const char *key)
 {
     if (trial->store == NULL) {
@@ -325,6 +403,59 @@ void trial_list(struct trial *trial)
     }
 }
 
+static void note_entry(const struct trial *trial,
+                       const kvstore_entry *entry,
+                       char values[TRIAL_KEYS_MAX][8192])
+{
+    for (size_t i = 0; i < trial->key_count; i++) {
+        const char *key = trial->keys[i].key;
+        if (entry->status == KVSTORE_OK && strlen(key) == entry->key_size &&
+            memcmp(key, entry->key, entry->key_size) == 0 &&
+            entry->value_size < sizeof values[i]) {
+            memcpy(values[i], entry->value, entry->value_size + 1);
+        }
+    }
+}
+
+/* Notes what an iterator gives: of each key the value, if there is one. */
+static kvstore_status go_through(const struct trial *trial,
+                                 char values[TRIAL_KEYS_MAX][8192])
+{
+    kvstore_iterator *iterator = NULL;
+    const kvstore_entry *entry = NULL;
+    kvstore_status status =
+        kvstore_iterator_create(trial->store, NULL, &iterator);
+    while (status == KVSTORE_OK) {
+        status = kvstore_iterator_next(iterator, &entry);
+        if (status == KVSTORE_OK) {
+            note_entry(trial, entry, values);
+        }
+    }
+    kvstore_iterator_free(iterator);
+    return status;
+}
+
+/* Checks what an iterator that gets to its end gives of each key. */
+void trial_iterate(struct trial *trial)
+{
+    static char values[TRIAL_KEYS_MAX][8192];
+    if (trial->store == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < TRIAL_KEYS_MAX; i++) {
+        (void)strcpy(values[i], "\x01");
+    }
+    struct before before = begin_call();
+    kvstore_status status = go_through(trial, values);
+    if (!end_call(trial, "get (iterate)", before, status)) {
+        return;
+    }
+    for (size_t i = 0; i < trial->key_count; i++) {
+        bool is_there = values[i][0] != '\x01';
+        see(trial, trial->keys[i].key, is_there ? values[i] : NULL);
+    }
+}
+
 /* Damage is an answer, too, and must be reported in the right place. */
 void trial_verify(struct trial *trial, bool is_damaged)
 {
@@ -417,6 +548,9 @@ static void check_values(struct trial *trial)
 {
     for (size_t i = 0; i < trial->key_count; i++) {
         trial_get(trial, trial->keys[i].key);
+    }
+    if (trial->has_batch) {
+        check_batch(trial);
     }
     trial_stats(trial);
 }

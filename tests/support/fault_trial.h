@@ -36,6 +36,7 @@ struct trial {
     size_t key_count;
     char *log; /* As it was when the first fault became possible. */
     size_t log_size;
+    bool has_batch;    /* The keys of trial_write() change together. */
     bool is_sync_lost; /* An fdatasync of the open handle has failed. */
     uint64_t syncs_fired;
     unsigned complaints;
@@ -69,11 +70,19 @@ void trial_arm(struct trial *trial);
 bool trial_open(struct trial *trial, const kvstore_options *options);
 void trial_set(struct trial *trial, const char *key, const char *value);
 void trial_remove(struct trial *trial, const char *key);
+
+/* Adds to a number: with value it has, and the sum. */
+void trial_increment(struct trial *trial, const char *key, const char *sum);
+
+/* Writes a batch, on a condition that is met: a and new get a value, b is
+ * removed. They change together, or not at all. */
+void trial_write(struct trial *trial);
 void trial_get(struct trial *trial, const char *key);
 void trial_get_into(struct trial *trial, const char *key);
 void trial_compact(struct trial *trial);
 void trial_sync(struct trial *trial);
 void trial_list(struct trial *trial);
+void trial_iterate(struct trial *trial);
 void trial_verify(struct trial *trial, bool is_damaged);
 void trial_repair(struct trial *trial);
 void trial_stats(struct trial *trial);

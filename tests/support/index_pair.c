@@ -40,14 +40,14 @@ void close_pair(struct pair *pair)
 void assert_found(const struct pair *pair,
                   const char *key,
                   uint64_t offset,
-                  uint64_t flagged_offset)
+                  uint64_t damage_offset)
 {
     struct kv_index_find find;
     assert_int_equal(
         kv_index_find(&pair->index, &pair->log, key, strlen(key), &find),
         KVSTORE_OK);
     assert_int_equal(find.is_found ? find.pointer.offset : NOWHERE, offset);
-    assert_int_equal(find.flagged_offset, flagged_offset);
+    assert_int_equal(find.damage_offset, damage_offset);
     assert_int_equal(find.doubt_offset, NOWHERE);
     kv_index_find_release(&find);
 }

@@ -34,7 +34,7 @@ void close_pair(struct pair *pair);
 void assert_found(const struct pair *pair,
                   const char *key,
                   uint64_t offset,
-                  uint64_t flagged_offset);
+                  uint64_t damage_offset);
 
 /* True if the last line applied is still what it was. */
 bool matches(const struct pair *pair);

@@ -158,6 +158,12 @@ static DIR *kill_opendir(int dir_fd)
     return directory;
 }
 
+static int kill_hold(int fd)
+{
+    bool is_here = enter("hold");
+    return finish(is_here, real->hold(fd));
+}
+
 static int kill_flock(int fd, int operation)
 {
     bool is_here = enter("flock");
@@ -317,10 +323,12 @@ static off_t kill_file_end(int fd)
     return end;
 }
 
-static int kill_mount_id(int fd, uint64_t *id_out)
+static uint64_t kill_mount_id(int fd)
 {
     bool is_here = enter("mount_id");
-    return finish(is_here, real->mount_id(fd, id_out));
+    uint64_t id = real->mount_id(fd);
+    leave(is_here);
+    return id;
 }
 
 static long kill_file_system_type(int fd)
@@ -336,7 +344,15 @@ static long kill_file_system_type(int fd)
 /* Longer than any polling process sleeps between two tries. */
 #define LONG_SLEEP_NS INT64_C(20000000)
 
+/* How long a look at the clock takes: so who waits without a sleep gets there. */
+#define LOOK_NS INT64_C(5000)
+
 static int64_t board_clock(void)
+{
+    return atomic_fetch_add(&board->now_ns, LOOK_NS) + LOOK_NS;
+}
+
+static int64_t board_clock_coarse(void)
 {
     return board->now_ns;
 }
@@ -369,7 +385,7 @@ static void take_clock(struct kv_io_table *table)
     real = kv_io_system_table();
     *table = *real;
     table->clock_ns = board_clock;
-    table->clock_coarse_ns = board_clock;
+    table->clock_coarse_ns = board_clock_coarse;
     table->sleep_ns = board_sleep;
 }
 
@@ -392,6 +408,7 @@ void kill_table_install_plan(const struct kill_plan *new_plan)
     own.unlinkat = kill_unlinkat;
     own.opendir = kill_opendir;
     own.flock = kill_flock;
+    own.hold = kill_hold;
     own.pread = kill_pread;
     own.pwrite = kill_pwrite;
     own.ftruncate = kill_ftruncate;

@@ -2,8 +2,8 @@
 
 /* A table of system calls for a process that dies, or stops, exactly at one of
  * them, and a board in shared memory on which it reports how far it got. Time
- * stands still except in a sleep: the library's waits are exact, and cost
- * nothing. Knows calls, not stores. */
+ * passes only in a sleep, and a little with each look at the clock: the
+ * library's waits are exact, and cost nothing. Knows calls, not stores. */
 
 #ifndef KILL_TABLE_H
 #define KILL_TABLE_H

@@ -4,8 +4,10 @@
 
 #include "kill_trial.h"
 
-#include "index/table.h"
+#include "index/apply.h"
+#include "index/header.h"
 #include "kill_witness.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -77,6 +79,7 @@ void kill_trial_may_become(struct kill_trial *trial,
     (void)snprintf(known->next, sizeof known->next, "%s", value);
     known->may_change = true;
     known->is_next_told = false;
+    known->partner = NULL;
 }
 
 /* --- The store to begin with --- */
@@ -106,14 +109,12 @@ static void prepare_some_keys(struct kill_trial *trial)
 
 void kill_trial_fill_index(struct kill_trial *trial)
 {
-    size_t key_count = trial->key_count;
-    while (kv_table_level_for(key_count) == KV_TABLE_LEVEL_MIN) {
+    do {
         char key[KILL_TEXT_SIZE];
         int size = snprintf(key, sizeof key, "k%u", trial->bulk_count);
         must(trial, kvstore_set(trial->unsynced, key, (size_t)size, "bulk", 4));
         trial->bulk_count++;
-        key_count++;
-    }
+    } while (kv_index_has_room(&trial->unsynced->index, 1));
 }
 
 void kill_trial_append(struct kill_trial *trial, const char *bytes)
@@ -125,6 +126,7 @@ void kill_trial_append(struct kill_trial *trial, const char *bytes)
         close(fd) != 0) {
         scratch_die(name);
     }
+    kv_table_set_writing(&trial->unsynced->index.table, KV_TABLE_APPENDING);
 }
 
 void kill_trial_delete_index(struct kill_trial *trial)
@@ -259,6 +261,18 @@ static void note_change(struct kill_trial *trial,
     }
 }
 
+/* The same for all that it changes. */
+static void note_changes(struct kill_trial *trial)
+{
+    const struct kill_operation *operation = trial->operation;
+    note_change(trial, operation->key, operation->value);
+    if (operation->other_key != NULL) {
+        note_change(trial, operation->other_key, operation->other_value);
+        get_key(trial, operation->other_key)->partner =
+            get_key(trial, operation->key);
+    }
+}
+
 /* Lets an earlier child die where the operation says. */
 static void run_first(struct kill_trial *trial)
 {
@@ -308,14 +322,14 @@ static void run_to_death(struct kill_trial *trial)
     const struct kill_operation *operation = trial->operation;
     pid_t pid = start(trial, operation->run, &trial->plan);
     trial->is_completed = await(trial, pid, trial->plan.signal);
-    note_change(trial, operation->key, operation->value);
+    note_changes(trial);
     if (!trial->is_completed && trial->plan.signal == SIGSTOP) {
         kill_witness_meet_stopped(trial, pid);
         (void)kill(pid, SIGCONT);
         if (!await(trial, pid, 0)) {
             kill_trial_complain(trial, "the child did not go on");
         }
-        note_change(trial, operation->key, operation->value);
+        note_changes(trial);
     }
 }
 

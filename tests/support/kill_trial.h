@@ -27,6 +27,9 @@ struct kill_key {
     char value[KILL_TEXT_SIZE];
     bool may_change;
     char next[KILL_TEXT_SIZE];
+    struct kill_key *partner; /* Changed by the same batch; or NULL. */
+    bool was_unsettled;       /* When the last pass began, */
+    bool was_next_seen;       /* and in it. */
     bool is_next_told; /* A read-only handle has returned the next value, which
                           others see once a handle that may write has taken it
                           over. */
@@ -56,6 +59,8 @@ struct kill_operation {
      * An empty text removes it. */
     const char *key;
     const char *value;
+    const char *other_key; /* In the same batch; NULL: it makes none. */
+    const char *other_value;
     uint64_t renames;     /* With fewer, the case was not met. */
     bool is_absent;       /* There is no store to begin with. */
     bool leaves_cuts;     /* store.log.cut-* may be left. */
@@ -134,6 +139,8 @@ void kill_trial_may_become(struct kill_trial *trial,
 
 /* Sets so many keys that the next new one makes the smallest index grow. */
 void kill_trial_fill_index(struct kill_trial *trial);
+
+/* Appends to the log, and leaves the index as a writer does that died then. */
 void kill_trial_append(struct kill_trial *trial, const char *bytes);
 void kill_trial_delete_index(struct kill_trial *trial);
 

@@ -19,6 +19,10 @@
 #define LONGEST_WAIT_NS (60 * NS_PER_MS)
 #define MOMENT_NS (20 * NS_PER_MS)
 
+/* After a writer that died in the middle of its totals, who opens the store
+ * tries twice for a millisecond to find totals of one moment. */
+#define PROMPT_NS (3 * NS_PER_MS)
+
 /* --- Opening --- */
 
 static kvstore_options make_options(const struct kill_trial *trial, int sync)
@@ -32,7 +36,7 @@ static kvstore_options make_options(const struct kill_trial *trial, int sync)
 
 static void set_longest_wait(struct kill_trial *trial, bool is_prompt)
 {
-    trial->longest_wait_ns = is_prompt ? 0 : LONGEST_WAIT_NS;
+    trial->longest_wait_ns = is_prompt ? PROMPT_NS : LONGEST_WAIT_NS;
     if (!is_prompt && trial->lock_timeout_ms > 0) {
         trial->longest_wait_ns += trial->lock_timeout_ms * NS_PER_MS;
     }
@@ -141,6 +145,7 @@ static void judge_value(struct kill_trial *trial,
     if (holds(value, key->value)) {
         return;
     }
+    key->was_next_seen = true;
     if (!key->may_change || !holds(value, key->next)) {
         kill_trial_complain(trial,
                             "%s reads %s of %s, not %s",
@@ -179,6 +184,22 @@ static void read_key(struct kill_trial *trial,
     check_wait(trial, who, begun_ns);
 }
 
+/* A batch is there as a whole, or not at all. */
+static void check_batch(struct kill_trial *trial,
+                        const char *who,
+                        const struct kill_key *key)
+{
+    if (key->partner != NULL && key->was_unsettled &&
+        key->partner->was_unsettled &&
+        key->was_next_seen != key->partner->was_next_seen) {
+        kill_trial_complain(trial,
+                            "%s reads half of a batch: %s, %s",
+                            who,
+                            key->key,
+                            key->partner->key);
+    }
+}
+
 /* Reads all keys; of the bulk keys every one, or some. */
 static void read_all(struct kill_trial *trial,
                      const char *who,
@@ -187,7 +208,15 @@ static void read_all(struct kill_trial *trial,
                      unsigned bulk_step)
 {
     for (size_t i = 0; i < trial->key_count && store != NULL; i++) {
+        trial->keys[i].was_unsettled =
+            trial->keys[i].may_change && !trial->keys[i].is_next_told;
+        trial->keys[i].was_next_seen = false;
+    }
+    for (size_t i = 0; i < trial->key_count && store != NULL; i++) {
         read_key(trial, who, is_read_only, store, &trial->keys[i]);
+    }
+    for (size_t i = 0; i < trial->key_count && store != NULL; i++) {
+        check_batch(trial, who, &trial->keys[i]);
     }
     for (unsigned i = 0; i < trial->bulk_count && store != NULL;
          i += bulk_step) {
@@ -400,7 +429,8 @@ static void expect_busy(struct kill_trial *trial,
                             pid,
                             kvstore_last_error()->message);
     }
-    if (waited_ns < trial->lock_timeout_ms * NS_PER_MS) {
+    /* Times are rounded to milliseconds. */
+    if (waited_ns < (trial->lock_timeout_ms - 1) * NS_PER_MS) {
         kill_trial_complain(
             trial, "%s waited only %lld ns", who, (long long)waited_ns);
     }

@@ -8,6 +8,8 @@
 #include "log/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +74,63 @@ void assert_heals(const struct store_dir *dir)
 void remove_index(const struct store_dir *dir)
 {
     assert_int_equal(unlink(store_dir_path(dir, KV_INDEX_NAME)), 0);
+}
+
+static struct stored_slot find_slot_of(const struct store_dir *dir,
+                                       const char *key,
+                                       bool is_damage)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_table table;
+    struct kv_table_place place;
+    struct stored_slot slot;
+    assert_true(kv_table_attach(bytes, size, &table));
+    slot.hash = kv_table_hash(&table, key, strlen(key));
+    assert_true(
+        kv_table_find(&table, slot.hash, is_damage, &place, &slot.entry));
+    slot.at = KV_TABLE_HEADER_SIZE + place.slot * sizeof(struct kv_table_slot);
+    free(bytes);
+    return slot;
+}
+
+struct stored_slot find_slot(const struct store_dir *dir, const char *key)
+{
+    return find_slot_of(dir, key, false);
+}
+
+struct stored_slot find_damage_slot(const struct store_dir *dir,
+                                    const char *key)
+{
+    return find_slot_of(dir, key, true);
+}
+
+void store_slot(const struct store_dir *dir, const struct stored_slot *slot)
+{
+    struct kv_table_slot words = kv_table_slot_of(slot->hash, &slot->entry);
+    store_dir_overwrite(dir, KV_INDEX_NAME, slot->at, &words, sizeof words);
+}
+
+void empty_slot(const struct store_dir *dir, const struct stored_slot *slot)
+{
+    struct kv_table_slot words = {.tag = 0};
+    store_dir_overwrite(dir, KV_INDEX_NAME, slot->at, &words, sizeof words);
+}
+
+uint64_t load_header_word(const struct store_dir *dir, size_t at)
+{
+    size_t size = 0;
+    uint64_t word = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    assert_true(at + sizeof word <= size);
+    memcpy(&word, bytes + at, sizeof word);
+    free(bytes);
+    return word;
+}
+
+void store_header_word(const struct store_dir *dir, size_t at, uint64_t word)
+{
+    store_dir_overwrite(dir, KV_INDEX_NAME, at, &word, sizeof word);
 }
 
 void rest(int ms)

@@ -6,9 +6,11 @@
 #ifndef KNOWN_STORE_H
 #define KNOWN_STORE_H
 
+#include "index/table.h"
 #include "store_calls.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define KEYS 300
 #define KNOWN_KEYS (KEYS - (KEYS + 6) / 7) /* Those not removed again. */
@@ -27,6 +29,25 @@ void assert_known(const kvstore *store);
 void assert_heals(const struct store_dir *dir);
 
 void remove_index(const struct store_dir *dir);
+
+/* The slot of a key, as it is in store.index. */
+struct stored_slot {
+    uint64_t at; /* In the file. */
+    struct kv_table_hash hash;
+    struct kv_table_entry entry;
+};
+struct stored_slot find_slot(const struct store_dir *dir, const char *key);
+struct stored_slot find_damage_slot(const struct store_dir *dir,
+                                    const char *key);
+
+/* Stores what the entry is now. */
+void store_slot(const struct store_dir *dir, const struct stored_slot *slot);
+void empty_slot(const struct store_dir *dir, const struct stored_slot *slot);
+
+/* Loads and stores a word of the header of store.index. */
+#define HEADER_AT(member) offsetof(struct kv_table_header, member)
+uint64_t load_header_word(const struct store_dir *dir, size_t at);
+void store_header_word(const struct store_dir *dir, size_t at, uint64_t word);
 
 /* Checks that each handle sees what the other writes, in both orders. */
 void assert_in_touch(kvstore *one, kvstore *other);

@@ -23,6 +23,9 @@ extern char **environ;
 #define LIES_ONE_IN 50
 #define NO_VALUE UINT64_MAX /* No set has this value. */
 
+/* Every so many sets are made in the middle of a batch. */
+#define BATCH_ONE_IN 3
+
 uint64_t register_random_below(uint64_t *random_state, uint64_t bound)
 {
     *random_state ^= *random_state << 13;
@@ -91,6 +94,40 @@ static bool lies(struct register_client *client, enum register_twin twin)
            register_random_below(&client->random_state, LIES_ONE_IN) == 0;
 }
 
+/* Sets a key in a batch with two others, which only this client sets. */
+static kvstore_status set_in_batch(const struct register_client *client,
+                                   kvstore *store,
+                                   const char *name,
+                                   size_t name_size,
+                                   const char *value,
+                                   size_t size)
+{
+    char first[32];
+    char last[32];
+    kvstore_batch *batch = NULL;
+    int first_size = snprintf(first, sizeof first, "first-%u", client->number);
+    int last_size = snprintf(last, sizeof last, "last-%u", client->number);
+    kvstore_status status = kvstore_batch_create(&batch);
+    if (status == KVSTORE_OK) {
+        status = kvstore_batch_set(
+            batch, first, (size_t)first_size, value, size / 2, 0);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_batch_set(batch, name, name_size, value, size, 0);
+    }
+    if (status == KVSTORE_OK) {
+        status =
+            size % 2 == 0
+                ? kvstore_batch_set(batch, last, (size_t)last_size, value, 1, 0)
+                : kvstore_batch_remove(batch, last, (size_t)last_size);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_write(store, batch);
+    }
+    kvstore_batch_free(batch);
+    return status;
+}
+
 static bool set_one(struct register_client *client,
                     kvstore *store,
                     uint32_t key)
@@ -106,7 +143,9 @@ static bool set_one(struct register_client *client,
     kvstore_status status = KVSTORE_OK;
     if (!lies(client, REGISTER_DROPPED_WRITE)) {
         size_t size = make_value(record->value, value);
-        status = kvstore_set(store, name, name_size, value, size);
+        status = register_random_below(&client->random_state, BATCH_ONE_IN) == 0
+                     ? set_in_batch(client, store, name, name_size, value, size)
+                     : kvstore_set(store, name, name_size, value, size);
     }
     client->seen[key] = record->value;
     history_end(client->history, record, outcome_of(client, status, "set"), 0);

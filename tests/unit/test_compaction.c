@@ -34,7 +34,9 @@ static bool is_due(uint64_t stale,
     struct kv_table_counts counts = {.stale_bytes = stale,
                                      .tombstone_bytes = tombstones,
                                      .damaged_records = damaged_records};
-    return kv_compaction_is_due(&counts, log_size, 1000, 50);
+    const struct kv_compaction_terms terms = {
+        .threshold_bytes = 1000, .threshold_percent = 50, .kept = log_size};
+    return kv_compaction_is_due(&counts, log_size, &terms);
 }
 
 static void due_needs_both_bytes_and_share(void **state)
@@ -118,7 +120,7 @@ static void compact(const struct store_dir *dir)
     assert_memory_equal(&made->counts, &built->counts, sizeof made->counts);
     assert_int_equal(made->applied, built->applied);
     assert_int_equal(made->slots_used, built->slots_used);
-    assert_int_equal(made->slots_flagged, built->slots_flagged);
+    assert_int_equal(made->damage_slots, built->damage_slots);
     assert_int_equal(made->follows, built->follows);
     assert_int_equal(made->counts.keys, old.index.totals.counts.keys);
     assert_int_equal(made->compactions, old.index.totals.compactions + 1);
@@ -694,9 +696,8 @@ static void index_that_lacks_a_key_ends_it(void **state)
     const struct store_dir *dir = *state;
     struct pair pair = make_small_pair(dir);
     struct kv_table *table = &pair.index.table;
-    for (uint64_t slot = 0; slot < (UINT64_C(8) << table->header->level);
-         slot++) {
-        atomic_store(&table->slots[slot], 0);
+    for (uint64_t slot = 0; slot < kv_table_slot_count(table); slot++) {
+        atomic_store(&table->words[slot * 2], 0);
     }
 
     assert_fails(dir, &pair, KVSTORE_CORRUPT);
@@ -710,10 +711,11 @@ static void index_with_an_older_record_ends_it(void **state)
     struct pair pair = make_small_pair(dir);
     struct kv_table *table = &pair.index.table;
     uint64_t slot = 0;
-    struct kv_table_entry entry;
-    assert_true(kv_table_next_entry(table, &slot, &entry));
-    uint64_t word = atomic_load(&table->slots[slot]);
-    atomic_store(&table->slots[slot], word - entry.offset);
+    while (kv_table_load(table, slot).tag == 0) {
+        slot++;
+    }
+    uint64_t word = kv_table_load(table, slot).pointer;
+    atomic_store(&table->words[slot * 2 + 1], word & ~KV_OFFSET_MAX);
 
     assert_fails(dir, &pair, KVSTORE_CORRUPT);
 
@@ -724,11 +726,22 @@ static void index_with_an_older_record_ends_it(void **state)
 static uint64_t slot_of(const struct pair *pair, const char *key)
 {
     const struct kv_table *table = &pair->index.table;
-    uint64_t hash = kv_table_hash(table, key, strlen(key));
-    struct kv_table_probe probe = kv_table_probe_start(table, hash);
+    struct kv_table_hash hash = kv_table_hash(table, key, strlen(key));
+    struct kv_table_place place;
     struct kv_table_entry entry;
-    assert_true(kv_table_probe_next(table, &probe, &entry));
-    return probe.slot;
+    assert_true(kv_table_find(table, hash, false, &place, &entry));
+    return place.slot;
+}
+
+/* The words of a key's slot. */
+static _Atomic uint64_t *tag_of(const struct pair *pair, const char *key)
+{
+    return &pair->index.table.words[slot_of(pair, key) * 2];
+}
+
+static _Atomic uint64_t *pointer_of(const struct pair *pair, const char *key)
+{
+    return tag_of(pair, key) + 1;
 }
 
 #define NOWHERE UINT64_MAX
@@ -736,9 +749,12 @@ static uint64_t slot_of(const struct pair *pair, const char *key)
 /* Points a key's slot at another offset, or with NOWHERE at none. */
 static void mislead(const struct pair *pair, const char *key, uint64_t offset)
 {
-    _Atomic uint64_t *word = &pair->index.table.slots[slot_of(pair, key)];
-    uint64_t bits = atomic_load(word) & ~KV_OFFSET_MAX;
-    atomic_store(word, offset == NOWHERE ? 0 : bits | (offset + 1));
+    if (offset == NOWHERE) {
+        atomic_store(tag_of(pair, key), 0);
+        return;
+    }
+    _Atomic uint64_t *word = pointer_of(pair, key);
+    atomic_store(word, (atomic_load(word) & ~KV_OFFSET_MAX) | offset);
 }
 
 /* Sets each of four keys three times, and removes the last one. The array gets
@@ -828,7 +844,7 @@ static void assert_no_lie_is_believed(const struct store_dir *dir,
                                       const char *key)
 {
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
-    _Atomic uint64_t *word = &pair->index.table.slots[slot_of(pair, key)];
+    _Atomic uint64_t *word = pointer_of(pair, key);
     uint64_t truth = atomic_load(word);
     for (uint64_t offset = 0; offset <= size; offset++) {
         mislead(pair, key, offset);
@@ -858,14 +874,14 @@ static void flipped_bit_of_a_slot_is_not_believed(void **state)
     uint64_t offsets[3][4];
     struct pair pair = make_rich_pair(dir, offsets);
     for (size_t i = 0; i < 4; i++) {
-        _Atomic uint64_t *word =
-            &pair.index.table.slots[slot_of(&pair, keys[i])];
-        uint64_t truth = atomic_load(word);
-        for (unsigned bit = 0; bit < 64; bit++) {
-            atomic_store(word, truth ^ UINT64_C(1) << bit);
+        _Atomic uint64_t *words = tag_of(&pair, keys[i]);
+        for (unsigned bit = 0; bit < 128; bit++) {
+            _Atomic uint64_t *word = &words[bit / 64];
+            uint64_t truth = atomic_load(word);
+            atomic_store(word, truth ^ UINT64_C(1) << bit % 64);
             assert_fails(dir, &pair, KVSTORE_CORRUPT);
+            atomic_store(word, truth);
         }
-        atomic_store(word, truth);
     }
     close_pair(&pair);
 }

@@ -191,16 +191,13 @@ static int broken_flock(int fd, int operation)
     return -1;
 }
 
-static long type_of_nfs(int fd)
-{
-    (void)fd;
-    return 0x6969;
-}
+static uint32_t told_type;
 
-static long type_of_smb2(int fd)
+/* As a kernel of 32 bits gives it. */
+static long type_of_file_system(int fd)
 {
     (void)fd;
-    return (long)(int32_t)UINT32_C(0xfe534d42);
+    return (long)(int32_t)told_type;
 }
 
 static long type_unknown(int fd)
@@ -520,9 +517,22 @@ static void rename_replaces_and_unlink_removes(void **state)
     store_dir_write(dir, "a", "new", 3);
     store_dir_write(dir, "b", "old", 3);
 
-    assert_int_equal(kv_io_rename(&dir->directory, "a", "b"), KVSTORE_OK);
+    struct kv_io_file file;
+    struct kv_io_file other;
+    assert_int_equal(kv_io_open(&dir->directory, "a", KV_IO_READ, &file),
+                     KVSTORE_OK);
+    assert_int_equal(kv_io_open(&dir->directory, "b", KV_IO_READ, &other),
+                     KVSTORE_OK);
+
+    assert_int_equal(kv_io_rename(&dir->directory, &file, "a", "b"),
+                     KVSTORE_OK);
     store_dir_assert_file(dir, "b", "new", 3);
-    assert_io_error(kv_io_rename(&dir->directory, "a", "b"), ENOENT);
+    assert_io_error(kv_io_rename(&dir->directory, &other, "a", "b"), ENOENT);
+    /* That it has the name is what counts. */
+    assert_int_equal(kv_io_rename(&dir->directory, &file, "a", "b"),
+                     KVSTORE_OK);
+    kv_io_close(&file);
+    kv_io_close(&other);
     assert_int_equal(kv_io_unlink(&dir->directory, "b"), KVSTORE_OK);
     assert_io_error(kv_io_unlink(&dir->directory, "b"), ENOENT);
 }
@@ -602,20 +612,50 @@ static void lock_that_fails_is_an_error(void **state)
     assert_io_error(kv_io_lock(&dir->directory, INT32_MAX, NULL), ENOLCK);
 }
 
+static bool is_told_type_remote(const struct kv_io_file *directory,
+                                uint32_t type)
+{
+    bool is_remote = false;
+    told_type = type;
+    assert_int_equal(kv_io_is_remote(directory, &is_remote), KVSTORE_OK);
+    return is_remote;
+}
+
 static void network_file_systems_are_known(void **state)
 {
+    static const uint32_t remote[] = {0x00006969,
+                                      0x0000517b,
+                                      0xfe534d42,
+                                      0xff534d42,
+                                      0x5346414f,
+                                      0x6b414653,
+                                      0x73757245,
+                                      0x00c36400,
+                                      0x01021997,
+                                      0x0bd00bd0,
+                                      0x47504653,
+                                      0x01161970,
+                                      0x7461636f,
+                                      0x19830326,
+                                      0x20030528,
+                                      0x786f4256,
+                                      0xbacbacbc};
+    /* ext4, XFS, btrfs, tmpfs, overlayfs, FUSE. */
+    static const uint32_t local[] = {
+        0x0000ef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x65735546};
     const struct store_dir *dir = *state;
     bool is_remote = true;
     assert_int_equal(kv_io_is_remote(&dir->directory, &is_remote), KVSTORE_OK);
     assert_false(is_remote);
     begin_table(0);
+    table.file_system_type = type_of_file_system;
 
-    table.file_system_type = type_of_nfs;
-    assert_int_equal(kv_io_is_remote(&dir->directory, &is_remote), KVSTORE_OK);
-    assert_true(is_remote);
-    table.file_system_type = type_of_smb2;
-    assert_int_equal(kv_io_is_remote(&dir->directory, &is_remote), KVSTORE_OK);
-    assert_true(is_remote);
+    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++) {
+        assert_true(is_told_type_remote(&dir->directory, remote[i]));
+    }
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+        assert_false(is_told_type_remote(&dir->directory, local[i]));
+    }
     table.file_system_type = type_unknown;
     assert_io_error(kv_io_is_remote(&dir->directory, &is_remote), EIO);
 }
@@ -628,8 +668,8 @@ static void random_numbers_differ(void **state)
     begin_table(2);
     table.getrandom = interrupted_getrandom;
 
-    assert_int_equal(kv_io_random(&one), KVSTORE_OK);
-    assert_int_equal(kv_io_random(&other), KVSTORE_OK);
+    assert_int_equal(kv_io_random(&one, sizeof one), KVSTORE_OK);
+    assert_int_equal(kv_io_random(&other, sizeof other), KVSTORE_OK);
 
     assert_true(one != other);
 }

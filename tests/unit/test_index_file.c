@@ -25,10 +25,11 @@
 
 #include <cmocka.h>
 
-#define LEVEL KV_TABLE_LEVEL_MIN
-#define SEED 42
+#define BUCKETS KV_TABLE_BUCKETS_MIN
 #define OTHER_MOUNT 4711
+#define LASTING_MOUNT (UINT64_C(1) << 40) /* Never used again. */
 
+static const struct kv_table_secret secret = {.words = {42, 43, 44}};
 static struct kv_io_table table;
 
 static void use_system_table(void)
@@ -40,7 +41,7 @@ static void use_system_table(void)
 struct place {
     const struct store_dir *dir;
     struct kv_log log;
-    struct kv_table_identity identity;
+    struct kv_index_view view;
 };
 
 static struct place make_place(void **state)
@@ -49,9 +50,10 @@ static struct place make_place(void **state)
     store_dir_write(place.dir, KV_LOG_NAME, "", 0);
     assert_int_equal(kv_log_open(&place.dir->directory, true, &place.log),
                      KVSTORE_OK);
-    place.identity.log_device = place.log.device;
-    place.identity.log_inode = place.log.inode;
-    assert_int_equal(kv_io_boot_id(place.identity.boot_id), KVSTORE_OK);
+    place.view.identity.log_device = place.log.device;
+    place.view.identity.log_inode = place.log.inode;
+    assert_int_equal(kv_io_boot_id(&place.view.boot_id), KVSTORE_OK);
+    place.view.mount_id = kv_io_mount_id(&place.log.file);
     return place;
 }
 
@@ -61,15 +63,28 @@ struct opened {
     struct kv_table table;
 };
 
+/* directory: where, or NULL for private memory. */
+static kvstore_status try_create_in(const struct kv_io_file *directory,
+                                    const struct kv_log *log,
+                                    struct opened *opened_out)
+{
+    kvstore_status status =
+        kv_index_file_create(directory, &log->file, BUCKETS, &opened_out->file);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_index_file_format(
+        &opened_out->file, BUCKETS, &secret, &opened_out->table);
+    if (status != KVSTORE_OK) {
+        kv_index_file_release(directory, &opened_out->file);
+    }
+    return status;
+}
+
 static kvstore_status try_create(const struct place *place,
                                  struct opened *opened_out)
 {
-    return kv_index_file_create(&place->dir->directory,
-                                &place->log.file,
-                                LEVEL,
-                                SEED,
-                                &opened_out->file,
-                                &opened_out->table);
+    return try_create_in(&place->dir->directory, &place->log, opened_out);
 }
 
 static struct opened make_temporary(const struct place *place)
@@ -100,7 +115,7 @@ static enum kv_index_file_trust try_open(const struct place *place,
 {
     return kv_index_file_open(&place->dir->directory,
                               &place->log.file,
-                              &place->identity,
+                              &place->view,
                               is_writable,
                               &opened_out->file,
                               &opened_out->table);
@@ -118,8 +133,7 @@ static void assert_trust(const struct place *place,
 {
     struct opened opened;
     assert_int_equal(try_open(place, true, &opened), trust);
-    assert_int_equal(opened.file.file.fd >= 0,
-                     trust != KV_INDEX_FILE_UNTRUSTED);
+    assert_int_equal(opened.file.file.fd >= 0, trust > KV_INDEX_FILE_UNUSABLE);
     release(place, &opened);
 }
 
@@ -150,21 +164,26 @@ static int count_temporaries(const struct store_dir *dir)
 
 /* --- Creating --- */
 
+static void assert_secret(const struct opened *opened)
+{
+    assert_memory_equal(&opened->table.secret, &secret, sizeof secret);
+}
+
 static void private_index_is_empty_and_has_no_file(void **state)
 {
-    const struct store_dir *dir = *state;
+    struct place place = make_place(state);
     struct opened opened;
 
-    assert_int_equal(
-        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.table),
-        KVSTORE_OK);
+    assert_int_equal(try_create_in(NULL, &place.log, &opened), KVSTORE_OK);
 
-    uint64_t slot = 0;
-    struct kv_table_entry entry;
-    assert_false(kv_table_next_entry(&opened.table, &slot, &entry));
+    for (uint64_t i = 0; i < kv_table_slot_count(&opened.table); i++) {
+        assert_int_equal(kv_table_load(&opened.table, i).tag, 0);
+    }
     assert_int_equal(opened.file.file.fd, -1);
-    assert_int_equal(opened.table.seed, SEED);
-    kv_index_file_release(&dir->directory, &opened.file);
+    assert_int_equal(count_temporaries(place.dir), 0);
+    assert_secret(&opened);
+    kv_index_file_release(NULL, &opened.file);
+    kv_log_close(&place.log);
 }
 
 static void *no_malloc(size_t size)
@@ -175,18 +194,55 @@ static void *no_malloc(size_t size)
 
 static void private_index_without_memory_fails(void **state)
 {
-    (void)state;
+    struct place place = make_place(state);
     struct opened opened;
     table = *kv_io_system_table();
     table.malloc = no_malloc;
 
     kv_io_swap_table(&table);
-    kvstore_status status =
-        kv_index_file_create_private(LEVEL, SEED, &opened.file, &opened.table);
+    kvstore_status status = try_create_in(NULL, &place.log, &opened);
     use_system_table();
 
     assert_int_equal(status, KVSTORE_NO_MEMORY);
     assert_null(opened.file.region);
+    kv_log_close(&place.log);
+}
+
+/* What is filled in becomes the table's slots. */
+static void assert_filled(const struct kv_io_file *directory,
+                          const struct kv_log *log)
+{
+    const struct kv_table_slot slots[] = {{.tag = 7, .pointer = 8},
+                                          {.tag = 9, .pointer = 10}};
+    struct opened opened;
+    assert_int_equal(
+        kv_index_file_create(directory, &log->file, BUCKETS, &opened.file),
+        KVSTORE_OK);
+
+    assert_int_equal(kv_index_file_fill(&opened.file,
+                                        KV_TABLE_HEADER_SIZE + sizeof *slots,
+                                        slots,
+                                        sizeof slots),
+                     KVSTORE_OK);
+    assert_int_equal(
+        kv_index_file_format(&opened.file, BUCKETS, &secret, &opened.table),
+        KVSTORE_OK);
+
+    assert_int_equal(kv_table_load(&opened.table, 0).tag, 0);
+    for (uint64_t i = 0; i < 2; i++) {
+        struct kv_table_slot slot = kv_table_load(&opened.table, i + 1);
+        assert_memory_equal(&slot, &slots[i], sizeof slot);
+    }
+    assert_int_equal(kv_table_load(&opened.table, 3).tag, 0);
+    kv_index_file_release(directory, &opened.file);
+}
+
+static void slots_are_filled_in_before_the_format(void **state)
+{
+    struct place place = make_place(state);
+    assert_filled(NULL, &place.log);
+    assert_filled(&place.dir->directory, &place.log);
+    kv_log_close(&place.log);
 }
 
 static void new_file_has_all_its_room_and_no_name(void **state)
@@ -197,7 +253,7 @@ static void new_file_has_all_its_room_and_no_name(void **state)
 
     struct stat stat;
     assert_int_equal(fstat(opened.file.file.fd, &stat), 0);
-    assert_int_equal(stat.st_size, kv_table_region_size(LEVEL));
+    assert_int_equal(stat.st_size, kv_table_region_size(BUCKETS));
     assert_true(stat.st_blocks * 512 >= stat.st_size);
     assert_false(store_dir_has(place.dir, KV_INDEX_NAME));
     assert_true(store_dir_has(place.dir, opened.file.temporary_name));
@@ -249,6 +305,43 @@ static int failing_fchmod(int fd, mode_t mode)
     (void)mode;
     errno = EIO;
     return -1;
+}
+
+static int refused_with;
+
+static void *refused_mmap(size_t size, bool is_writable, int fd, off_t offset)
+{
+    (void)offset;
+    (void)size;
+    (void)is_writable;
+    (void)fd;
+    errno = refused_with;
+    return MAP_FAILED;
+}
+
+static int refused_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    if (strcmp(name, KV_INDEX_NAME) == 0) {
+        errno = refused_with;
+        return -1;
+    }
+    return kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static void refuse_open(int system_errno)
+{
+    refused_with = system_errno;
+    table = *kv_io_system_table();
+    table.openat = refused_openat;
+    kv_io_swap_table(&table);
+}
+
+static void refuse_map(int system_errno)
+{
+    refused_with = system_errno;
+    table = *kv_io_system_table();
+    table.mmap = refused_mmap;
+    kv_io_swap_table(&table);
 }
 
 static int failing_flock(int fd, int operation)
@@ -339,7 +432,19 @@ static bool can_lock(const struct place *place, const char *name, int operation)
     return is_locked;
 }
 
-static void builders_lock_becomes_a_shared_one(void **state)
+/* Does another open file hold the index? */
+static bool is_held(const struct place *place)
+{
+    struct kv_io_file file;
+    assert_int_equal(
+        kv_io_open(&place->dir->directory, KV_INDEX_NAME, KV_IO_READ, &file),
+        KVSTORE_OK);
+    bool is_held = kv_io_is_held(&file);
+    kv_io_close(&file);
+    return is_held;
+}
+
+static void builders_lock_becomes_a_hold(void **state)
 {
     struct place place = make_place(state);
     struct opened opened = make_temporary(&place);
@@ -351,9 +456,10 @@ static void builders_lock_becomes_a_shared_one(void **state)
                      KVSTORE_OK);
 
     assert_false(store_dir_has(place.dir, name));
-    assert_true(can_lock(&place, KV_INDEX_NAME, LOCK_SH));
-    assert_false(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    assert_true(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    assert_true(is_held(&place));
     release(&place, &opened);
+    assert_false(is_held(&place));
     assert_true(store_dir_has(place.dir, KV_INDEX_NAME));
     assert_true(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
     kv_log_close(&place.log);
@@ -397,6 +503,7 @@ static void named_index_is_trusted(void **state)
     struct opened made = make_named(&place);
     struct kv_table_totals totals = kv_table_no_totals();
     totals.applied = 77;
+    atomic_store(&made.table.header->end, 77);
     kv_table_store_totals(&made.table, &totals);
     release(&place, &made);
     struct opened opened;
@@ -405,9 +512,9 @@ static void named_index_is_trusted(void **state)
 
     assert_true(kv_table_load_totals(&opened.table, &totals));
     assert_int_equal(totals.applied, 77);
-    assert_int_equal(opened.table.seed, SEED);
+    assert_secret(&opened);
     assert_true(opened.file.is_writable);
-    assert_false(can_lock(&place, KV_INDEX_NAME, LOCK_EX));
+    assert_true(is_held(&place));
     release(&place, &opened);
     kv_log_close(&place.log);
 }
@@ -452,10 +559,10 @@ static void index_of_another_log_is_not_trusted(void **state)
     struct opened made = make_named(&place);
     struct place other = place;
 
-    other.identity.log_inode++;
+    other.view.identity.log_inode++;
     assert_trust(&other, KV_INDEX_FILE_UNTRUSTED);
     other = place;
-    other.identity.log_device++;
+    other.view.identity.log_device++;
     assert_trust(&other, KV_INDEX_FILE_UNTRUSTED);
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
@@ -480,13 +587,13 @@ static void index_of_an_earlier_log_of_the_same_number_is_not_trusted(
     struct opened made = make_named(&place);
     use_system_table();
 
-    place.identity.log_birth_ns = 78;
-    place.identity.log_generation = 5;
+    place.view.identity.log_birth_ns = 78;
+    place.view.identity.log_generation = 5;
     assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    place.identity.log_birth_ns = 77;
-    place.identity.log_generation = 6;
+    place.view.identity.log_birth_ns = 77;
+    place.view.identity.log_generation = 6;
     assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    place.identity.log_generation = 5;
+    place.view.identity.log_generation = 5;
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
@@ -502,28 +609,95 @@ static void birth_that_is_not_told_is_not_compared(void **state)
     struct opened made = make_named(&place);
     use_system_table();
 
-    place.identity.log_birth_ns = 0;
-    place.identity.log_generation = 5;
+    place.view.identity.log_birth_ns = 0;
+    place.view.identity.log_generation = 5;
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
-    place.identity.log_birth_ns = 77;
-    place.identity.log_generation = 0;
+    place.view.identity.log_birth_ns = 77;
+    place.view.identity.log_generation = 0;
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
     kv_log_close(&place.log);
 }
 
-static void index_of_another_boot_is_not_trusted(void **state)
+static void index_of_another_boot_must_be_checked(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     release(&place, &made);
     struct place rebooted = place;
-    rebooted.identity.boot_id[1]++;
+    rebooted.view.boot_id++;
 
-    assert_trust(&rebooted, KV_INDEX_FILE_UNTRUSTED);
+    assert_trust(&rebooted, KV_INDEX_FILE_UNCHECKED);
 
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    kv_log_close(&place.log);
+}
+
+/* What a check would do that has found it true. */
+static void vouch(const struct place *place)
+{
+    struct opened opened;
+    assert_int_equal(try_open(place, true, &opened), KV_INDEX_FILE_UNCHECKED);
+    assert_int_equal(
+        kv_index_file_vouch(&opened.file, &opened.table, &place->view),
+        KV_INDEX_FILE_TRUSTED);
+    release(place, &opened);
+}
+
+static void checked_index_is_known_in_both_boots(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct place rebooted = place;
+    place.view.mount_id = rebooted.view.mount_id = LASTING_MOUNT;
+    vouch(&place);
+    rebooted.view.boot_id++;
+
+    vouch(&rebooted);
+
+    assert_trust(&rebooted, KV_INDEX_FILE_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    kv_log_close(&place.log);
+}
+
+/* The number may be another mount's by now. */
+static void other_boot_takes_away_what_a_reused_mount_proves(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct place rebooted = place;
+    place.view.mount_id = OTHER_MOUNT;
+    vouch(&place);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    rebooted.view.boot_id++;
+    rebooted.view.mount_id = LASTING_MOUNT;
+
+    vouch(&rebooted);
+
+    assert_trust(&place, KV_INDEX_FILE_UNCHECKED);
+    kv_log_close(&place.log);
+}
+
+static void more_boots_than_fit_forget_the_oldest(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    place.view.mount_id = LASTING_MOUNT;
+    vouch(&place);
+    struct place later = place;
+    for (int i = 0; i < KV_TABLE_BOOTS; i++) {
+        assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+        later.view.boot_id++;
+        vouch(&later);
+        assert_trust(&later, KV_INDEX_FILE_TRUSTED);
+    }
+
+    assert_trust(&place, KV_INDEX_FILE_UNCHECKED);
+    assert_trust(&later, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -533,9 +707,9 @@ static void lock_vouches_for_no_other_boot(void **state)
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     struct place rebooted = place;
-    rebooted.identity.boot_id[0]++;
+    rebooted.view.boot_id++;
 
-    assert_trust(&rebooted, KV_INDEX_FILE_UNTRUSTED);
+    assert_trust(&rebooted, KV_INDEX_FILE_UNCHECKED);
 
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     release(&place, &made);
@@ -552,7 +726,7 @@ static void exclusive_lock_of_a_reader_takes_no_trust_away(void **state)
     assert_int_equal(
         kv_io_open(&place.dir->directory, KV_INDEX_NAME, KV_IO_READ, &reader),
         KVSTORE_OK);
-    assert_int_equal(kv_io_try_lock(&reader, false, &is_locked), KVSTORE_OK);
+    assert_int_equal(kv_io_try_lock(&reader, &is_locked), KVSTORE_OK);
     assert_true(is_locked);
 
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
@@ -561,61 +735,80 @@ static void exclusive_lock_of_a_reader_takes_no_trust_away(void **state)
     kv_log_close(&place.log);
 }
 
-static int no_boot_id(uint64_t id_out[2])
+static struct place *asker_place;
+
+/* Another process asks the same, and has asked already, at the worst moment. */
+static bool is_held_beside_an_asker(int fd)
 {
-    id_out[0] = 0;
-    id_out[1] = 0;
+    struct place other = *asker_place;
+    struct opened asker;
+    other.view.mount_id = OTHER_MOUNT + 1;
+    table.is_held = kv_io_system_table()->is_held;
+    assert_int_equal(try_open(&other, false, &asker), KV_INDEX_FILE_UNCHECKED);
+    bool is_held = kv_io_system_table()->is_held(fd);
+    release(&other, &asker);
+    return is_held;
+}
+
+static void asking_for_holders_makes_none(void **state)
+{
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    release(&place, &made);
+    struct place other = place;
+    other.view.mount_id = OTHER_MOUNT;
+    asker_place = &place;
+    table = *kv_io_system_table();
+    table.is_held = is_held_beside_an_asker;
+
+    kv_io_swap_table(&table);
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
+    use_system_table();
+
+    kv_log_close(&place.log);
+}
+
+static int no_boot_id(uint64_t *id_out)
+{
+    *id_out = 0;
     return 0;
 }
 
-/* Where the system names no boot, only a process that holds the index vouches
- * for it. */
-static void zero_boot_id_is_never_known(void **state)
+/* Not even by a process that holds it, which may be of another boot. */
+static void boot_that_is_not_told_is_never_known(void **state)
 {
     struct place place = make_place(state);
-    memset(place.identity.boot_id, 0, sizeof place.identity.boot_id);
+    place.view.boot_id = 0;
     table = *kv_io_system_table();
     table.boot_id = no_boot_id;
     kv_io_swap_table(&table);
     struct opened made = make_named(&place);
     use_system_table();
 
-    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_UNCHECKED);
+    vouch(&place);
+    assert_trust(&place, KV_INDEX_FILE_UNCHECKED);
 
     release(&place, &made);
-    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    assert_int_equal(state_on_disk(&place), KV_TABLE_SUPERSEDED);
+    assert_int_equal(state_on_disk(&place), KV_TABLE_LIVE);
     kv_log_close(&place.log);
 }
 
-static uint64_t mount;
-
-static int told_mount_id(int fd, uint64_t *id_out)
-{
-    (void)fd;
-    *id_out = mount;
-    return 0;
-}
-
-static void use_mount(uint64_t id)
-{
-    mount = id;
-    table = *kv_io_system_table();
-    table.mount_id = told_mount_id;
-    kv_io_swap_table(&table);
-}
-
-static void index_of_another_mount_is_superseded(void **state)
+static void index_of_another_mount_must_be_checked(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     release(&place, &made);
+    struct place other = place;
+    other.view.mount_id = OTHER_MOUNT;
 
-    use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    use_system_table();
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
 
-    assert_int_equal(state_on_disk(&place), KV_TABLE_SUPERSEDED);
+    assert_int_equal(state_on_disk(&place), KV_TABLE_LIVE);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    vouch(&other);
+    assert_trust(&other, KV_INDEX_FILE_TRUSTED);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
@@ -626,9 +819,13 @@ static void read_only_probe_changes_nothing(void **state)
     struct opened made = make_named(&place);
     release(&place, &made);
 
-    use_mount(OTHER_MOUNT);
-    assert_int_equal(try_open(&place, false, &made), KV_INDEX_FILE_UNTRUSTED);
-    use_system_table();
+    struct place other = place;
+    other.view.mount_id = OTHER_MOUNT;
+    assert_int_equal(try_open(&other, false, &made), KV_INDEX_FILE_UNCHECKED);
+    assert_int_equal(kv_index_file_vouch(&made.file, &made.table, &other.view),
+                     KV_INDEX_FILE_TRUSTED);
+    release(&place, &made);
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
 
     assert_int_equal(state_on_disk(&place), KV_TABLE_LIVE);
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
@@ -640,12 +837,12 @@ static void mount_of_a_held_index_is_added(void **state)
     struct place place = make_place(state);
     struct opened made = make_named(&place);
 
-    use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    struct place other = place;
+    other.view.mount_id = OTHER_MOUNT;
+    assert_trust(&other, KV_INDEX_FILE_TRUSTED);
 
     release(&place, &made);
-    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
-    use_system_table();
+    assert_trust(&other, KV_INDEX_FILE_TRUSTED);
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
@@ -654,62 +851,92 @@ static void more_mounts_than_fit_take_turns(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
-    for (uint64_t id = 1; id <= UINT64_C(3) * KV_TABLE_MOUNTS; id++) {
-        use_mount(UINT64_C(1) << 40 | id);
+    for (uint64_t i = 1; i <= UINT64_C(3) * KV_TABLE_MOUNTS; i++) {
+        place.view.mount_id = LASTING_MOUNT + i;
         assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     }
 
     release(&place, &made);
 
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
-    use_mount(OTHER_MOUNT);
-    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    use_system_table();
+    place.view.mount_id = OTHER_MOUNT;
+    assert_trust(&place, KV_INDEX_FILE_UNCHECKED);
     kv_log_close(&place.log);
 }
 
-static void mount_that_is_not_told_is_known(void **state)
+static void mount_that_is_not_told_is_never_known(void **state)
 {
+    struct place place = make_place(state);
+    struct opened made = make_named(&place);
+    struct place other = place;
+    other.view.mount_id = 0;
+
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
+    vouch(&other);
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
+
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    release(&place, &made);
+    kv_log_close(&place.log);
+}
+
+/* What it takes to use an index, and may be refused to this process alone. */
+static void refused_call_takes_no_index_away(void **state)
+{
+    static const int open_errors[] = {EMFILE, ENFILE, ENOMEM, ENOSYS};
+    static const int map_errors[] = {
+        EACCES, EAGAIN, EINVAL, ENFILE, ENODEV, ENOMEM, ENOSYS, EOPNOTSUPP};
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     release(&place, &made);
-
-    use_mount(0);
-    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    for (size_t i = 0; i < sizeof open_errors / sizeof *open_errors; i++) {
+        refuse_open(open_errors[i]);
+        assert_trust(&place, KV_INDEX_FILE_UNUSABLE);
+        assert_int_equal(kvstore_last_error()->system_errno, open_errors[i]);
+    }
+    for (size_t i = 0; i < sizeof map_errors / sizeof *map_errors; i++) {
+        refuse_map(map_errors[i]);
+        assert_trust(&place, KV_INDEX_FILE_UNUSABLE);
+        assert_int_equal(kvstore_last_error()->system_errno, map_errors[i]);
+    }
     use_system_table();
 
+    assert_int_equal(state_on_disk(&place), KV_TABLE_LIVE);
+    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
     kv_log_close(&place.log);
 }
 
-static int failing_mount_id(int fd, uint64_t *id_out)
+static int failing_hold(int fd)
 {
     (void)fd;
-    (void)id_out;
-    errno = EIO;
+    errno = ENOLCK;
     return -1;
 }
 
-static void failing_call_is_no_trust_and_no_error(void **state)
+static bool never_held(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+static void lock_that_fails_takes_no_index_away(void **state)
 {
     struct place place = make_place(state);
     struct opened made = make_named(&place);
+    struct place other = place;
+    other.view.mount_id = OTHER_MOUNT;
     kvstore_error before = *kvstore_last_error();
     table = *kv_io_system_table();
-    table.mount_id = failing_mount_id;
-    kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    table = *kv_io_system_table();
-    table.mmap = failing_mmap;
-    kv_io_swap_table(&table);
-    assert_trust(&place, KV_INDEX_FILE_UNTRUSTED);
-    table = *kv_io_system_table();
     table.flock = failing_flock;
+    table.hold = failing_hold;
+    table.is_held = never_held;
     kv_io_swap_table(&table);
     assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
     use_system_table();
 
     assert_int_equal(kvstore_last_error()->status, before.status);
-    assert_trust(&place, KV_INDEX_FILE_TRUSTED);
+    assert_trust(&other, KV_INDEX_FILE_TRUSTED);
     release(&place, &made);
     kv_log_close(&place.log);
 }
@@ -731,7 +958,7 @@ static void file_of_another_size_is_not_trusted(void **state)
     struct place place = make_place(state);
     struct opened made = make_named(&place);
     release(&place, &made);
-    uint64_t size = kv_table_region_size(LEVEL);
+    uint64_t size = kv_table_region_size(BUCKETS);
     const uint64_t sizes[] = {2 * size,
                               UINT64_C(1) << 40,
                               UINT64_C(5) << 40,
@@ -756,7 +983,7 @@ static void file_of_another_size_is_not_trusted(void **state)
 static void other_bytes_are_not_trusted(void **state)
 {
     struct place place = make_place(state);
-    size_t size = kv_table_region_size(LEVEL);
+    size_t size = kv_table_region_size(BUCKETS);
     char *bytes = malloc(size);
     assert_non_null(bytes);
     for (int byte = 0; byte < 256; byte += 51) {
@@ -912,12 +1139,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(private_index_is_empty_and_has_no_file),
         STORE_TEST(private_index_without_memory_fails),
+        STORE_TEST(slots_are_filled_in_before_the_format),
         STORE_TEST(new_file_has_all_its_room_and_no_name),
         STORE_TEST(new_file_is_as_open_as_the_log),
         STORE_TEST(full_disk_leaves_no_file),
         STORE_TEST(failed_creation_leaves_no_file),
         STORE_TEST(name_in_the_way_is_told),
-        STORE_TEST(builders_lock_becomes_a_shared_one),
+        STORE_TEST(builders_lock_becomes_a_hold),
         STORE_TEST(failed_naming_leaves_a_temporary),
         STORE_TEST(named_index_is_trusted),
         STORE_TEST(read_only_mapping_is_trusted),
@@ -925,16 +1153,21 @@ int main(void)
         STORE_TEST(index_of_another_log_is_not_trusted),
         STORE_TEST(index_of_an_earlier_log_of_the_same_number_is_not_trusted),
         STORE_TEST(birth_that_is_not_told_is_not_compared),
-        STORE_TEST(index_of_another_boot_is_not_trusted),
+        STORE_TEST(index_of_another_boot_must_be_checked),
+        STORE_TEST(checked_index_is_known_in_both_boots),
+        STORE_TEST(other_boot_takes_away_what_a_reused_mount_proves),
+        STORE_TEST(more_boots_than_fit_forget_the_oldest),
         STORE_TEST(read_only_probe_changes_nothing),
         STORE_TEST(lock_vouches_for_no_other_boot),
         STORE_TEST(exclusive_lock_of_a_reader_takes_no_trust_away),
-        STORE_TEST(zero_boot_id_is_never_known),
-        STORE_TEST(index_of_another_mount_is_superseded),
+        STORE_TEST(asking_for_holders_makes_none),
+        STORE_TEST(boot_that_is_not_told_is_never_known),
+        STORE_TEST(index_of_another_mount_must_be_checked),
         STORE_TEST(mount_of_a_held_index_is_added),
         STORE_TEST(more_mounts_than_fit_take_turns),
-        STORE_TEST(mount_that_is_not_told_is_known),
-        STORE_TEST(failing_call_is_no_trust_and_no_error),
+        STORE_TEST(mount_that_is_not_told_is_never_known),
+        STORE_TEST(refused_call_takes_no_index_away),
+        STORE_TEST(lock_that_fails_takes_no_index_away),
         STORE_TEST(absent_index_is_not_trusted),
         STORE_TEST(file_of_another_size_is_not_trusted),
         STORE_TEST(other_bytes_are_not_trusted),

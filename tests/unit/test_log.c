@@ -5,6 +5,8 @@
 #include "log/cursor.h"
 #include "log/line.h"
 #include "log/log.h"
+#include "log/map.h"
+#include "os/bounds.h"
 #include "os/error.h"
 #include "store_dir.h"
 
@@ -358,6 +360,237 @@ static void nothing_is_at_or_past_the_end(void **state)
     kv_log_close(&log);
 }
 
+/* --- A record of a known length --- */
+
+/* Reads a record, and returns whether it is there. */
+static bool has_record(const struct kv_log *log,
+                       uint64_t offset,
+                       uint64_t length,
+                       const char *expected)
+{
+    struct kv_log_pointer pointer = {.offset = offset, .length = length};
+    struct kv_log_line line;
+    bool is_there = false;
+    assert_int_equal(kv_log_read_record(log, pointer, &line, &is_there),
+                     KVSTORE_OK);
+    if (is_there) {
+        assert_int_equal(line.size, length - 1);
+        assert_int_equal(line.length, length);
+        assert_memory_equal(line.bytes, expected, (size_t)length - 1);
+        kv_log_line_release(&line);
+    } else {
+        assert_null(line.allocated);
+    }
+    return is_there;
+}
+
+static void record_follows_a_newline_a_nul_or_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\ntwo\n\0\0six\nx\n", 16);
+
+    for (int i = 0; i < 200; i++) {
+        assert_true(has_record(&log, 0, 4, "one"));
+        assert_true(has_record(&log, 4, 4, "two"));
+        assert_true(has_record(&log, 10, 4, "six"));
+        assert_true(has_record(&log, 14, 2, "x"));
+        assert_true(has_record(&log, 4, 1, ""));
+        assert_false(has_record(&log, 1, 3, "ne"));
+        assert_false(has_record(&log, 3, 2, "?"));
+        assert_false(has_record(&log, 11, 3, "ix"));
+        if (i == 100) {
+            kv_log_map(&log);
+        }
+    }
+    kv_log_close(&log);
+}
+
+/* Not its last byte: the newline that the last line may lack. */
+static void record_may_lack_only_its_newline(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\nthree", 9);
+
+    for (int i = 0; i < 200; i++) {
+        assert_true(has_record(&log, 4, 6, "three"));
+        assert_true(has_record(&log, 4, 5, "thre"));
+        assert_false(has_record(&log, 4, 7, "?"));
+        assert_false(has_record(&log, 9, 2, "?"));
+        assert_false(has_record(&log, 9, 1, "?"));
+        assert_false(has_record(&log, 10, 1, "?"));
+        assert_false(has_record(&log, KV_OFFSET_MAX - 9, 9, "?"));
+        if (i == 100) {
+            kv_log_map(&log);
+        }
+    }
+    kv_log_close(&log);
+}
+
+static void records_of_all_sizes_are_read_whole(void **state)
+{
+    const struct store_dir *dir = *state;
+    enum { longest = 5000 };
+    char text[longest + 4];
+    for (size_t size = 1; size < longest;
+         size += size < 500 || size > 520 ? 83 : 1) {
+        text[0] = '\n';
+        memset(text + 1, 'x', size);
+        memcpy(text + 1 + size, "\ny\n", 3);
+        struct kv_log log = open_log_of(dir, text, size + 4);
+
+        assert_true(has_record(&log, 1, size + 1, text + 1));
+        assert_true(has_record(&log, size + 2, 2, "y"));
+        kv_log_close(&log);
+    }
+}
+
+static struct kv_io_table counting_table;
+static unsigned pread_count;
+static size_t pread_size;
+
+static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    pread_count++;
+    pread_size += size;
+    return kv_io_system_table()->pread(fd, buffer, size, offset);
+}
+
+static void start_counting(void)
+{
+    counting_table = *kv_io_system_table();
+    counting_table.pread = counting_pread;
+    pread_count = 0;
+    pread_size = 0;
+    kv_io_swap_table(&counting_table);
+}
+
+/* From the byte before it to the one before its newline. */
+static void record_is_one_read_of_its_bytes(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\nthree\nsix\n", 14);
+
+    start_counting();
+    assert_true(has_record(&log, 4, 6, "three"));
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(pread_count, 1);
+    assert_int_equal(pread_size, 6);
+    kv_log_close(&log);
+}
+
+static void mapped_record_is_not_read(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_log log = open_log_of(dir, "one\nthree\n", 10);
+    kv_log_map(&log);
+    for (int i = 0; i < 100; i++) {
+        assert_true(has_record(&log, 4, 6, "three"));
+    }
+
+    start_counting();
+    assert_true(has_record(&log, 4, 6, "three"));
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(pread_count, sizeof(void *) >= 8 ? 0 : 1);
+    kv_log_close(&log);
+}
+
+static ssize_t failing_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    (void)fd;
+    (void)buffer;
+    (void)size;
+    (void)offset;
+    errno = EIO;
+    return -1;
+}
+
+static void *failing_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+/* Reads a record and measures it, by such a table. */
+static void assert_reading_fails(const struct kv_io_table *table,
+                                 const struct kv_log *log,
+                                 kvstore_status read,
+                                 kvstore_status measured)
+{
+    struct kv_log_pointer pointer = {.offset = 0, .length = 1000};
+    struct kv_log_line line;
+    bool is_there = true;
+    uint64_t length = 7;
+    kv_io_swap_table(table);
+    kvstore_status read_status =
+        kv_log_read_record(log, pointer, &line, &is_there);
+    kvstore_status status = kv_log_measure_line(log, 0, 1000, &length);
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(read_status, read);
+    assert_false(is_there);
+    assert_null(line.allocated);
+    assert_int_equal(status, measured);
+    assert_int_equal(length, measured == KVSTORE_OK ? 1000 : 0);
+}
+
+static void record_that_cannot_be_read_says_so(void **state)
+{
+    const struct store_dir *dir = *state;
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\n';
+    struct kv_log log = open_log_of(dir, text, sizeof text);
+    struct kv_io_table table = *kv_io_system_table();
+
+    table.pread = failing_pread;
+    assert_reading_fails(&table, &log, KVSTORE_IO, KVSTORE_IO);
+    table = *kv_io_system_table();
+    table.malloc = failing_malloc;
+    assert_reading_fails(&table, &log, KVSTORE_NO_MEMORY, KVSTORE_OK);
+    kv_log_close(&log);
+}
+
+static uint64_t measure(const struct kv_log *log, uint64_t offset, uint64_t end)
+{
+    uint64_t length = 12345;
+    assert_int_equal(kv_log_measure_line(log, offset, end, &length),
+                     KVSTORE_OK);
+    return length;
+}
+
+/* Around the 16 KiB that are read at once. */
+static void lines_of_all_sizes_are_measured(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const size_t sizes[] = {
+        0, 1, 4094, 16382, 16383, 16384, 16385, 32767, 32768, 32769, 100000};
+    char *text = malloc(100010);
+    assert_non_null(text);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t size = sizes[i];
+        memcpy(text, "one\n", 4);
+        memset(text + 4, 'x', size);
+        memcpy(text + 4 + size, "\ny\n", 3);
+        struct kv_log log = open_log_of(dir, text, size + 7);
+
+        assert_int_equal(measure(&log, 4, size + 5), size + 1);
+        assert_int_equal(measure(&log, 4, size + 7), size + 1);
+        assert_int_equal(measure(&log, size + 5, size + 7), 2);
+        assert_int_equal(measure(&log, 0, size + 7), 4);
+        assert_int_equal(measure(&log, size + 7, size + 7), 0);
+        kv_log_close(&log);
+
+        log = open_log_of(dir, text, size + 4);
+        assert_int_equal(measure(&log, 4, size + 5), size + 1);
+        /* Nor is there one if more is missing than the newline. */
+        assert_int_equal(measure(&log, 4, size + 6), 0);
+        assert_int_equal(measure(&log, 4, size + 50000), 0);
+        kv_log_close(&log);
+    }
+    free(text);
+}
+
 /* --- One line in memory --- */
 
 /* Reads until the log is mapped. */
@@ -455,6 +688,37 @@ static void line_across_two_pieces_is_read(void **state)
     kv_log_close(&log);
 }
 
+/* Bytes that are side by side, and no others. */
+static void map_gives_only_what_is_there(void **state)
+{
+    const struct store_dir *dir = *state;
+    uint64_t border = UINT64_C(1) << 26;
+    struct kv_log log = open_log_of(dir, "one\n", 4);
+    assert_int_equal(kv_io_write(&log.file, border - 2, "abcd", 4), KVSTORE_OK);
+    struct kv_log_map *map = kv_log_map_create();
+    if (map == NULL) {
+        kv_log_close(&log);
+        skip();
+    }
+    assert_null(kv_log_map_get(map, &log.file, 0, 4));
+    while (kv_log_map_get(map, &log.file, 0, 4) == NULL) {
+    }
+
+    assert_memory_equal(kv_log_map_get(map, &log.file, 0, 4), "one\n", 4);
+    assert_memory_equal(kv_log_map_get(map, &log.file, border - 2, 2), "ab", 2);
+    assert_memory_equal(kv_log_map_get(map, &log.file, border, 2), "cd", 2);
+    assert_null(kv_log_map_get(map, &log.file, border - 2, 3));
+    assert_null(kv_log_map_get(map, &log.file, border - 2, 4));
+    assert_null(kv_log_map_get(map, &log.file, border, 3));
+    assert_null(kv_log_map_get(map, &log.file, border + 2, 1));
+    assert_null(kv_log_map_get(map, &log.file, border + 3, 1));
+    assert_null(kv_log_map_get(map, &log.file, KV_OFFSET_MAX - 3, 4));
+    assert_int_equal(kv_io_write(&log.file, border + 2, "ef", 2), KVSTORE_OK);
+    assert_memory_equal(kv_log_map_get(map, &log.file, border, 4), "cdef", 4);
+    kv_log_map_free(map);
+    kv_log_close(&log);
+}
+
 static void *refusing_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
     (void)size;
@@ -480,6 +744,7 @@ static void log_that_cannot_be_mapped_is_read(void **state)
     kv_io_swap_table(kv_io_system_table());
     assert_false(result);
     assert_line(&log, 0, 4, "one", 3);
+    assert_true(has_record(&log, 0, 4, "one"));
     kv_log_close(&log);
 }
 
@@ -606,10 +871,18 @@ int main(void)
         STORE_TEST(lines_of_all_sizes_are_read_whole),
         STORE_TEST(last_line_without_newline_counts_it),
         STORE_TEST(nothing_is_at_or_past_the_end),
+        STORE_TEST(record_follows_a_newline_a_nul_or_nothing),
+        STORE_TEST(record_may_lack_only_its_newline),
+        STORE_TEST(records_of_all_sizes_are_read_whole),
+        STORE_TEST(record_is_one_read_of_its_bytes),
+        STORE_TEST(mapped_record_is_not_read),
+        STORE_TEST(record_that_cannot_be_read_says_so),
+        STORE_TEST(lines_of_all_sizes_are_measured),
         STORE_TEST(few_lines_are_read_and_many_mapped),
         STORE_TEST(mapped_line_without_newline_is_not_passed),
         STORE_TEST(appended_lines_are_in_the_map),
         STORE_TEST(line_across_two_pieces_is_read),
+        STORE_TEST(map_gives_only_what_is_there),
         STORE_TEST(log_that_cannot_be_mapped_is_read),
         STORE_TEST(line_of_megabytes_is_read_whole),
         STORE_TEST(lines_come_whole_in_any_window),

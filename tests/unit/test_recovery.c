@@ -37,8 +37,10 @@ static struct kv_fold_result recover(const struct store_dir *dir)
     uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
     assert_int_equal(kv_build_index(&log, size, NULL, NULL, &index, &result),
                      KVSTORE_OK);
-    assert_int_equal(kv_mend_end(&log, &dir->directory, size, &result),
+    char saved[KV_CUT_NAME_SIZE];
+    assert_int_equal(kv_mend_end(&log, &dir->directory, size, &result, saved),
                      KVSTORE_OK);
+    assert_true(saved[0] == '\0' || store_dir_has(dir, saved));
     assert_int_equal(index.totals.applied,
                      store_dir_file_size(dir, KV_LOG_NAME));
     kv_index_release(&index);
@@ -83,11 +85,11 @@ static void catching_up_equals_building(void **state)
     assert_int_equal(
         kv_build_index(&log, middle, NULL, NULL, &caught_up, &result),
         KVSTORE_OK);
-    enum kv_catch_up outcome = KV_CATCH_UP_LACKS_ROOM;
+    bool is_whole = false;
     assert_int_equal(
-        kv_build_catch_up(&log, text.size, NULL, false, &caught_up, &outcome),
+        kv_build_catch_up(&log, text.size, NULL, false, &caught_up, &is_whole),
         KVSTORE_OK);
-    assert_int_equal(outcome, KV_CATCH_UP_WHOLE);
+    assert_true(is_whole);
 
     assert_int_equal(
         kv_build_index(&log, text.size, NULL, NULL, &built, &result),
@@ -235,6 +237,63 @@ static void line_behind_a_lost_sector_is_saved_if_it_may_be_whole(void **state)
 
         assert_int_equal(store_dir_has(dir, name), rows[i].is_saved);
         if (rows[i].is_saved) {
+            store_dir_assert_file(
+                dir, name, text.bytes + torn, text.size - torn);
+            assert_int_equal(kv_io_unlink(&dir->directory, name), KVSTORE_OK);
+        }
+        text.size = torn;
+        store_dir_assert_log(dir, &text);
+        log_text_release(&text);
+    }
+}
+
+/* The end of a log that is not a write of ours which was not finished. */
+#define WHOLE "{\"Set\":{\"key\":\"b\",\"val\":\"1\"}}"
+static const struct {
+    const char *tail;
+    bool is_saved;
+} other_tails[] = {
+    {WHOLE "\r" WHOLE "\r", true}, /* Lines that end in CR alone. */
+    {WHOLE WHOLE, true},           /* No line ends at all. */
+    {WHOLE " " WHOLE, true},
+    {"{ \"Set\":{\"key\":\"b\"", true},
+    {"{\"Set\":{\"val\":\"b\"", true},
+    {"{\"Set\":{\"key\":\"b\",\"val\":\"1\",\"note\":\"", true},
+    {"{\"Set\":{\"key\":\"b\",\"val\":1", true},
+    {"{\"Set\":{\"key\":\"b\tc", true},
+    {"{\"Set\":{\"key\":\"b\033[", true},
+    {"{\"Remove\":{\"key\":\"b\",\"val\":\"", true},
+    {" {\"Set\":{\"key\":\"b\"", true},
+    {"key,value", true},
+    {"{", false},
+    {"{\"Se", false},
+    {"{\"Set\":{\"key64\":\"b", false},
+    {"{\"Set\":{\"key\":\"b\\\"\\\\\",\"val64\":\"1", false},
+    {"{\"Set\":{\"key\":\"\",\"val\":\"\",\"expires\":17", false},
+    {"{\"Set\":{\"key\":\"b\",\"val\":\"1\",\"batch\":2,\"sum\":\"0a", false},
+    {"{\"Set\":{\"key\":\"b\",\"value\":\"1\",\"sum\":\"0123abcd\"}", false},
+    {"{\"Remove\":{\"key\":\"b\",\"sum\":\"", false},
+    {"{\"Remove\":{\"key\":\"b\"}", false},
+    {"{\"Remove\":{\"key\":\"b\t\t\t\t", false},
+    {"\t\"Remove\":{\"key\":\t\t\"b", false}};
+#undef WHOLE
+
+static void what_others_wrote_is_saved(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (size_t i = 0; i < sizeof other_tails / sizeof *other_tails; i++) {
+        struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "a", "1");
+        size_t torn = text.size;
+        log_text_add(&text, other_tails[i].tail);
+        store_dir_write_log(dir, &text);
+        char name[64];
+        (void)snprintf(name, sizeof name, "store.log.cut-%zu", torn);
+
+        recover(dir);
+
+        assert_int_equal(store_dir_has(dir, name), other_tails[i].is_saved);
+        if (other_tails[i].is_saved) {
             store_dir_assert_file(
                 dir, name, text.bytes + torn, text.size - torn);
             assert_int_equal(kv_io_unlink(&dir->directory, name), KVSTORE_OK);
@@ -506,7 +565,9 @@ static void cut_that_cannot_be_saved_is_not_made(void **state)
     table.fsync = full_fsync;
 
     kv_io_swap_table(&table);
-    kvstore_status status = kv_mend_end(&log, &dir->directory, 4, &result);
+    char saved[KV_CUT_NAME_SIZE];
+    kvstore_status status =
+        kv_mend_end(&log, &dir->directory, 4, &result, saved);
     kv_io_swap_table(kv_io_system_table());
 
     assert_int_equal(status, KVSTORE_IO);
@@ -525,6 +586,7 @@ int main(void)
         STORE_TEST(torn_last_line_is_cut),
         STORE_TEST(torn_line_with_its_newline_is_saved),
         STORE_TEST(line_behind_a_lost_sector_is_saved_if_it_may_be_whole),
+        STORE_TEST(what_others_wrote_is_saved),
         STORE_TEST(torn_lines_are_saved_byte_for_byte),
         STORE_TEST(second_line_far_behind_is_seen),
         STORE_TEST(torn_batch_is_saved_if_it_may_be_more),

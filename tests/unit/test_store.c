@@ -6,6 +6,8 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "os/file.h"
+#include "record/plan.h"
+#include "store/store.h"
 #include "store_calls.h"
 
 #include <errno.h>
@@ -121,7 +123,9 @@ static void options_out_of_bounds_are_invalid(void **state)
     kvstore_options bad = good;
     bad.size = sizeof bad - 1;
     assert_invalid(dir, &bad);
-    bad.size = sizeof bad + 1;
+    bad.size = offsetof(kvstore_options, warning) - 1;
+    assert_invalid(dir, &bad);
+    bad.size = SIZE_MAX;
     assert_invalid(dir, &bad);
     bad = good;
     bad.sync = 2;
@@ -159,6 +163,27 @@ static void options_at_their_bounds_are_taken(void **state)
     options.compaction_percent = 1;
     options.compaction_threshold = 1;
     assert_int_equal(try_open(dir, &options), KVSTORE_OK);
+}
+
+/* Of programs that were built with an older header, or with a newer one and ask
+ * for nothing that this version lacks. */
+static void options_of_other_versions_are_taken(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct {
+        kvstore_options options;
+        uint64_t more[2];
+    } newer = {.options = plain_options()};
+    newer.options.size = sizeof newer;
+    newer.more[1] = 1;
+    assert_invalid(dir, &newer.options);
+    newer.more[1] = 0;
+    assert_int_equal(try_open(dir, &newer.options), KVSTORE_OK);
+
+    kvstore_options older = plain_options();
+    older.size = offsetof(kvstore_options, warning);
+    memset(&older.warning, 0xff, sizeof older - older.size);
+    assert_int_equal(try_open(dir, &older), KVSTORE_OK);
 }
 
 static void open_makes_a_private_directory_and_log(void **state)
@@ -681,6 +706,225 @@ static void lack_of_memory_changes_nothing(void **state)
     kvstore_close(store);
 }
 
+/* --- What a write reads of the log --- */
+
+static const kvstore *read_store;
+static int log_reads;
+
+static ssize_t counted_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    log_reads += fd == read_store->log.file.fd ? 1 : 0;
+    return kv_io_system_table()->pread(fd, buffer, size, offset);
+}
+
+static void begin_counting(const kvstore *store)
+{
+    read_store = store;
+    log_reads = 0;
+    table = *kv_io_system_table();
+    table.pread = counted_pread;
+    kv_io_swap_table(&table);
+}
+
+/* Returns how often the log was read since the beginning. A handle reads the
+ * first few records by system calls, so none is missed. */
+static int end_counting(void)
+{
+    kv_io_swap_table(kv_io_system_table());
+    return log_reads;
+}
+
+static kvstore_status remove_counted(kvstore *store, const char *key)
+{
+    begin_counting(store);
+    kvstore_status status = kvstore_remove(store, key, strlen(key));
+    (void)end_counting();
+    return status;
+}
+
+static void assert_verified(const kvstore *store)
+{
+    (void)checked_stats(store);
+    assert_int_equal(kvstore_verify(store, NULL, NULL), KVSTORE_OK);
+}
+
+static void remove_of_a_plain_set_reads_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+
+    assert_int_equal(remove_counted(store, "a"), KVSTORE_OK);
+    assert_int_equal(log_reads, 0);
+    assert_int_equal(remove_counted(store, "never"), KVSTORE_NOT_FOUND);
+    assert_int_equal(log_reads, 0);
+
+    assert_absent(store, "a");
+    assert_verified(store);
+    kvstore_close(store);
+}
+
+static void remove_of_a_removed_key_reads_that(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "a", "1");
+    must_remove(store, "a");
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+
+    assert_int_equal(remove_counted(store, "a"), KVSTORE_NOT_FOUND);
+
+    assert_true(log_reads > 0);
+    assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), size);
+    assert_verified(store);
+    kvstore_close(store);
+}
+
+static void remove_of_what_may_expire_reads_it(void **state)
+{
+    static const kvstore_status expected[] = {KVSTORE_OK, KVSTORE_NOT_FOUND};
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_add(&text,
+                 "{\"Set\":{\"key\":\"later\",\"val\":\"1\","
+                 "\"expires\":9007199254740991}}\n"
+                 "{\"Set\":{\"key\":\"past\",\"val\":\"1\",\"expires\":1}}\n");
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    kvstore *store = open_plain(dir);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(remove_counted(store, i == 0 ? "later" : "past"),
+                         expected[i]);
+        assert_true(log_reads > 0);
+    }
+    assert_absent(store, "later");
+    assert_verified(store);
+    kvstore_close(store);
+}
+
+/* Longest line that a slot has the length of: with the newline, 4,094 bytes. */
+#define SHORT_RECORD 4094
+
+/* Sets a value with which the record has so many bytes. */
+static void set_record(kvstore *store, const char *key, size_t size)
+{
+    static char value[3 * SHORT_RECORD];
+    struct kv_record_plan plan = kv_record_plan_set(key, strlen(key), "", 0);
+    size_t value_size = size - plan.line_size;
+    assert_true(value_size < sizeof value);
+    memset(value, 'v', value_size);
+    value[value_size] = '\0';
+    must_set(store, key, value);
+}
+
+static void overwrite_measures_only_what_is_long(void **state)
+{
+    static const size_t sizes[] = {
+        100, SHORT_RECORD, SHORT_RECORD + 1, SHORT_RECORD + 2, 9000};
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint64_t end = store_dir_file_size(dir, KV_LOG_NAME);
+        set_record(store, "a", sizes[i]);
+        assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME) - end, sizes[i]);
+        uint64_t stale = checked_stats(store).stale_bytes;
+
+        begin_counting(store);
+        must_set(store, "a", "1");
+
+        assert_int_equal(end_counting() > 0, sizes[i] > SHORT_RECORD);
+        assert_int_equal(checked_stats(store).stale_bytes, stale + sizes[i]);
+        assert_verified(store);
+    }
+    kvstore_close(store);
+}
+
+/* --- The limit on logs --- */
+
+static void log_that_would_pass_its_limit_is_refused(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const uint64_t limit = UINT64_C(1) << 40;
+    static const char line[] = "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n";
+    store_dir_write(dir, KV_LOG_NAME, line, sizeof line - 1);
+    if (truncate(store_dir_path(dir, KV_LOG_NAME), (off_t)limit - 60) != 0) {
+        skip(); /* No file may be as long as that here. */
+    }
+    store_dir_append(dir, KV_LOG_NAME, line, sizeof line - 1);
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+    kvstore *store = open_plain(dir);
+
+    assert_int_equal(try_set(store, "b", "2"), KVSTORE_TOO_LARGE);
+    assert_int_equal(try_set(store, "a", "2"), KVSTORE_TOO_LARGE);
+    assert_int_equal(kvstore_remove(store, "a", 1), KVSTORE_TOO_LARGE);
+
+    assert_int_equal(store_dir_file_size(dir, KV_LOG_NAME), size);
+    assert_value(store, "a", "1");
+    assert_absent(store, "b");
+    must_compact(store);
+    must_set(store, "b", "2");
+    assert_value(store, "a", "1");
+    assert_value(store, "b", "2");
+    kvstore_close(store);
+}
+
+/* --- An edit in place, under a handle that may not build an index --- */
+
+static kvstore *open_alone(const struct store_dir *dir)
+{
+    static const char lines[] = "{\"Set\":{\"key\":\"a\",\"val\":\"1\"}}\n"
+                                "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n"
+                                "{\"Remove\":{\"key\":\"c\"}}\n";
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    store_dir_write(dir, KV_LOG_NAME, lines, sizeof lines - 1);
+    kvstore *store = open_with(dir, &options);
+    assert_false(store_dir_has(dir, "store.index"));
+    assert_value(store, "a", "1");
+    assert_value(store, "b", "2");
+    return store;
+}
+
+static void read_only_handle_folds_an_edited_log_anew(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char other_key[] = "{\"Set\":{\"key\":\"d\",\"val\":\"4\"}}\n";
+    kvstore *store = open_alone(dir);
+    assert_absent(store, "d");
+
+    store_dir_overwrite(dir,
+                        KV_LOG_NAME,
+                        sizeof other_key - 1,
+                        other_key,
+                        sizeof other_key - 1);
+
+    assert_absent(store, "b");
+    assert_value(store, "d", "4");
+    assert_value(store, "a", "1");
+    assert_int_equal(checked_stats(store).keys, 2);
+    kvstore_close(store);
+}
+
+static void read_only_handle_answers_by_what_a_line_says_now(void **state)
+{
+    const struct store_dir *dir = *state;
+    static const char changed[] = "{\"Set\":{\"key\":\"b\",\"val\":\"9\"}}\n";
+    static const char removed[] = "{\"Remove\":{\"key\":\"b\"}}       \n";
+    kvstore *store = open_alone(dir);
+
+    store_dir_overwrite(
+        dir, KV_LOG_NAME, sizeof changed - 1, changed, sizeof changed - 1);
+    assert_value(store, "b", "9");
+    assert_int_equal(sizeof removed, sizeof changed);
+    store_dir_overwrite(
+        dir, KV_LOG_NAME, sizeof changed - 1, removed, sizeof removed - 1);
+
+    assert_absent(store, "b");
+    assert_value(store, "a", "1");
+    assert_int_equal(checked_stats(store).keys, 1);
+    kvstore_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -690,6 +934,7 @@ int main(void)
         STORE_TEST(store_that_is_made_leaves_no_error),
         STORE_TEST(options_out_of_bounds_are_invalid),
         STORE_TEST(options_at_their_bounds_are_taken),
+        STORE_TEST(options_of_other_versions_are_taken),
         STORE_TEST(open_makes_a_private_directory_and_log),
         STORE_TEST(no_create_and_read_only_create_nothing),
         STORE_TEST(path_that_is_no_directory_is_an_io_error),
@@ -712,6 +957,13 @@ int main(void)
         STORE_TEST(failed_sync_refuses_writes_until_compaction),
         STORE_TEST(sync_that_failed_never_succeeds_again),
         STORE_TEST(lack_of_memory_changes_nothing),
+        STORE_TEST(remove_of_a_plain_set_reads_nothing),
+        STORE_TEST(remove_of_a_removed_key_reads_that),
+        STORE_TEST(remove_of_what_may_expire_reads_it),
+        STORE_TEST(overwrite_measures_only_what_is_long),
+        STORE_TEST(log_that_would_pass_its_limit_is_refused),
+        STORE_TEST(read_only_handle_folds_an_edited_log_anew),
+        STORE_TEST(read_only_handle_answers_by_what_a_line_says_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ static void line_appended_by_hand_is_read_after_the_next_write(void **state)
 
     store_dir_append(dir, KV_LOG_NAME, line, sizeof line - 1);
 
+    pass_the_check_interval();
     must_set(store, "c", "3");
     assert_value(store, "b", "2");
     assert_value(store, "a", "1");
@@ -53,8 +55,9 @@ static void replaced_log_is_the_store(void **state)
     store_dir_write(dir, "other", text.bytes, text.size);
     log_text_release(&text);
 
-    assert_int_equal(kv_io_rename(&dir->directory, "other", KV_LOG_NAME),
-                     KVSTORE_OK);
+    assert_int_equal(
+        renameat(dir->directory.fd, "other", dir->directory.fd, KV_LOG_NAME),
+        0);
 
     pass_the_check_interval();
     assert_absent(store, "a");
@@ -179,6 +182,7 @@ static bool try_moment(const struct store_dir *dir,
     kvstore *store = open_with(dir, &options);
     must_set(store, "a", "1");
     store_dir_append(dir, KV_LOG_NAME, before, strlen(before));
+    pass_the_check_interval();
 
     bool was_taken = append_at_look(dir, store, bytes, look);
 
@@ -231,31 +235,38 @@ static void missing_newline_added_by_another_is_no_torn_tail(void **state)
 }
 
 /* What is joined to a line without its newline, torn or whole, is damage, and
- * damage is never cut. */
+ * damage is never cut. At the last look that line has been mended already, and
+ * what comes then is a line of its own. */
 static void assert_joined_is_damage(const struct store_dir *dir,
                                     const char *open_line)
 {
     static const char line[] = "{\"Set\":{\"key\":\"b\",\"val\":\"2\"}}\n";
     bool was_taken = true;
+    int joined_count = 0;
     for (int look = 0; was_taken; look++) {
         store_dir_write(dir, KV_LOG_NAME, "", 0);
         kvstore *store = open_plain(dir);
         must_set(store, "a", "1");
         uint64_t offset = store_dir_file_size(dir, KV_LOG_NAME);
         store_dir_append(dir, KV_LOG_NAME, open_line, strlen(open_line));
+        pass_the_check_interval();
 
         was_taken = append_at_look(dir, store, line, look);
 
         size_t size = 0;
         char *bytes = store_dir_read(dir, KV_LOG_NAME, &size);
         const char *joined = bytes + offset + strlen(open_line);
-        assert_int_equal(size > offset + strlen(open_line) + strlen(line) &&
-                             strncmp(joined, line, strlen(line)) == 0,
-                         was_taken);
+        bool is_joined = size > offset + strlen(open_line) + strlen(line) &&
+                         strncmp(joined, line, strlen(line)) == 0;
         free(bytes);
         kvstore *other = open_plain(dir);
         assert_int_equal(checked_stats(other).damaged_records,
-                         was_taken ? 1 : 0);
+                         is_joined ? 1 : 0);
+        assert_true(was_taken || !is_joined);
+        if (was_taken && !is_joined) {
+            assert_value(other, "b", "2");
+        }
+        joined_count += is_joined ? 1 : 0;
         assert_value(store, "a", "1");
         assert_value(store, "c", "3");
         assert_value(other, "c", "3");
@@ -263,6 +274,7 @@ static void assert_joined_is_damage(const struct store_dir *dir,
         kvstore_close(other);
         kvstore_close(store);
     }
+    assert_true(joined_count >= 1);
 }
 
 static void line_joined_to_another_is_damage(void **state)

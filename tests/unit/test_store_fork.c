@@ -6,6 +6,7 @@
 #include "kvstore.h"
 #include "log/log.h"
 #include "os/file.h"
+#include "store/store.h"
 #include "store_calls.h"
 
 #include <dirent.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ static struct kv_io_table table;
 static struct {
     const struct store_dir *dir;
     kvstore *store;
+    kvstore_batch *batch; /* For kvstore_write() in a child. */
     atomic_bool must_stop;
     atomic_int calls;
     atomic_int faults;
@@ -118,6 +121,42 @@ static bool works_in_child(const char *known_key, const char *own_key)
     return is_good;
 }
 
+static kvstore_status refused_calls_of_a_child(void)
+{
+    kvstore *store = shared.store;
+    kvstore_iterator *iterator = NULL;
+    kvstore_watcher *watcher = NULL;
+    kvstore_stats stats;
+    void *value = NULL;
+    size_t size = 0;
+    int64_t sum = 0;
+    kvstore_item item = {.key = "a", .key_size = 1};
+    const kvstore_status statuses[] = {
+        try_set(store, "a", "1"),
+        try_get(store, "a"),
+        kvstore_exists(store, "a", 1),
+        kvstore_get_many(store, &item, 1),
+        kvstore_remove(store, "a", 1),
+        kvstore_take(store, "a", 1, &value, &size),
+        kvstore_increment(store, "a", 1, 1, 0, &sum),
+        kvstore_write(store, shared.batch),
+        kvstore_iterator_create(store, NULL, &iterator),
+        kvstore_watcher_create(store, NULL, &watcher),
+        kvstore_get_stats(store, &stats),
+        kvstore_sync(store),
+        kvstore_compact(store),
+        kvstore_verify(store, NULL, NULL),
+        kvstore_repair(store, NULL, NULL),
+        kvstore_backup(store, "backup"),
+    };
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        if (statuses[i] != KVSTORE_INVALID) {
+            return statuses[i];
+        }
+    }
+    return KVSTORE_INVALID;
+}
+
 static void name_child_key(char key[32], int number)
 {
     (void)snprintf(key, 32, "child-%d", number);
@@ -133,7 +172,7 @@ static bool is_child_good(const char *known_key, int number)
     if (child == 0) {
         (void)alarm(60);
         bool is_good = holds_no_file() &&
-                       try_set(shared.store, "a", "1") == KVSTORE_INVALID &&
+                       refused_calls_of_a_child() == KVSTORE_INVALID &&
                        works_in_child(known_key, key);
         kvstore_close(shared.store);
         _exit(is_good ? 0 : 1);
@@ -168,6 +207,25 @@ static void *get_all_the_time(void *argument)
     return NULL;
 }
 
+static void *iterate_all_the_time(void *argument)
+{
+    const kvstore_entry *entry = NULL;
+    (void)argument;
+    while (!atomic_load(&shared.must_stop)) {
+        kvstore_iterator *iterator = NULL;
+        kvstore_status status =
+            kvstore_iterator_create(shared.store, NULL, &iterator);
+        while (status == KVSTORE_OK && !atomic_load(&shared.must_stop)) {
+            status = kvstore_iterator_next(iterator, &entry);
+            atomic_fetch_add(&shared.calls, 1);
+        }
+        kvstore_iterator_free(iterator);
+        bool is_good = status == KVSTORE_OK || status == KVSTORE_NOT_FOUND;
+        atomic_fetch_add(&shared.faults, is_good ? 0 : 1);
+    }
+    return NULL;
+}
+
 /* Waits for so many calls of the threads between two forks, however slow they
  * are. */
 static void await_calls(int forks)
@@ -188,6 +246,10 @@ static void fork_beside(void *(*duty)(void *), const char *known_key, int forks)
                          0);
     }
     bool are_children_good = true;
+    /* Not in the children: a sanitizer's allocator may be locked there. */
+    assert_int_equal(kvstore_batch_create(&shared.batch), KVSTORE_OK);
+    assert_int_equal(kvstore_batch_set(shared.batch, "a", 1, "1", 1, 0),
+                     KVSTORE_OK);
     for (int i = 0; i < forks && are_children_good; i++) {
         await_calls(i);
         are_children_good = is_child_good(known_key, i);
@@ -196,6 +258,7 @@ static void fork_beside(void *(*duty)(void *), const char *known_key, int forks)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    kvstore_batch_free(shared.batch);
     assert_true(are_children_good);
     assert_int_equal(atomic_load(&shared.faults), 0);
 }
@@ -228,25 +291,55 @@ static void forks_beside_sets_and_compactions(void **state)
     assert_childrens_keys(FORKS);
 }
 
-static int refuse_blocks(int fd, off_t size)
+static void forks_beside_iterators(void **state)
 {
-    (void)fd;
-    (void)size;
-    errno = ENOSPC;
-    return -1;
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* Its allocator may be locked in a forked child. */
+#endif
+    kvstore_options options = patient_options();
+    shared.store = open_with(shared.dir, &options);
+    must_set(shared.store, "known", "1");
+    for (int i = 0; i < 1000; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "key-%d", i);
+        must_set(shared.store, key, "1");
+    }
+
+    fork_beside(iterate_all_the_time, "known", FORKS);
+
+    assert_childrens_keys(FORKS);
 }
 
-/* Its memory is the parent's own, and changes all the time. */
-static void forks_beside_sets_with_a_private_index(void **state)
+/* Finds no index that it could map; its children do. */
+static pid_t private_process;
+
+static void *refusing_mmap(size_t size, bool is_writable, int fd, off_t offset)
+{
+    if (getpid() == private_process) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return kv_io_system_table()->mmap(size, is_writable, fd, offset);
+}
+
+/* Its memory is the parent's own, and changes with each child's set. */
+static void forks_beside_gets_with_a_private_index(void **state)
 {
     (void)state;
     kvstore_options options = patient_options();
-    table.allocate_blocks = refuse_blocks;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "foreign", "1");
+    store_dir_write_log(shared.dir, &text);
+    log_text_release(&text);
+    options.read_only = true;
+    private_process = getpid();
+    table.mmap = refusing_mmap;
     shared.store = open_with(shared.dir, &options);
-    must_set(shared.store, "known", "1");
 
-    fork_beside(set_all_the_time, "known", SLOW_FORKS);
+    fork_beside(get_all_the_time, "foreign", SLOW_FORKS);
 
+    assert_false(shared.store->index.is_shared);
     assert_childrens_keys(SLOW_FORKS);
 }
 
@@ -323,7 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FORK_TEST(forks_beside_sets_and_compactions),
-        FORK_TEST(forks_beside_sets_with_a_private_index),
+        FORK_TEST(forks_beside_iterators),
+        FORK_TEST(forks_beside_gets_with_a_private_index),
         FORK_TEST(forks_beside_parsing_of_foreign_lines),
         FORK_TEST(child_holds_no_file_of_a_compaction),
     };

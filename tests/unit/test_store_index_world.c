@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Do the public calls do what kvstore.h promises? Here: which handle builds or
- * grows an index, and where none can. */
+ * grows an index. */
 
+#include "idle_clock.h"
 #include "index/file.h"
 #include "index/table.h"
 #include "known_store.h"
@@ -12,7 +13,6 @@
 #include "os/directory.h"
 #include "os/file.h"
 #include "os/system.h"
-#include "store/handle.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -47,23 +47,36 @@ static struct {
     uint64_t boot;
     uint64_t mount;
     int renames; /* To store.index. */
-    int directory_syncs;
+    uint64_t bytes_read;
+    kvstore *writer; /* Sets a key at each read; or NULL. */
     bool is_full;
-    bool is_broken;
+    bool is_broken;  /* fdatasync fails, */
+    bool breaks_all; /* and fsync. */
 } world;
 
-static int told_boot_id(uint64_t id_out[2])
+static int told_boot_id(uint64_t *id_out)
 {
-    id_out[0] = world.boot;
-    id_out[1] = 1;
+    *id_out = world.boot;
     return 0;
 }
 
-static int told_mount_id(int fd, uint64_t *id_out)
+static uint64_t told_mount_id(int fd)
 {
     (void)fd;
-    *id_out = world.mount;
-    return 0;
+    return world.mount;
+}
+
+static ssize_t counting_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    kvstore *writer = world.writer;
+    if (writer != NULL) {
+        world.writer = NULL;
+        must_set(writer, "beside", "0");
+        world.writer = writer;
+    }
+    ssize_t part = kv_io_system_table()->pread(fd, buffer, size, offset);
+    world.bytes_read += part > 0 ? (uint64_t)part : 0;
+    return part;
 }
 
 static int counting_renameat(int dir_fd, const char *from, const char *to)
@@ -90,16 +103,19 @@ static int breaking_fdatasync(int fd)
     return kv_io_system_table()->fdatasync(fd);
 }
 
-static int counting_fsync(int fd)
+static int breaking_fsync(int fd)
 {
-    struct stat stat;
-    world.directory_syncs +=
-        fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode) ? 1 : 0;
+    if (world.breaks_all) {
+        errno = EIO;
+        return -1;
+    }
     return kv_io_system_table()->fsync(fd);
 }
 
 static int enter_world(void **state)
 {
+    world.breaks_all = false;
+    world.writer = NULL;
     world.boot = 1;
     world.mount = 1;
     world.renames = 0;
@@ -108,10 +124,11 @@ static int enter_world(void **state)
     world.table = *kv_io_system_table();
     world.table.boot_id = told_boot_id;
     world.table.mount_id = told_mount_id;
+    world.table.pread = counting_pread;
     world.table.renameat = counting_renameat;
     world.table.allocate_blocks = limited_allocate_blocks;
     world.table.fdatasync = breaking_fdatasync;
-    world.table.fsync = counting_fsync;
+    world.table.fsync = breaking_fsync;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -122,18 +139,62 @@ static int leave_world(void **state)
     return store_dir_tear_down(state);
 }
 
-static void index_is_built_once_a_boot(void **state)
+/* True if opening the store costs a pass over the log. */
+static bool reads_all(const struct store_dir *dir, bool is_read_only)
+{
+    kvstore_options options = plain_options();
+    options.read_only = is_read_only;
+    world.bytes_read = 0;
+    kvstore *store = open_with(dir, &options);
+    bool has_read_all =
+        world.bytes_read >= store_dir_file_size(dir, KV_LOG_NAME);
+    kvstore_close(store);
+    return has_read_all;
+}
+
+static void index_is_checked_once_a_boot(void **state)
 {
     const struct store_dir *dir = *state;
     make_known(dir);
     int renames = world.renames;
-    assert_heals(dir);
-    assert_int_equal(world.renames, renames);
+    assert_false(reads_all(dir, false));
 
     world.boot = 2;
+    assert_true(reads_all(dir, true));
+    assert_true(reads_all(dir, true));
+    assert_true(reads_all(dir, false));
+    assert_false(reads_all(dir, false));
+    assert_false(reads_all(dir, true));
     assert_heals(dir);
 
-    assert_int_equal(world.renames, renames + 1);
+    assert_int_equal(world.renames, renames);
+}
+
+/* As in containers that are told boots of their own. */
+static void boots_share_an_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    world.mount = UINT64_C(1) << 32;
+    make_known(dir);
+    int renames = world.renames;
+    world.boot = 2;
+    assert_true(reads_all(dir, false));
+
+    for (uint64_t i = 0; i < 10; i++) {
+        world.boot = 1 + i % 2;
+        assert_false(reads_all(dir, false));
+        assert_heals(dir);
+    }
+    assert_int_equal(world.renames, renames);
+    kvstore *store = open_plain(dir);
+    append_many_by_hand(dir);
+    must_set(store, "key-1", value_of(1));
+    must_compact(store);
+    kvstore_close(store);
+    for (uint64_t i = 0; i < 4; i++) {
+        world.boot = 1 + i % 2;
+        assert_false(reads_all(dir, false));
+    }
 }
 
 /* After a reboot the index may lack some of its pages on the disk. */
@@ -148,15 +209,154 @@ static void pages_lost_with_a_boot_are_harmless(void **state)
     assert_heals(dir);
 }
 
-static void system_without_boot_ids_works(void **state)
+/* It reads all of the log at each open, says so, and takes nobody's index
+ * away. */
+static void assert_slow_and_harmless(const struct store_dir *dir,
+                                     uint64_t reason)
+{
+    int renames = world.renames;
+    assert_true(reads_all(dir, true));
+    assert_true(reads_all(dir, false));
+    kvstore *store = open_plain(dir);
+    assert_int_equal(checked_stats(store).slow_open, reason);
+    must_set(store, "key-1", value_of(1));
+    kvstore_close(store);
+    assert_heals(dir);
+    assert_int_equal(world.renames, renames);
+}
+
+static void system_that_tells_no_boot_checks_the_index(void **state)
 {
     const struct store_dir *dir = *state;
-    world.table.boot_id = kv_io_system_table()->boot_id;
     make_known(dir);
-    world.table.boot_id = told_boot_id;
     world.boot = 0;
+    assert_slow_and_harmless(dir, KVSTORE_OPEN_NO_BOOT_ID);
+
+    world.boot = 1;
+    assert_false(reads_all(dir, false));
+    kvstore *store = open_plain(dir);
+    assert_int_equal(checked_stats(store).slow_open, KVSTORE_OPEN_FAST);
+    assert_known(store);
+    kvstore_close(store);
+
+    remove_index(dir);
+    world.boot = 0;
+    assert_heals(dir);
+    assert_slow_and_harmless(dir, KVSTORE_OPEN_NO_BOOT_ID);
+    world.boot = 1;
+    assert_true(reads_all(dir, false));
+    assert_false(reads_all(dir, false));
+}
+
+static void system_that_tells_no_mount_checks_the_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    world.mount = 0;
+    assert_slow_and_harmless(dir, KVSTORE_OPEN_NO_MOUNT_ID);
+
+    world.mount = 1;
+    assert_false(reads_all(dir, false));
+}
+
+/* Such a reader checks the index once. If there is no verdict, as beside a busy
+ * writer, it follows the log by an index of its own, a line at a time. */
+static void system_that_tells_no_boot_reads_beside_a_writer(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *writer = open_plain(dir);
+    world.boot = 0;
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    world.writer = writer;
+    kvstore *reader = open_with(dir, &options);
+    world.writer = NULL;
+    assert_known(reader);
+    assert_int_equal(checked_stats(reader).slow_open, KVSTORE_OPEN_PRIVATELY);
+    uint64_t size = store_dir_file_size(dir, KV_LOG_NAME);
+
+    world.bytes_read = 0;
+    for (int i = 0; i < 10; i++) {
+        must_set(writer, "beside", value_of(i));
+        assert_value(reader, "beside", value_of(i));
+    }
+
+    assert_true(world.bytes_read < size);
+    kvstore_close(reader);
+    kvstore_close(writer);
+}
+
+/* Also if the index is wrong: then it is built anew. */
+static void system_that_tells_nothing_notices_lost_pages(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    int renames = world.renames;
+    empty_index(dir, KV_TABLE_HEADER_SIZE, SLOT_PAGE_SIZE);
+    world.boot = 0;
+    world.mount = 0;
 
     assert_heals(dir);
+
+    assert_int_equal(world.renames, renames + 1);
+    assert_slow_and_harmless(dir, KVSTORE_OPEN_NO_BOOT_ID);
+}
+
+#define TOTALS_AT(number) \
+    (offsetof(struct kv_table_header, totals) + 8 * (size_t)(number))
+#define SLOTS_USED_AT TOTALS_AT(2)
+#define DAMAGE_SLOTS_AT TOTALS_AT(3)
+#define KEYS_AT TOTALS_AT(8)
+
+static void add_to_header_word(const struct store_dir *dir,
+                               size_t at,
+                               uint64_t amount)
+{
+    store_header_word(dir, at, load_header_word(dir, at) + amount);
+}
+
+/* A page of an older moment may have come to the disk. */
+static void counts_of_another_boot_are_checked(void **state)
+{
+    const struct store_dir *dir = *state;
+    const size_t words[] = {SLOTS_USED_AT, KEYS_AT};
+    make_known(dir);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        int renames = world.renames;
+        add_to_header_word(dir, words[i], (uint64_t)-1);
+        world.boot++;
+
+        assert_heals(dir);
+
+        assert_int_equal(world.renames, renames + 1);
+    }
+}
+
+/* Else the value of before the damage would be back. */
+static void lost_slot_of_damage_is_noticed_in_another_boot(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "key", "1");
+    size_t offset = log_text_damaged_set(&text, "key", "2");
+    log_text_set(&text, "behind", "1");
+    store_dir_write(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+    kvstore *store = open_plain(dir);
+    assert_corrupt(store, "key", offset);
+    kvstore_close(store);
+    struct stored_slot slot = find_damage_slot(dir, "key");
+    empty_slot(dir, &slot);
+    add_to_header_word(dir, SLOTS_USED_AT, (uint64_t)-1);
+    add_to_header_word(dir, DAMAGE_SLOTS_AT, (uint64_t)-1);
+    world.boot = 2;
+
+    store = open_plain(dir);
+
+    assert_corrupt(store, "key", offset);
+    assert_value(store, "behind", "1");
+    kvstore_close(store);
 }
 
 /* Two handles that see the directory through mounts of their own. */
@@ -188,7 +388,7 @@ static void mounts_share_an_index(void **state)
 }
 
 /* No handle has it open in between; growth and compaction included. */
-static void mounts_that_come_in_turns_build_once_each(void **state)
+static void mounts_that_come_in_turns_share_an_index(void **state)
 {
     const struct store_dir *dir = *state;
     const uint64_t mounts[] = {
@@ -200,7 +400,7 @@ static void mounts_that_come_in_turns_build_once_each(void **state)
         world.mount = mounts[i % 3];
         assert_heals(dir);
     }
-    assert_int_equal(world.renames, renames + 2);
+    assert_int_equal(world.renames, renames);
 
     kvstore *store = open_plain(dir);
     append_many_by_hand(dir);
@@ -218,27 +418,27 @@ static void mounts_that_come_in_turns_build_once_each(void **state)
     assert_int_equal(world.renames, renames);
 }
 
-/* A mount number that is used again may mean another mount; and so may any
- * number after a boot. */
-static void mounts_that_prove_nothing_have_it_built(void **state)
+/* Any number may be another mount's in another boot. */
+static void mounts_are_checked_once_each(void **state)
 {
     const struct store_dir *dir = *state;
     make_known(dir);
+    int renames = world.renames;
+    world.mount = 2;
+    assert_true(reads_all(dir, false));
     for (uint64_t i = 1; i <= 6; i++) {
-        int renames = world.renames;
         world.mount = 1 + i % 2;
-        assert_heals(dir);
-        assert_int_equal(world.renames, renames + 1);
+        assert_false(reads_all(dir, false));
     }
-    for (uint64_t i = 1; i <= 3; i++) {
-        int renames = world.renames;
-        world.boot = 1 + i;
+    for (uint64_t boot = 2; boot <= 4; boot++) {
+        world.boot = boot;
         for (uint64_t id = 1; id <= 2; id++) {
-            world.mount = UINT64_C(1) << 32 | id;
-            assert_heals(dir);
+            world.mount = id;
+            assert_true(reads_all(dir, false));
+            assert_false(reads_all(dir, false));
         }
-        assert_int_equal(world.renames, renames + 2);
     }
+    assert_int_equal(world.renames, renames);
 }
 
 /* --- Reading only --- */
@@ -299,6 +499,28 @@ static void read_only_handle_follows_an_index(void **state)
     assert_value(store, "new", "3");
     assert_known(store);
     kvstore_close(store);
+    kvstore_close(writer);
+}
+
+/* A process that folds lets readers wait for it; one that has died while it did,
+ * and left a note, does not. */
+static void dead_process_keeps_no_reader_waiting(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    make_known(dir);
+    store_header_word(dir, HEADER_AT(holder_folds), 1);
+    options.exclusive = true;
+    kvstore *writer = open_with(dir, &options);
+    append_by_hand(dir, "1");
+    idle_clock_start();
+
+    kvstore *reader = open_plain(dir);
+
+    assert_int_equal(idle_clock_slept_ns(), 0);
+    idle_clock_stop();
+    assert_known(reader);
+    kvstore_close(reader);
     kvstore_close(writer);
 }
 
@@ -434,21 +656,12 @@ static void assert_poisoned(const struct store_dir *dir,
     kvstore_close(third);
 }
 
-/* Points the only slot of an index into the middle of its line. */
-static void move_slot_on(const struct store_dir *dir)
+/* Points the key's slot into the middle of its line. */
+static void move_slot_on(const struct store_dir *dir, const char *key)
 {
-    size_t size = 0;
-    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
-    uint64_t word = 0;
-    size_t at = KV_TABLE_HEADER_SIZE;
-    while (at < size && word == 0) {
-        memcpy(&word, bytes + at, sizeof word);
-        at += word == 0 ? sizeof word : 0;
-    }
-    assert_int_not_equal(word, 0);
-    word += 3;
-    store_dir_overwrite(dir, KV_INDEX_NAME, at, &word, sizeof word);
-    free(bytes);
+    struct stored_slot slot = find_slot(dir, key);
+    slot.entry.pointer.offset += 3;
+    store_slot(dir, &slot);
 }
 
 /* Whether or not the builder of the index has met the failed sync itself. */
@@ -464,7 +677,7 @@ static void failed_sync_outlives_a_rebuild(void **state)
         assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
         world.is_broken = false;
         int renames = world.renames;
-        move_slot_on(dir);
+        move_slot_on(dir, "key");
 
         assert_value(i == 0 ? store : other, "key", "1");
 
@@ -473,6 +686,162 @@ static void failed_sync_outlives_a_rebuild(void **state)
         kvstore_close(store);
         kvstore_close(other);
     }
+}
+
+/* A get that builds the index syncs the log first, so that it reports nothing
+ * that may still be lost. The index is of a log of which a sync has failed,
+ * then, whoever comes next. */
+static void failed_sync_before_a_build_is_not_forgotten(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_durable(dir);
+    kvstore *other = open_plain(dir);
+    must_set(other, "key", "1");
+    remove_index(dir);
+    rest(20);
+    world.is_broken = true;
+
+    assert_value(store, "key", "1");
+
+    world.is_broken = false;
+    assert_poisoned(dir, store, other, "1");
+    kvstore_close(store);
+    kvstore_close(other);
+}
+
+/* The debt of a process that died while it switched. */
+static void failed_sync_of_anothers_debt_is_not_forgotten(void **state)
+{
+    const struct store_dir *dir = *state;
+    for (int i = 0; i < 2; i++) {
+        store_dir_write(dir, KV_LOG_NAME, "", 0);
+        kvstore *store = open_durable(dir);
+        must_set(store, "key", "1");
+        store_header_word(
+            dir, offsetof(struct kv_table_header, state), KV_TABLE_SWITCHING);
+        world.is_broken = true;
+        world.breaks_all = true;
+        kvstore *other = NULL;
+        if (i == 0) {
+            assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
+        } else {
+            other = open_plain(dir);
+            assert_value(other, "key", "1");
+            kvstore_close(other);
+        }
+        world.is_broken = false;
+        world.breaks_all = false;
+        other = open_plain(dir);
+
+        assert_poisoned(dir, store, other, "1");
+        kvstore_close(store);
+        kvstore_close(other);
+    }
+}
+
+/* Opens a store of which a sync has failed, and closes it. */
+static void fail_sync(const struct store_dir *dir)
+{
+    kvstore *store = open_durable(dir);
+    must_set(store, "key", "1");
+    world.is_broken = true;
+    assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
+    world.is_broken = false;
+    kvstore_close(store);
+}
+
+static kvstore_status open_and_set(const struct store_dir *dir)
+{
+    kvstore *store = open_plain(dir);
+    kvstore_status status = try_set(store, "key", "3");
+    kvstore_close(store);
+    return status;
+}
+
+/* Also where the index is not trusted, and is built anew. */
+static void failed_sync_is_known_through_all_mounts(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    fail_sync(dir);
+    for (uint64_t i = 2; i < 5; i++) {
+        int renames = world.renames;
+        world.mount = i;
+        if (i == 3) {
+            empty_index(dir, KV_TABLE_HEADER_SIZE, SLOT_PAGE_SIZE);
+        }
+        if (i == 4) {
+            world.boot = 0;
+        }
+
+        assert_int_equal(open_and_set(dir), KVSTORE_IO);
+
+        assert_int_equal(world.renames, renames + (i == 3 ? 1 : 0));
+    }
+    kvstore *store = open_plain(dir);
+    must_compact(store);
+    must_set(store, "key", "3");
+    assert_known(store);
+    kvstore_close(store);
+}
+
+/* What is in memory then is what the disk has. Whether the index is true or
+ * not, and whoever opens it first. */
+static void failed_sync_ends_with_the_boot(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    make_known(dir);
+    for (uint64_t i = 2; i < 5; i++) {
+        kvstore *reader = NULL;
+        fail_sync(dir);
+        assert_int_equal(open_and_set(dir), KVSTORE_IO);
+        world.boot = i;
+        if (i == 3) {
+            empty_index(dir, KV_TABLE_HEADER_SIZE, SLOT_PAGE_SIZE);
+        }
+        if (i == 4) {
+            reader = open_with(dir, &options);
+        }
+
+        assert_int_equal(open_and_set(dir), KVSTORE_OK);
+
+        kvstore_close(reader);
+    }
+}
+
+/* A container that is told a boot of its own has the same memory. */
+static void failed_sync_is_known_in_boots_beside(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    fail_sync(dir);
+    kvstore *holder = open_plain(dir);
+    for (uint64_t i = 2; i < 4; i++) {
+        int renames = world.renames;
+        world.boot = i;
+        if (i == 3) {
+            empty_index(dir, KV_TABLE_HEADER_SIZE, SLOT_PAGE_SIZE);
+        }
+
+        assert_int_equal(open_and_set(dir), KVSTORE_IO);
+
+        assert_int_equal(world.renames, renames + (i == 3 ? 1 : 0));
+    }
+    assert_int_equal(try_set(holder, "key", "3"), KVSTORE_IO);
+    kvstore_close(holder);
+}
+
+/* Who may write an index that is not the log's own kind does not stop others. */
+static void planted_poison_is_not_taken_along(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    fail_sync(dir);
+    assert_int_equal(chmod(store_dir_path(dir, KV_INDEX_NAME), 0666), 0);
+
+    assert_int_equal(open_and_set(dir), KVSTORE_OK);
 }
 
 static int last_renameat(int dir_fd, const char *from, const char *to)
@@ -491,7 +860,7 @@ static void failed_sync_outlives_the_death_of_a_builder(void **state)
     world.is_broken = true;
     assert_int_equal(try_set(store, "key", "2"), KVSTORE_IO);
     world.is_broken = false;
-    move_slot_on(dir);
+    move_slot_on(dir, "key");
     pid_t child = fork();
     if (child == 0) {
         kvstore_options options = plain_options();
@@ -564,6 +933,7 @@ static bool try_growth(const struct store_dir *dir, int step)
                     (status == KVSTORE_IO && failing.syncer == NULL));
     }
     world.table.step = kv_io_system_table()->step;
+    world.table.pread = counting_pread;
     world.table.renameat = counting_renameat;
     bool was_over = failing.syncer != NULL;
     if (!was_over) {
@@ -583,249 +953,39 @@ static void sync_that_fails_during_growth_is_not_forgotten(void **state)
     assert_true(step >= 5);
 }
 
-/* What others have appended needs an index for which there is no room. */
-static void full_disk_does_not_hide_appended_lines(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *store = open_plain(dir);
-    must_set(store, "key", "1");
-    append_many_by_hand(dir);
-    world.is_full = true;
-
-    kvstore *other = open_plain(dir);
-
-    assert_many(other);
-    assert_value(store, "key", "1");
-    must_set(store, "key", "2");
-    assert_value(other, "key", "2");
-    assert_many(store);
-    kvstore_close(store);
-    kvstore_close(other);
-}
-
-/* Without room for an index, each handle keeps one of its own until there
- * is. */
-static void full_disk_leaves_private_indexes(void **state)
-{
-    const struct store_dir *dir = *state;
-    make_known(dir);
-    remove_index(dir);
-    world.is_full = true;
-    kvstore *store = open_plain(dir);
-    kvstore *other = open_plain(dir);
-    assert_int_equal(count_files(dir), 1);
-    assert_in_touch(store, other);
-    world.is_full = false;
-
-    kvstore *third = open_plain(dir);
-
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-    assert_in_touch(third, store);
-    assert_in_touch(other, third);
-    assert_in_touch(store, other);
-    assert_known(store);
-    kvstore_close(store);
-    kvstore_close(other);
-    kvstore_close(third);
-    assert_heals(dir);
-}
-
-/* A handle checks the name of its index only now and then, and has just done
- * so. */
-static void look_at_names(const kvstore *reader)
-{
-    kv_io_system_table()->sleep_ns(15000000);
-    assert_value(reader, "a", "1");
-}
-
-static void lost_index_hides_no_private_set(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *writer = open_plain(dir);
-    must_set(writer, "a", "1");
-    kvstore *reader = open_plain(dir);
-    world.is_full = true;
-    look_at_names(reader);
-    remove_index(dir);
-
-    must_set(writer, "a", "2");
-
-    assert_value(reader, "a", "2");
-    kvstore_close(writer);
-    kvstore_close(reader);
-}
-
-static void index_of_a_moment_hides_no_private_set(void **state)
-{
-    const struct store_dir *dir = *state;
-    kvstore *writer = open_plain(dir);
-    world.is_full = true;
-    remove_index(dir);
-    must_set(writer, "a", "1");
-    world.is_full = false;
-    kvstore *reader = open_plain(dir);
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-    world.is_full = true;
-    look_at_names(reader);
-    remove_index(dir);
-
-    must_set(writer, "a", "2");
-
-    assert_value(reader, "a", "2");
-    kvstore_close(writer);
-    kvstore_close(reader);
-}
-
-/* The process that gave the log its name may have died before the directory was
- * synced; for a shared index, its builder has synced it. */
-static void sync_of_a_private_pair_includes_the_name(void **state)
-{
-    const struct store_dir *dir = *state;
-    make_known(dir);
-    remove_index(dir);
-    world.is_full = true;
-    kvstore *store = open_plain(dir);
-    must_set(store, "a", "1");
-    int before = world.directory_syncs;
-
-    assert_int_equal(kvstore_sync(store), KVSTORE_OK);
-
-    assert_int_equal(world.directory_syncs, before + 1);
-    assert_int_equal(kvstore_sync(store), KVSTORE_OK);
-    assert_int_equal(world.directory_syncs, before + 1);
-    kvstore_close(store);
-}
-
-/* --- Readers of a private index --- */
-
-static kvstore *open_alone(const struct store_dir *dir)
-{
-    make_known(dir);
-    remove_index(dir);
-    world.is_full = true;
-    kvstore *store = open_plain(dir);
-    assert_false(store->index.is_shared);
-    return store;
-}
-
-static void private_index_is_written_beside_its_readers(void **state)
-{
-    kvstore *store = open_alone(*state);
-    assert_int_equal(kv_store_begin_read(store), KVSTORE_OK);
-
-    must_set(store, "a", "1");
-
-    kv_store_end_read(store);
-    assert_value(store, "a", "1");
-    assert_known(store);
-    kvstore_close(store);
-}
-
-static void private_index_grows_and_keeps_its_keys(void **state)
-{
-    const struct store_dir *dir = *state;
-    char key[32];
-    kvstore *store = open_alone(dir);
-    kvstore *other = open_plain(dir);
-    unsigned level = store->index.table.level;
-    int count = 0;
-    for (; store->index.table.level == level; count++) {
-        (void)snprintf(key, sizeof key, "grown-%d", count);
-        must_set(store, key, key);
-    }
-    assert_int_equal(other->index.table.level, level);
-
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(key, sizeof key, "grown-%d", i);
-        assert_value(store, key, key);
-        assert_value(other, key, key);
-    }
-
-    assert_int_equal(other->index.table.level, store->index.table.level);
-    assert_known(store);
-    kvstore_close(store);
-    kvstore_close(other);
-}
-
-static struct {
-    const kvstore *reader;
-    uint64_t damage;
-    int looks;
-} doubt;
-
-/* The pause between two folds that are to agree. */
-static void look_while_in_doubt(int64_t ns)
-{
-    struct kv_table_totals totals;
-    if (doubt.reader != NULL) {
-        const struct kv_table *table = &doubt.reader->index.table;
-        assert_true(kv_table_load_totals(table, &totals));
-        assert_int_equal(totals.applied, doubt.damage);
-        assert_int_equal(totals.counts.damaged_records, 0);
-        assert_int_equal(atomic_load(&table->header->end), doubt.damage);
-        doubt.looks++;
-    }
-    kv_io_system_table()->sleep_ns(ns);
-}
-
-static void private_reader_publishes_no_damage_before_it_is_believed(
-    void **state)
-{
-    const struct store_dir *dir = *state;
-    struct log_text text = LOG_TEXT_EMPTY;
-    kvstore_options options = plain_options();
-    options.read_only = true;
-    make_known(dir);
-    remove_index(dir);
-    kvstore *reader = open_with(dir, &options);
-    assert_absent(reader, "b");
-    uint64_t before = checked_stats(reader).log_bytes;
-    log_text_set(&text, "a", "1");
-    doubt.damage = before + log_text_damaged_set(&text, "b", "2");
-    log_text_set(&text, "c", "3");
-    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
-    log_text_release(&text);
-    doubt.looks = 0;
-    doubt.reader = reader;
-    world.table.sleep_ns = look_while_in_doubt;
-
-    assert_value(reader, "c", "3");
-
-    doubt.reader = NULL;
-    assert_int_equal(doubt.looks, 1);
-    assert_value(reader, "a", "1");
-    assert_int_equal(checked_stats(reader).damaged_records, 1);
-    kvstore_close(reader);
-}
-
 #define WORLD_TEST(test) \
     cmocka_unit_test_setup_teardown(test, enter_world, leave_world)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(index_is_built_once_a_boot),
+        WORLD_TEST(index_is_checked_once_a_boot),
+        WORLD_TEST(boots_share_an_index),
         WORLD_TEST(pages_lost_with_a_boot_are_harmless),
-        WORLD_TEST(system_without_boot_ids_works),
+        WORLD_TEST(system_that_tells_no_boot_checks_the_index),
+        WORLD_TEST(system_that_tells_no_mount_checks_the_index),
+        WORLD_TEST(system_that_tells_no_boot_reads_beside_a_writer),
+        WORLD_TEST(system_that_tells_nothing_notices_lost_pages),
+        WORLD_TEST(counts_of_another_boot_are_checked),
+        WORLD_TEST(lost_slot_of_damage_is_noticed_in_another_boot),
         WORLD_TEST(mounts_share_an_index),
-        WORLD_TEST(mounts_that_come_in_turns_build_once_each),
-        WORLD_TEST(mounts_that_prove_nothing_have_it_built),
+        WORLD_TEST(mounts_that_come_in_turns_share_an_index),
+        WORLD_TEST(mounts_are_checked_once_each),
         STORE_TEST(read_only_handle_creates_nothing),
         STORE_TEST(read_only_handle_follows_an_index),
+        STORE_TEST(dead_process_keeps_no_reader_waiting),
         STORE_TEST(others_follow_growth),
         WORLD_TEST(full_disk_refuses_new_keys_alone),
         WORLD_TEST(failed_sync_of_appended_lines_is_not_tried_again),
         WORLD_TEST(failed_sync_outlives_a_rebuild),
+        WORLD_TEST(failed_sync_before_a_build_is_not_forgotten),
+        WORLD_TEST(failed_sync_of_anothers_debt_is_not_forgotten),
         WORLD_TEST(failed_sync_outlives_the_death_of_a_builder),
+        WORLD_TEST(failed_sync_is_known_through_all_mounts),
+        WORLD_TEST(failed_sync_ends_with_the_boot),
+        WORLD_TEST(failed_sync_is_known_in_boots_beside),
+        WORLD_TEST(planted_poison_is_not_taken_along),
         WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
-        WORLD_TEST(full_disk_does_not_hide_appended_lines),
-        WORLD_TEST(full_disk_leaves_private_indexes),
-        WORLD_TEST(lost_index_hides_no_private_set),
-        WORLD_TEST(index_of_a_moment_hides_no_private_set),
-        WORLD_TEST(sync_of_a_private_pair_includes_the_name),
-        WORLD_TEST(private_index_is_written_beside_its_readers),
-        WORLD_TEST(private_index_grows_and_keeps_its_keys),
-        WORLD_TEST(private_reader_publishes_no_damage_before_it_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "index/file.h"
 #include "index/table.h"
+#include "known_store.h"
 #include "kvstore.h"
 #include "log/log.h"
 #include "store_calls.h"
@@ -410,23 +411,6 @@ static void rotten_lines_are_told_and_not_the_index(void **state)
     kvstore_close(store);
 }
 
-/* Points the first slot in use at offset 0, or empties it. */
-static void change_slot(const struct store_dir *dir, bool empties)
-{
-    size_t size = 0;
-    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
-    uint64_t word = 0;
-    size_t at = KV_TABLE_HEADER_SIZE - sizeof word;
-    while (at + sizeof word < size && word == 0) {
-        at += sizeof word;
-        memcpy(&word, bytes + at, sizeof word);
-    }
-    assert_int_not_equal(word, 0);
-    word = empties ? 0 : (word & ~((UINT64_C(1) << 44) - 1)) | 1;
-    store_dir_overwrite(dir, KV_INDEX_NAME, at, &word, sizeof word);
-    free(bytes);
-}
-
 static void slot_at_an_older_record_is_told(void **state)
 {
     const struct store_dir *dir = *state;
@@ -444,7 +428,10 @@ static void slot_at_an_older_record_is_told(void **state)
                    KVSTORE_DAMAGE_COUNTS);
     assert_verified(store, "");
 
-    change_slot(dir, false);
+    struct stored_slot slot = find_slot(dir, "key");
+    slot.entry.pointer.offset = 0;
+    slot.entry.pointer.length = stats.stale_bytes;
+    store_slot(dir, &slot);
 
     assert_verified(store, expected);
     kvstore_close(store);
@@ -456,7 +443,8 @@ static void missing_slot_is_told(void **state)
     kvstore *store = open_plain(dir);
     must_set(store, "key", "1");
 
-    change_slot(dir, true);
+    struct stored_slot slot = find_slot(dir, "key");
+    empty_slot(dir, &slot);
 
     struct seen seen = {.size = 0};
     assert_int_equal(kvstore_verify(store, see_damage, &seen), KVSTORE_CORRUPT);

@@ -514,10 +514,11 @@ static void set_that_failed_beside_it_is_not_copied(void **state)
 
 /* --- Batches of others --- */
 
-/* The write after it sees what the text is. */
+/* The write after it sees what the text is: it looks at the log's end again. */
 static void append_beside_it(const struct log_text *text)
 {
     store_dir_append(scene.dir, KV_LOG_NAME, text->bytes, text->size);
+    rest(20);
     must_set(scene.other, "key-4", "newer");
 }
 

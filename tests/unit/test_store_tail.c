@@ -983,29 +983,56 @@ static void full_disk_loses_nothing_that_is_durable(void **state)
     fill_disk(*state, open_durable(*state));
 }
 
+/* Sets until a limit on file sizes is reached, in a child. Returns its status:
+ * 0 if the last set said so. */
+static int set_up_to_limit(kvstore *store, uint64_t limit_bytes, bool waits)
+{
+    struct rlimit limit = {.rlim_cur = limit_bytes, .rlim_max = RLIM_INFINITY};
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+    if (waits) {
+        kv_io_system_table()->sleep_ns(2 * KV_NAME_CHECK_NS);
+    }
+    kvstore_status set = KVSTORE_OK;
+    for (int i = 0; i < 100000 && set == KVSTORE_OK; i++) {
+        set = try_set(store, "again", "value");
+    }
+    bool is_limit = kvstore_last_error()->system_errno == EFBIG;
+    kvstore_close(store);
+    return set == KVSTORE_IO && is_limit ? 0 : 1;
+}
+
 static void limit_on_file_sizes_raises_no_signal(void **state)
 {
     const struct store_dir *dir = *state;
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
-        struct rlimit limit = {.rlim_cur = 3 * UNIT + 5000,
-                               .rlim_max = RLIM_INFINITY};
         kvstore *store = open_exclusive(dir);
         warm_up(store);
-        (void)setrlimit(RLIMIT_FSIZE, &limit);
-        kvstore_status set = KVSTORE_OK;
-        for (int i = 0; i < 100000 && set == KVSTORE_OK; i++) {
-            set = try_set(store, "again", "value");
-        }
-        bool is_limit = kvstore_last_error()->system_errno == EFBIG;
-        kvstore_close(store);
-        _exit(set == KVSTORE_IO && is_limit ? 0 : 1);
+        _exit(set_up_to_limit(store, 3 * UNIT + 5000, false));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
 
     assert_int_equal(status, 0);
     assert_true(log_size(dir) > 3 * UNIT + 4900);
+    assert_clean(dir);
+}
+
+static void lowered_limit_raises_no_signal_in_a_shared_handle(void **state)
+{
+    const struct store_dir *dir = *state;
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        kvstore *store = open_plain(dir);
+        _exit(try_set(store, "a", "1") == KVSTORE_OK
+                  ? set_up_to_limit(store, 20000, true)
+                  : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+
+    assert_int_equal(status, 0);
+    assert_true(log_size(dir) > 19000);
     assert_clean(dir);
 }
 
@@ -1043,6 +1070,7 @@ int main(void)
         TAIL_TEST(full_disk_loses_nothing),
         TAIL_TEST(full_disk_loses_nothing_that_is_durable),
         TAIL_TEST(limit_on_file_sizes_raises_no_signal),
+        TAIL_TEST(lowered_limit_raises_no_signal_in_a_shared_handle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

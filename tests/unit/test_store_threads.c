@@ -433,28 +433,11 @@ static void all_calls_at_once_lose_nothing(void **state)
     assert_all_calls_at_once_lose_nothing(*state);
 }
 
-static int refuse_blocks(int fd, off_t size)
-{
-    (void)fd;
-    (void)size;
-    errno = ENOSPC;
-    return -1;
-}
-
-/* Each handle has an index of its own, which its threads share. */
-static void all_calls_by_private_indexes_lose_nothing(void **state)
-{
-    table.allocate_blocks = refuse_blocks;
-    assert_all_calls_at_once_lose_nothing(*state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             all_calls_at_once_lose_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            all_calls_by_private_indexes_lose_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

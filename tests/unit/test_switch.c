@@ -87,10 +87,10 @@ static int noting_fsync(int fd)
                : kv_io_system_table()->fsync(fd);
 }
 
-static int noting_mount_id(int fd, uint64_t *id_out)
+static int noting_boot_id(uint64_t *id_out)
 {
-    return notes.failing == 'm' ? (errno = notes.system_errno, -1)
-                                : kv_io_system_table()->mount_id(fd, id_out);
+    return notes.failing == 'b' ? (errno = notes.system_errno, -1)
+                                : kv_io_system_table()->boot_id(id_out);
 }
 
 static void noting_sleep_ns(int64_t ns)
@@ -108,7 +108,7 @@ static void begin_notes(const struct kv_table *old_table,
     notes.table.renameat = noting_renameat;
     notes.table.unlinkat = noting_unlinkat;
     notes.table.fsync = noting_fsync;
-    notes.table.mount_id = noting_mount_id;
+    notes.table.boot_id = noting_boot_id;
     notes.table.sleep_ns = noting_sleep_ns;
     kv_io_swap_table(&notes.table);
 }
@@ -144,12 +144,13 @@ static void build(struct scene *scene, struct kv_index *index)
                      KVSTORE_OK);
 }
 
-static struct kv_table_identity identity_of(const struct kv_log *log)
+static struct kv_index_view view_of(const struct kv_log *log)
 {
-    struct kv_table_identity identity = {.log_device = log->device,
-                                         .log_inode = log->inode};
-    assert_int_equal(kv_io_boot_id(identity.boot_id), KVSTORE_OK);
-    return identity;
+    struct kv_index_view view = {
+        .identity = {.log_device = log->device, .log_inode = log->inode},
+        .mount_id = kv_io_mount_id(&log->file)};
+    assert_int_equal(kv_io_boot_id(&view.boot_id), KVSTORE_OK);
+    return view;
 }
 
 static enum kv_index_file_trust open_index(const struct scene *scene,
@@ -157,9 +158,9 @@ static enum kv_index_file_trust open_index(const struct scene *scene,
                                            struct kv_index_file *file,
                                            struct kv_table *table)
 {
-    struct kv_table_identity identity = identity_of(log);
+    struct kv_index_view view = view_of(log);
     return kv_index_file_open(
-        &scene->dir->directory, &log->file, &identity, true, file, table);
+        &scene->dir->directory, &log->file, &view, true, file, table);
 }
 
 static void write_log(const struct store_dir *dir)
@@ -218,7 +219,7 @@ static struct scene *make_live_scene(void **state)
 static void prepare_growth(struct scene *scene)
 {
     assert_int_equal(kv_index_create_larger(
-                         &scene->old_index, &scene->old_log, &scene->index),
+                         &scene->old_index, 1, &scene->old_log, &scene->index),
                      KVSTORE_OK);
     scene->change.log = &scene->old_log;
     scene->change.index = &scene->index;
@@ -448,7 +449,7 @@ static void replaced_new_log_changes_nothing(void **state)
 
 static void growth_without_a_name_changes_nothing(void **state)
 {
-    static const char steps[] = {'i', 'm'};
+    static const char steps[] = {'i', 'b'};
     for (size_t i = 0; i < sizeof steps; i++) {
         struct scene *scene = make_live_scene(state);
         prepare_growth(scene);
@@ -465,7 +466,7 @@ static void growth_without_a_name_changes_nothing(void **state)
 /* The new log is in place by then, and no index may belong to the old one. */
 static void compaction_without_a_name_leaves_no_index(void **state)
 {
-    static const char steps[] = {'i', 'm'};
+    static const char steps[] = {'i', 'b'};
     for (size_t i = 0; i < sizeof steps; i++) {
         struct scene *scene = make_live_scene(state);
         prepare_compaction(scene);
@@ -504,6 +505,8 @@ static void compaction_in_private_memory_leaves_no_index(void **state)
     assert_string_equal(notes.steps, "lSS uSS dXS ");
     assert_false(scene->change.is_index_in_place);
     assert_false(store_dir_has(scene->dir, KV_INDEX_NAME));
+    assert_int_equal(atomic_load(&scene->index.table.header->kept),
+                     scene->index.totals.applied);
     free_scene(scene);
 }
 
@@ -560,19 +563,40 @@ static void unsettled_index_is_synced_and_live(void **state)
     free_scene(scene);
 }
 
-static void unsettled_index_that_cannot_be_synced_stays_so(void **state)
+static uint64_t poisoned_inode(const struct scene *scene)
+{
+    return atomic_load(&scene->others_table.header->poisoned_inode);
+}
+
+/* Reads go on; writes are refused. */
+static void unsettled_index_that_cannot_be_synced_is_poisoned(void **state)
 {
     static const char steps[] = {'f', 'd'};
-    struct scene *scene = make_live_scene(state);
-    atomic_store(&scene->old_index.table.header->state, KV_TABLE_SWITCHING);
     for (size_t i = 0; i < sizeof steps; i++) {
+        struct scene *scene = make_live_scene(state);
+        atomic_store(&scene->old_index.table.header->state, KV_TABLE_SWITCHING);
         notes.failing = steps[i];
         notes.system_errno = EIO;
 
-        assert_int_equal(complete(scene), KVSTORE_IO);
+        assert_int_equal(complete(scene), KVSTORE_OK);
 
-        assert_int_equal(state_letter(&scene->others_table), 'S');
+        assert_int_equal(state_letter(&scene->others_table), 'L');
+        assert_int_equal(poisoned_inode(scene), scene->old_log.inode);
+        free_scene(scene);
     }
+}
+
+static void unsettled_index_stays_so_where_syncs_are_refused(void **state)
+{
+    struct scene *scene = make_live_scene(state);
+    atomic_store(&scene->old_index.table.header->state, KV_TABLE_SWITCHING);
+    notes.failing = 'f';
+    notes.system_errno = EPERM;
+
+    assert_int_equal(complete(scene), KVSTORE_IO);
+
+    assert_int_equal(state_letter(&scene->others_table), 'S');
+    assert_int_equal(poisoned_inode(scene), 0);
     free_scene(scene);
 }
 
@@ -593,7 +617,8 @@ int main(void)
         STORE_TEST(failed_sync_after_compaction_poisons),
         STORE_TEST(failed_sync_after_building_poisons),
         STORE_TEST(unsettled_index_is_synced_and_live),
-        STORE_TEST(unsettled_index_that_cannot_be_synced_stays_so),
+        STORE_TEST(unsettled_index_that_cannot_be_synced_is_poisoned),
+        STORE_TEST(unsettled_index_stays_so_where_syncs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

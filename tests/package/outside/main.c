@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "own_names.h"
 #include <kvstore.h>
 
 #include <stdio.h>
@@ -19,5 +20,10 @@ int main(int argc, char **argv)
     printf("%.*s\n", (int)value_size, (const char *)value);
     kvstore_free(value);
     kvstore_close(store);
-    return 0;
+
+    /* An error of the library's calls its kv_fail(), never the program's. */
+    return kvstore_open("", NULL, &store) != KVSTORE_OK && kv_fail() == 1 &&
+                   kv_log_append() == 1 && kv_io_table() == 1
+               ? 0
+               : 1;
 }

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+#
+# take prints a value and removes its key in one step: of several that take at
+# once, each value goes to one. With --prefix it is the first key in key order.
+
+. "$(dirname "$0")/support.sh"
+printf 'a\0b\n' | kvstore set --stdin bytes
+kvstore set --expires @4102444800 dated 1
+
+expect_status 0 kvstore take --raw bytes
+printf 'a\0b\n' >expected
+expect_stdout_of_file expected
+expect_absent bytes
+expect_status 1 kvstore take bytes
+expect_stdout
+expect_stderr
+expect_status 0 kvstore take --json dated
+expect_stdout '{"key":"dated","value":"1","expires":4102444800000}'
+expect_status 1 kvstore take --prefix q:
+expect_stdout
+expect_stderr
+expect_status 3 kvstore -d nowhere take --prefix q:
+expect_status 2 kvstore take
+expect_status 2 kvstore take --prefix q: key
+expect_status 2 kvstore take ''
+
+# What could not be printed goes back.
+kvstore set key value
+expect_status 3 shell '"$KVSTORE" take key >/dev/full'
+expect_value key value
+
+seq 10 40 | sed 's/.*/{"key":"q:&","value":"job &"}/' | kvstore import
+expect_status 0 kvstore take --prefix q:
+expect_stdout "$(printf 'q:10\tjob 10')"
+for i in 1 2 3 4; do
+    while kvstore --timeout 60 take --prefix q: >>"taken.$i"; do
+        :
+    done &
+done
+wait
+cat taken.* | sort >found
+seq 11 40 | sed 's/.*/q:&\tjob &/' | diff - found >&2 || fail 'not each once'

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+
+include(CMakeFindDependencyMacro)
+find_dependency(kvstore)
+include("${CMAKE_CURRENT_LIST_DIR}/hostTargets.cmake")
