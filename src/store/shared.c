@@ -248,9 +248,16 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
+static bool is_pair_poisoned(const struct kv_pair *pair)
+{
+    return atomic_load(&pair->index.table.header->poisoned_inode) ==
+           pair->log.inode;
+}
+
 /* Opens the pair by name, checks its index if need be, and completes a switch
- * whose process died. If the index cannot be trusted in the end, there is no
- * pair. */
+ * whose process died. Lines that such an index lacks may have been written by
+ * way of the one before it, and seen there: they must not be missing when it
+ * comes to life. If the index cannot be trusted in the end, there is no pair. */
 static kvstore_status open_settled(struct kvstore *store,
                                    struct kv_pair *pair,
                                    enum kv_index_file_trust *trust_out)
@@ -262,6 +269,10 @@ static kvstore_status open_settled(struct kvstore *store,
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
         status = kv_pair_check(store, pair, trust_out);
+    }
+    if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED &&
+        has_more && !is_pair_poisoned(pair)) {
+        *trust_out = KV_INDEX_FILE_UNTRUSTED;
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED) {
         status = kv_switch_complete(

@@ -117,9 +117,7 @@ static void poison_index(const struct kv_index *index, uint64_t log_inode)
     }
 }
 
-/* The pair's index has a successor, or is about to, which may have been made
- * before there was poison to take along. */
-static void poison_successor(const struct kvstore *store)
+void kv_store_poison_by_name(const struct kvstore *store)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
@@ -134,6 +132,12 @@ static void poison_successor(const struct kvstore *store)
     kv_error_release();
 }
 
+bool kv_store_has_successor(const struct kvstore *store)
+{
+    return store->index.is_shared &&
+           atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE;
+}
+
 void kv_store_poison(struct kvstore *store)
 {
     const struct kv_index *index = &store->index;
@@ -142,7 +146,7 @@ void kv_store_poison(struct kvstore *store)
         return;
     }
     poison_index(index, store->log.inode);
-    if (atomic_load(&index->table.header->state) != KV_TABLE_LIVE) {
-        poison_successor(store);
+    if (kv_store_has_successor(store)) {
+        kv_store_poison_by_name(store);
     }
 }

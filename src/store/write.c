@@ -13,6 +13,7 @@
 #include "store/barrier.h"
 #include "store/commit.h"
 #include "store/handle.h"
+#include "store/lock.h"
 #include "store/read.h"
 #include "store/sync.h"
 
@@ -118,6 +119,25 @@ static kvstore_status look_after(kvstore *store,
     return status;
 }
 
+/* A switch that is under way may have taken along what the old index said before,
+ * and its process may die before it looks again. Whoever completes it goes by the
+ * index that has the name then. */
+static void poison_successor(kvstore *store)
+{
+    int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
+    struct kv_gate_waiter waiter = {.has_work = false};
+    kv_error_hold();
+    if (kv_store_enter_gate(store, &waiter, deadline_ns) == KVSTORE_OK) {
+        if (kv_store_is_poisoned(store) && kv_store_has_successor(store) &&
+            kv_store_lock_writers(store, deadline_ns) == KVSTORE_OK) {
+            kv_store_poison_by_name(store);
+            kv_store_unlock_writers(store);
+        }
+        kv_store_leave_gate(store);
+    }
+    kv_error_release();
+}
+
 /* If the pair has gone on to another log meanwhile, the handle's newest records
  * may be there: so that is synced, too. */
 static kvstore_status pass_barriers(kvstore *store)
@@ -129,6 +149,9 @@ static kvstore_status pass_barriers(kvstore *store)
         status = enter_barrier(store, &barrier, &is_done);
         if (status == KVSTORE_OK && barrier != NULL) {
             status = kv_store_sync_by(store, barrier);
+            if (status != KVSTORE_OK) {
+                poison_successor(store);
+            }
         }
         if (status == KVSTORE_OK && barrier != NULL) {
             status = look_after(store, barrier, &is_done);
