@@ -358,6 +358,17 @@ static bool checks_for_itself(const struct kvstore *store,
            kv_io_mount_id(&pair->log.file) == 0;
 }
 
+/* True if there is a verdict to be had without the writers' lock. Lines past an
+ * index that is at rest are not acknowledged: but this may be one of an earlier
+ * moment, as a power cut leaves it, and those that were acknowledged since come
+ * after it. Who may write takes them along. */
+static bool can_check_for_itself(const struct kvstore *store,
+                                 const struct kv_pair *pair,
+                                 bool has_more)
+{
+    return checks_for_itself(store, pair) && !(store->is_read_only && has_more);
+}
+
 kvstore_status kv_store_open_pair(struct kvstore *store,
                                   bool may_check,
                                   enum kv_index_file_trust *trust_out,
@@ -368,7 +379,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
-        may_check && checks_for_itself(store, &pair)) {
+        may_check && can_check_for_itself(store, &pair, *has_more_out)) {
         status = kv_pair_check(store, &pair, trust_out);
     }
     if (status != KVSTORE_OK || *trust_out != KV_INDEX_FILE_TRUSTED) {

@@ -209,6 +209,33 @@ static void pages_lost_with_a_boot_are_harmless(void **state)
     assert_heals(dir);
 }
 
+/* All pages of the index may be of an earlier moment, at which it was true: what
+ * was acknowledged later is in the log. */
+static void index_of_an_earlier_moment_hides_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    make_known(dir);
+    kvstore *writer = open_plain(dir);
+    must_set(writer, "key-1", "earlier");
+    size_t size = 0;
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    must_set(writer, "key-1", "later");
+    must_set(writer, "new", "1");
+    kvstore_close(writer);
+    store_dir_overwrite(dir, KV_INDEX_NAME, 0, index, size);
+    free(index);
+    world.boot = 2;
+
+    for (int i = 0; i < 2; i++) {
+        options.read_only = i == 0;
+        kvstore *store = open_with(dir, &options);
+        assert_value(store, "key-1", "later");
+        assert_value(store, "new", "1");
+        kvstore_close(store);
+    }
+}
+
 /* It reads all of the log at each open, says so, and takes nobody's index
  * away. */
 static void assert_slow_and_harmless(const struct store_dir *dir,
@@ -962,6 +989,7 @@ int main(void)
         WORLD_TEST(index_is_checked_once_a_boot),
         WORLD_TEST(boots_share_an_index),
         WORLD_TEST(pages_lost_with_a_boot_are_harmless),
+        WORLD_TEST(index_of_an_earlier_moment_hides_nothing),
         WORLD_TEST(system_that_tells_no_boot_checks_the_index),
         WORLD_TEST(system_that_tells_no_mount_checks_the_index),
         WORLD_TEST(system_that_tells_no_boot_reads_beside_a_writer),
