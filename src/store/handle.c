@@ -23,6 +23,7 @@
 #include "os/reader_lock.h"
 #include "os/system.h"
 #include "store/lock.h"
+#include "store/mend.h"
 #include "store/pair.h"
 #include "store/private.h"
 #include "store/shared.h"

@@ -349,10 +349,8 @@ kvstore_status kv_pair_check(struct kvstore *store,
     return status;
 }
 
-/* True if nobody learns from a check by this handle: then it need not keep others
- * from writing. Else one checks for all, under the writers' lock. */
-static bool checks_for_itself(const struct kvstore *store,
-                              const struct kv_pair *pair)
+bool kv_pair_checks_for_itself(const struct kvstore *store,
+                               const struct kv_pair *pair)
 {
     return store->is_read_only || store->boot_id == 0 ||
            kv_io_mount_id(&pair->log.file) == 0;
@@ -366,7 +364,8 @@ static bool can_check_for_itself(const struct kvstore *store,
                                  const struct kv_pair *pair,
                                  bool has_more)
 {
-    return checks_for_itself(store, pair) && !(store->is_read_only && has_more);
+    return kv_pair_checks_for_itself(store, pair) &&
+           !(store->is_read_only && has_more);
 }
 
 kvstore_status kv_store_open_pair(struct kvstore *store,

@@ -24,6 +24,7 @@
 #include "store/compaction_output.h"
 #include "store/handle.h"
 #include "store/lock.h"
+#include "store/mend.h"
 #include "store/pair.h"
 #include "store/shared.h"
 #include "store/snapshot.h"

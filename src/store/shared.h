@@ -28,14 +28,6 @@ kvstore_status kv_store_follow_locked(struct kvstore *store,
                                       bool must_check,
                                       bool *is_whole_out) KV_LOCKED;
 
-/* Mends the end of the log, with which the pair is up to date, and makes that
- * durable: cuts off a torn tail, or adds the missing newline. Not where a newer
- * version has written. has_gained_out: a program that takes no lock has
- * appended meanwhile, so nothing is mended, and the pair must be brought up to
- * date again. */
-kvstore_status kv_store_mend(struct kvstore *store,
-                             bool *has_gained_out) KV_LOCKED;
-
 /* Notes, for the program, that an index was not true to its log. */
 void kv_store_note_rebuild(struct kvstore *store);
 

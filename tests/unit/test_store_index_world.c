@@ -236,6 +236,62 @@ static void index_of_an_earlier_moment_hides_nothing(void **state)
     }
 }
 
+static int steps_to_live;
+
+static void step_to_death(const char *name)
+{
+    (void)name;
+    if (steps_to_live-- == 0) {
+        _exit(1);
+    }
+}
+
+/* True if it has opened the store, and not died at a step of that. */
+static bool opens_in_child(const struct store_dir *dir, int steps)
+{
+    int status = 0;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        kvstore_options options = plain_options();
+        kvstore *store = NULL;
+        steps_to_live = steps;
+        world.table.step = step_to_death;
+        _exit(kvstore_open(dir->path, &options, &store) == KVSTORE_OK ? 0 : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 0;
+}
+
+/* The first to open the store for writing dies before it has brought such an
+ * index up to date. */
+static void death_over_an_index_of_an_earlier_moment_hides_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    make_known(dir);
+    kvstore *writer = open_plain(dir);
+    must_set(writer, "key-1", "earlier");
+    size_t size = 0;
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    must_set(writer, "key-1", "later");
+    kvstore_close(writer);
+    world.boot = 2;
+    int steps = 0;
+    bool has_opened = false;
+    for (; !has_opened; steps += 1 + steps / 4) {
+        store_dir_write(dir, KV_INDEX_NAME, index, size);
+        has_opened = opens_in_child(dir, steps);
+        kvstore *store = open_with(dir, &options);
+        assert_value(store, "key-1", "later");
+        kvstore_close(store);
+    }
+    free(index);
+    assert_true(steps > 2);
+}
+
 /* It reads all of the log at each open, says so, and takes nobody's index
  * away. */
 static void assert_slow_and_harmless(const struct store_dir *dir,
@@ -990,6 +1046,7 @@ int main(void)
         WORLD_TEST(boots_share_an_index),
         WORLD_TEST(pages_lost_with_a_boot_are_harmless),
         WORLD_TEST(index_of_an_earlier_moment_hides_nothing),
+        WORLD_TEST(death_over_an_index_of_an_earlier_moment_hides_nothing),
         WORLD_TEST(system_that_tells_no_boot_checks_the_index),
         WORLD_TEST(system_that_tells_no_mount_checks_the_index),
         WORLD_TEST(system_that_tells_no_boot_reads_beside_a_writer),
