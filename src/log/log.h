@@ -119,7 +119,8 @@ kvstore_status kv_log_has_more(const struct kv_log *log,
                                bool *has_more_out);
 
 /* Finds how far a log of this size may be read without the writers' lock: up to
- * the padding, of any writer, that it ends in; or to its end. */
+ * the last whole line before the padding, of any writer, that it ends in; or to its
+ * end. */
 kvstore_status kv_log_find_end(const struct kv_log *log,
                                uint64_t size,
                                uint64_t *end_out);

@@ -151,6 +151,30 @@ static size_t without_tabs(const char *bytes, size_t size)
     return size;
 }
 
+/* Moves back to the end of a line: of one in front of padding, that is not all
+ * there, the rest may follow, or a writer has died over it. */
+static kvstore_status find_line_end_before(const struct kv_io_file *file,
+                                           uint64_t *end)
+{
+    char bytes[4096];
+    size_t left = 0;
+    while (left == 0 && *end > 0) {
+        size_t wanted = *end < sizeof bytes ? (size_t)*end : sizeof bytes;
+        size_t count = 0;
+        kvstore_status status =
+            kv_io_read(file, *end - wanted, bytes, wanted, &count);
+        if (status != KVSTORE_OK || count < wanted) {
+            return status; /* It has been cut meanwhile. */
+        }
+        left = wanted;
+        while (left > 0 && bytes[left - 1] != '\n' && bytes[left - 1] != '\0') {
+            left--;
+        }
+        *end -= wanted - left;
+    }
+    return KVSTORE_OK;
+}
+
 kvstore_status kv_log_padding_find_end(const struct kv_io_file *file,
                                        uint64_t size,
                                        uint64_t *end_out)
@@ -180,8 +204,11 @@ kvstore_status kv_log_padding_find_end(const struct kv_io_file *file,
     }
     bool is_padding =
         size - end >= KV_LOG_PADDING_MIN && (count > 0 || end == 0);
-    *end_out = is_padding ? end : size;
-    return KVSTORE_OK;
+    if (!is_padding) {
+        return KVSTORE_OK;
+    }
+    *end_out = end;
+    return find_line_end_before(file, end_out);
 }
 
 /* --- Padding --- */

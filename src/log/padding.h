@@ -111,10 +111,10 @@ kvstore_status kv_log_padding_find(const struct kv_io_file *file,
                                    uint64_t size,
                                    bool *is_padding_out);
 
-/* Finds where the padding begins that a log of this size ends in; the size if
- * there is none. What is before it has been written, so a reader without the
- * lock that goes no further never takes tabs for what was there when it read
- * them. */
+/* Finds where the last whole line ends before the padding that a log of this size
+ * ends in; the size if there is none. What is before that has been written, so a
+ * reader without the lock that goes no further never takes tabs for what was there
+ * when it read them. */
 kvstore_status kv_log_padding_find_end(const struct kv_io_file *file,
                                        uint64_t size,
                                        uint64_t *end_out);

@@ -534,6 +534,36 @@ static void padding_is_found_by_all_of_its_bytes(void **state)
     close_lines(&lines);
 }
 
+/* Where a line in front of the padding ends that has its newline; or, as after
+ * NULs, needs none. */
+static void line_that_is_not_all_there_belongs_to_the_padding(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t end;
+    } lines_before[] = {{"{}\n", 3}, {"{}", 0}, {"{}\n{}", 3}, {"\n{", 1}};
+    static char bytes[10000];
+    struct lines lines = open_lines(*state);
+    for (size_t i = 0; i < sizeof lines_before / sizeof lines_before[0]; i++) {
+        uint64_t found = 0;
+        memset(bytes, '\t', sizeof bytes);
+        memcpy(bytes, lines_before[i].text, strlen(lines_before[i].text));
+        store_dir_write(world.dir, NAME, bytes, sizeof bytes);
+        assert_int_equal(
+            kv_log_padding_find_end(&lines.file, sizeof bytes, &found),
+            KVSTORE_OK);
+        assert_int_equal(found, lines_before[i].end);
+    }
+    memset(bytes, 'x', sizeof bytes / 2);
+    bytes[0] = '\n';
+    store_dir_write(world.dir, NAME, bytes, sizeof bytes);
+    uint64_t found = 0;
+    assert_int_equal(kv_log_padding_find_end(&lines.file, sizeof bytes, &found),
+                     KVSTORE_OK);
+    assert_int_equal(found, 1);
+    close_lines(&lines);
+}
+
 static void padding_that_is_cut_meanwhile_is_none(void **state)
 {
     struct lines lines = open_lines(*state);
@@ -567,6 +597,7 @@ int main(void)
         TAIL_TEST(padding_that_cannot_be_cut_is_overwritten),
         TAIL_TEST(padding_is_tabs_and_many),
         TAIL_TEST(padding_is_found_by_all_of_its_bytes),
+        TAIL_TEST(line_that_is_not_all_there_belongs_to_the_padding),
         TAIL_TEST(padding_that_is_cut_meanwhile_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

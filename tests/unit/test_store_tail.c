@@ -918,6 +918,30 @@ static void rotted_line_before_padding_is_not_dropped(void **state)
     kvstore_close(store);
 }
 
+/* A power cut may leave all of a line but its newline in front of the padding. It
+ * was not acknowledged: no handle may tell of it, as long as one cuts it off. */
+static void line_without_its_newline_is_told_by_nobody(void **state)
+{
+    static const char lines[] =
+        "{\"Set\":{\"key\":\"user\",\"val\":\"Alice\",\"sum\":\"b2fd84ab\"}}\n"
+        "{\"Remove\":{\"key\":\"user\",\"sum\":\"515c8fa6\"}}";
+    const struct store_dir *dir = *state;
+    char log[sizeof lines + 100];
+    memset(log, '\t', sizeof log);
+    memcpy(log, lines, sizeof lines - 1);
+    store_dir_write(dir, KV_LOG_NAME, log, sizeof log);
+
+    kvstore *reader = open_reader(dir);
+    assert_value(reader, "user", "Alice");
+    kvstore *store = open_impatient(dir);
+    assert_value(store, "user", "Alice");
+    must_set(store, "a", "b");
+    assert_value(store, "user", "Alice");
+    assert_value(reader, "user", "Alice");
+    kvstore_close(store);
+    kvstore_close(reader);
+}
+
 static void line_of_a_dead_writer_is_kept(void **state)
 {
     static const char line[] = "{\"Set\":{\"key\":\"k\",\"val\":\"1\"}}\n";
@@ -1066,6 +1090,7 @@ int main(void)
         TAIL_TEST(lost_sector_of_a_write_is_no_damage),
         TAIL_TEST(tabs_behind_a_line_do_not_make_it_torn),
         TAIL_TEST(rotted_line_before_padding_is_not_dropped),
+        TAIL_TEST(line_without_its_newline_is_told_by_nobody),
         TAIL_TEST(line_of_a_dead_writer_is_kept),
         TAIL_TEST(full_disk_loses_nothing),
         TAIL_TEST(full_disk_loses_nothing_that_is_durable),
