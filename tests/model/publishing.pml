@@ -4,10 +4,7 @@
  * spin, which tries every order of steps, of stores and of loads.
  *
  * What is modelled:
- * - Stores go to a buffer of the process, and from there to memory at any time
- *   and in any order; but those to one word keep theirs, a RELEASE store comes
- *   after all stores before it, and no store after a fence comes before those
- *   that precede the fence. A load that nothing holds back may come early.
+ * - Stores as in buffer.pml, and loads that may come early.
  * - The lock of writers: to release it drains the buffer. Writers take turns,
  *   so one process plays all of them. It may keep the lock for more batches.
  * - A writer may die before each of its stores, and within an append, as often
@@ -101,11 +98,6 @@
 
 #define is(name) (MUTATION == name)
 #define is_harmless(name) (is(name) || is(ALL_HARMLESS))
-#define when(condition, step) \
-    if                        \
-    :: condition -> step      \
-    :: else                   \
-    fi
 
 /* Sizes that a run can vary. A full buffer makes its writer wait. */
 #ifndef LINES
@@ -138,15 +130,8 @@
 #define OTHER_KEY 2
 #define DAMAGED_KEY 3
 
-#define RELAXED 1
-#define RELEASE 2
-#define FENCE 3
+#include "buffer.pml"
 
-byte word[WORDS];     /* What is in memory. */
-byte used;            /* The buffer of stores, oldest first. */
-byte order[ROOM];
-byte address[ROOM];
-byte value[ROOM];
 byte line[LINES + 1]; /* The log. */
 byte length;          /* Of its whole lines. */
 byte acknowledged;    /* The lines that a writer had published at an unlock. */
@@ -183,73 +168,7 @@ inline fold(lines)
     image[APPLIED] = lines
 }
 
-/* --- The memory, which drains the buffer */
-
-inline forget(entry)
-{
-    used--;
-    for (i : entry .. ROOM - 2) {
-        order[i] = order[i + 1];
-        address[i] = address[i + 1];
-        value[i] = value[i + 1]
-    }
-    order[ROOM - 1] = 0;
-    address[ROOM - 1] = 0;
-    value[ROOM - 1] = 0;
-    i = 0
-}
-
-active proctype memory()
-{
-    byte chosen, i;
-    short passed; /* The words with older stores, a bit each. */
-end:
-    do
-    :: atomic {
-        used > 0;
-        do
-        :: i < used && order[i] != FENCE ->
-            when(order[i] == RELAXED && (passed & (1 << address[i])) == 0,
-                 if :: chosen = i :: skip fi);
-            passed = passed | (1 << address[i]);
-            i++
-        :: else -> break
-        od;
-        d_step {
-            word[address[chosen]] = value[chosen];
-            forget(chosen);
-            when(used > 0 && order[0] == FENCE, forget(0));
-            chosen = 0;
-            passed = 0
-        }
-    }
-    od
-}
-
 /* --- The writers */
-
-inline store(how, where, what)
-{
-    if
-    :: goto died
-    :: d_step {
-        used < ROOM;
-        order[used] = how;
-        address[used] = where;
-        value[used] = what;
-        own[where] = value[used];
-        used++
-    }
-    fi
-}
-
-inline fence()
-{
-    d_step {
-        used < ROOM;
-        when(used > 0, order[used] = FENCE; used++)
-    }
-}
 
 /* As a new file, which takes the place of the old one. */
 inline build()
