@@ -106,15 +106,18 @@ static void check_true_answer(const struct log_answer *answer,
 }
 
 /* Only the kind of its slot, which may be the lie, tells that a record of a
- * batch does not count: a get does not read the whole batch. */
+ * batch does not count: a get does not read the whole batch. Nor does it read
+ * the LF of a record that the index leads to. */
 static bool may_be_served(const struct scene *scene,
                           const struct line_text *key,
                           const struct line_text *value)
 {
     return log_model_ever_had(&scene->model, key, value->bytes, value->size) ||
            (scene->is_lied_to &&
-            log_model_has_in_batch(
-                &scene->model, key, value->bytes, value->size));
+            (log_model_has_in_batch(
+                 &scene->model, key, value->bytes, value->size) ||
+             log_model_has_unended(
+                 &scene->model, key, value->bytes, value->size)));
 }
 
 static void check_get(const struct scene *scene,

@@ -60,6 +60,36 @@ static bool hides_record(const struct log_model *model, size_t offset)
     return is_hidden && bytes[model->size - 1] != '\n';
 }
 
+/* Reads the record that a line goes on after. False: there is none. */
+static bool read_unended(const struct log_model *model,
+                         const struct log_line *line,
+                         struct line_verdict *verdict_out)
+{
+    const char *text = model->bytes + line->offset;
+    for (size_t size = 1; size < line->size; size++) {
+        if (text[size - 1] != '}') {
+            continue;
+        }
+        line_oracle_read(text, size, verdict_out);
+        if (verdict_out->kind == LINE_SET || verdict_out->kind == LINE_REMOVE) {
+            return true;
+        }
+        line_oracle_release(verdict_out);
+    }
+    return false;
+}
+
+static bool is_unended(const struct log_model *model,
+                       const struct log_line *line)
+{
+    struct line_verdict verdict;
+    bool is_there = read_unended(model, line, &verdict);
+    if (is_there) {
+        line_oracle_release(&verdict);
+    }
+    return is_there;
+}
+
 static void split(struct log_model *model)
 {
     size_t capacity = 0;
@@ -69,6 +99,7 @@ static void split(struct log_model *model)
         offset = line_end(model, offset, &line->size);
         model->hides_record |=
             offset == model->size && hides_record(model, line->offset);
+        model->hides_record |= is_unended(model, line);
         line_oracle_read(
             model->bytes + line->offset, line->size, &line->verdict);
     }
@@ -179,9 +210,11 @@ void log_model_release(struct log_model *model)
 
 /* --- Answers --- */
 
-static bool has_key(const struct log_line *line, const void *key, size_t size)
+static bool has_key(const struct line_verdict *verdict,
+                    const void *key,
+                    size_t size)
 {
-    const struct line_text *own = &line->verdict.key;
+    const struct line_text *own = &verdict->key;
     return own->is_there && fuzz_equal(own->bytes, own->size, key, size);
 }
 
@@ -199,7 +232,7 @@ struct log_answer log_model_ask(const struct log_model *model,
     struct log_answer answer = {.newest = NULL};
     for (size_t i = 0; i < model->count; i++) {
         const struct log_line *line = &model->lines[i];
-        if (!has_key(line, key, key_size)) {
+        if (!has_key(&line->verdict, key, key_size)) {
             continue;
         }
         if (line->is_applied) {
@@ -213,17 +246,15 @@ struct log_answer log_model_ask(const struct log_model *model,
     return answer;
 }
 
-static bool gives(const struct log_line *line,
+static bool gives(const struct line_verdict *verdict,
                   const struct line_text *key,
                   const void *value,
                   size_t value_size)
 {
-    return line->verdict.kind == LINE_SET &&
-           has_key(line, key->bytes, key->size) &&
-           fuzz_equal(line->verdict.value.bytes,
-                      line->verdict.value.size,
-                      value,
-                      value_size);
+    return verdict->kind == LINE_SET &&
+           has_key(verdict, key->bytes, key->size) &&
+           fuzz_equal(
+               verdict->value.bytes, verdict->value.size, value, value_size);
 }
 
 bool log_model_ever_had(const struct log_model *model,
@@ -234,7 +265,7 @@ bool log_model_ever_had(const struct log_model *model,
     bool has_had = false;
     for (size_t i = 0; i < model->count && !has_had; i++) {
         has_had = model->lines[i].is_applied &&
-                  gives(&model->lines[i], key, value, value_size);
+                  gives(&model->lines[i].verdict, key, value, value_size);
     }
     return has_had;
 }
@@ -247,7 +278,23 @@ bool log_model_has_in_batch(const struct log_model *model,
     bool has_it = false;
     for (size_t i = 0; i < model->count && !has_it; i++) {
         has_it = model->lines[i].verdict.batch != 0 &&
-                 gives(&model->lines[i], key, value, value_size);
+                 gives(&model->lines[i].verdict, key, value, value_size);
+    }
+    return has_it;
+}
+
+bool log_model_has_unended(const struct log_model *model,
+                           const struct line_text *key,
+                           const void *value,
+                           size_t value_size)
+{
+    bool has_it = false;
+    for (size_t i = 0; i < model->count && !has_it; i++) {
+        struct line_verdict verdict;
+        if (read_unended(model, &model->lines[i], &verdict)) {
+            has_it = gives(&verdict, key, value, value_size);
+            line_oracle_release(&verdict);
+        }
     }
     return has_it;
 }

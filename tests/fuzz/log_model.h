@@ -35,7 +35,8 @@ struct log_model {
     bool has_damage;   /* Or what may be a torn tail. */
     bool is_ambiguous; /* It takes the whole rule of the torn tail to say which
                           of its last lines count. */
-    bool hides_record; /* After NULs in the last line, which lacks its LF. */
+    bool hides_record; /* After NULs in the last line, which lacks its LF; or at
+                          the beginning of a line that goes on after it. */
 };
 
 void log_model_read(struct log_model *model, const void *bytes, size_t size);
@@ -64,6 +65,13 @@ bool log_model_has_in_batch(const struct log_model *model,
                             const struct line_text *key,
                             const void *value,
                             size_t value_size);
+
+/* True if a line goes on after a record that gives the key this value, as if it
+ * had lost its LF. */
+bool log_model_has_unended(const struct log_model *model,
+                           const struct line_text *key,
+                           const void *value,
+                           size_t value_size);
 
 /* True if the library can be asked for it. */
 bool log_model_is_key(const struct line_text *key);
