@@ -2,11 +2,17 @@
 
 /* Checks that every acknowledged write survives a power cut at any moment.
  * Small workloads are recorded, and every state that the disk may be in after
- * each of their steps is laid out, opened and read. KVSTORE_CRASH_LENGTH makes
+ * each of their steps is laid out, opened and read; of some, the recovery is
+ * recorded in turn, and cut at each of its steps. KVSTORE_CRASH_LENGTH makes
  * the workloads longer (4 operations), KVSTORE_CRASH_SUBSETS and
- * KVSTORE_CRASH_SECTORS enlarge the sets of which all subsets are tried (6). */
+ * KVSTORE_CRASH_SECTORS enlarge the sets of which all subsets are tried (6).
+ * KVSTORE_CRASH_WHOLE=1 does one thing alone: all sequences of up to three
+ * operations, not some of those of three. Of every N-th state the recovery is
+ * cut then, by KVSTORE_CRASH_RECOVERIES=N (4), and the bits of
+ * KVSTORE_CRASH_HANDLES choose the handles: shared unsynced ones, exclusive
+ * unsynced ones, shared durable ones, exclusive durable ones (15). */
 
-#include "any_status.h"
+#include "crash_script.h"
 #include "crash_states.h"
 #include "crash_trace.h"
 #include "kvstore.h"
@@ -20,12 +26,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define STEPS_MAX 12
-
-/* One value for each place in a script; a long one spans several sectors. */
-static char short_values[STEPS_MAX][16];
-static char long_values[STEPS_MAX][1300];
 
 static const char two_keys[] = "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n"
                                "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}\n";
@@ -57,6 +57,23 @@ static const char damaged[] =
     "{\"Set\":{\"key\":\"a\",\"val\":\"0\"}}\n" DAMAGED_PART
     "{\"Set\":{\"key\":\"b\",\"val\":\"0\"}}\n";
 
+/* As many keys as an index has room for before it grows, nearly. */
+#define FILLERS 185u
+static char crowded[16384];
+static const struct crash_group fillers = {"f", "f0", FILLERS};
+
+static void make_crowded(void)
+{
+    size_t used = sizeof two_keys - 1;
+    memcpy(crowded, two_keys, used);
+    for (unsigned i = 0; i < FILLERS; i++) {
+        used += (size_t)snprintf(crowded + used,
+                                 sizeof crowded - used,
+                                 "{\"Set\":{\"key\":\"f%u\",\"val\":\"0\"}}\n",
+                                 i);
+    }
+}
+
 /* Returns the bytes of a log that may be moved, but not dropped; or NULL. */
 static const char *kept_of(const char *log)
 {
@@ -64,167 +81,6 @@ static const char *kept_of(const char *log)
         return torn_part;
     }
     return log == damaged ? DAMAGED_PART : NULL;
-}
-
-/* --- Workloads --- */
-
-struct actors {
-    struct crash_trace *trace;
-    const kvstore_options *options;
-    kvstore *stores[2];
-};
-
-/* Returns the first or the second handle, opened when it is needed. */
-static kvstore *get_store(struct actors *actors, int which)
-{
-    if (actors->stores[which] == NULL) {
-        any_status(kvstore_open(
-            actors->trace->path, actors->options, &actors->stores[which]));
-    }
-    return actors->stores[which];
-}
-
-static void put(struct actors *actors,
-                int which,
-                const char *key,
-                const char *value)
-{
-    kvstore *store = get_store(actors, which);
-    if (store != NULL) {
-        (void)crash_trace_set(actors->trace,
-                              store,
-                              key,
-                              value,
-                              actors->options->sync == KVSTORE_SYNC_ALWAYS);
-    }
-}
-
-static void put_pair(struct actors *actors, const char *value)
-{
-    kvstore *store = get_store(actors, 0);
-    if (store != NULL) {
-        (void)crash_trace_write(actors->trace,
-                                store,
-                                value,
-                                actors->options->sync == KVSTORE_SYNC_ALWAYS);
-    }
-}
-
-/* What a durable handle reads must stay. */
-static void see(struct actors *actors)
-{
-    void *value = NULL;
-    size_t size = 0;
-    kvstore *store = NULL;
-    if (kvstore_open(actors->trace->path, NULL, &store) == KVSTORE_OK) {
-        kvstore_status status = kvstore_get(store, "a", 1, &value, &size);
-        if (status == KVSTORE_OK || status == KVSTORE_NOT_FOUND) {
-            crash_trace_see(actors->trace, "a", value);
-        }
-    }
-    kvstore_free(value);
-    kvstore_close(store);
-}
-
-/* Does an operation that changes a key or more. False: it is none. */
-static bool act_on_keys(struct actors *actors, char operation, size_t place)
-{
-    switch (operation) {
-    case 's':
-        put(actors, 0, "a", short_values[place]);
-        return true;
-    case 'l':
-        put(actors, 0, "a", long_values[place]);
-        return true;
-    case 'b':
-        put(actors, 0, "b", short_values[place]);
-        return true;
-    case 'r':
-        put(actors, 0, "a", NULL);
-        return true;
-    case 'w':
-        put_pair(actors, short_values[place]);
-        return true;
-    case 'W':
-        put_pair(actors, long_values[place]);
-        return true;
-    case 'S':
-        put(actors, 1, "a", short_values[place]);
-        return true;
-    case 'L':
-        put(actors, 1, "b", long_values[place]);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void act_on_store(struct actors *actors, char operation)
-{
-    kvstore *store = get_store(actors, operation == 'C');
-    if (store == NULL) {
-        return;
-    }
-    switch (operation) {
-    case 'c':
-    case 'C':
-        any_status(kvstore_compact(store));
-        break;
-    case 'p':
-        any_status(kvstore_repair(store, NULL, NULL));
-        break;
-    case 'y':
-        crash_trace_barrier(actors->trace, kvstore_sync(store));
-        break;
-    default:
-        scratch_die("no such operation");
-    }
-}
-
-/* Does one operation: s and l set a key to a short or a long value, b another
- * key, r removes the first; w and W write a batch of short or long values; c
- * compacts, p repairs, o opens anew, y syncs, g reads with a handle of its own;
- * S, L and C use a second handle, as another process would. */
-static void act(struct actors *actors, char operation, size_t place)
-{
-    if (act_on_keys(actors, operation, place)) {
-        return;
-    }
-    switch (operation) {
-    case 'o':
-        kvstore_close(actors->stores[0]);
-        actors->stores[0] = NULL;
-        break;
-    case 'g':
-        see(actors);
-        break;
-    default:
-        act_on_store(actors, operation);
-    }
-}
-
-static void run_script(struct crash_trace *trace,
-                       const char *script,
-                       const kvstore_options *options)
-{
-    struct actors actors = {.trace = trace, .options = options};
-    for (size_t i = 0; script[i] != '\0'; i++) {
-        act(&actors, script[i], i);
-    }
-    kvstore_close(actors.stores[0]);
-    kvstore_close(actors.stores[1]);
-}
-
-static void expect_base(struct crash_trace *trace)
-{
-    if (trace->has_base) {
-        crash_trace_expect(trace, "a", "0");
-        crash_trace_expect(trace, "b", "0");
-    }
-    if (trace->has_base && trace->base[trace->base_size - 1] == '}') {
-        /* A line without its end is not acknowledged. */
-        crash_trace_allow(trace, "b", NULL);
-    }
 }
 
 static void report(const char *script, const struct crash_result *result)
@@ -238,17 +94,27 @@ static void report(const char *script, const struct crash_result *result)
     }
 }
 
+static struct crash_trace *begin_trace(const char *log)
+{
+    struct crash_trace *trace = crash_trace_begin(log);
+    crash_script_expect(trace);
+    if (log == crowded) {
+        crash_trace_expect(trace, fillers.first, "0");
+        crash_trace_count(trace, &fillers);
+    }
+    trace->kept = kept_of(log);
+    return trace;
+}
+
 /* Records a script on a log, and explores it. */
 static void explore(const char *log,
                     const char *script,
                     const kvstore_options *options,
                     struct crash_result *result)
 {
-    struct crash_trace *trace = crash_trace_begin(log);
-    expect_base(trace);
+    struct crash_trace *trace = begin_trace(log);
     size_t first = trace->event_count;
-    trace->kept = kept_of(log);
-    run_script(trace, script, options);
+    crash_script_run(trace, script, options);
     crash_trace_end(trace);
     uint64_t before = result->violations;
     crash_states_explore(trace, first, false, result);
@@ -258,49 +124,31 @@ static void explore(const char *log,
     crash_trace_release(trace);
 }
 
-/* Makes the i-th of all scripts of a length. */
-static void make_script(const char *operations,
-                        size_t length,
-                        size_t i,
-                        char *script_out)
-{
-    size_t count = strlen(operations);
-    for (size_t place = 0; place < length; place++) {
-        script_out[place] = operations[i % count];
-        i /= count;
-    }
-    script_out[length] = '\0';
-}
-
-static size_t script_count(const char *operations, size_t length)
-{
-    size_t count = 1;
-    for (size_t i = 0; i < length; i++) {
-        count *= strlen(operations);
-    }
-    return count;
-}
-
 static void explore_all(const char *log,
                         const char *operations,
                         size_t length,
                         const kvstore_options *options,
                         struct crash_result *result)
 {
-    char script[STEPS_MAX];
-    for (size_t i = 0; i < script_count(operations, length); i++) {
-        make_script(operations, length, i, script);
+    char script[CRASH_SCRIPT_MAX];
+    for (size_t i = 0; i < crash_script_count(operations, length); i++) {
+        crash_script_make(operations, length, i, script);
         explore(log, script, options, result);
     }
 }
 
 static void tell(const char *what, const struct crash_result *result)
 {
-    (void)printf("%s: %llu states, %llu with damage, told of %llu keys\n",
+    (void)printf("%s: %llu states, %llu with damage, told of %llu keys, "
+                 "%llu lost; %llu of them after a cut in %llu recoveries\n",
                  what,
                  (unsigned long long)result->states,
                  (unsigned long long)result->damaged,
-                 (unsigned long long)result->told);
+                 (unsigned long long)result->told,
+                 (unsigned long long)result->violations,
+                 (unsigned long long)result->recovery_states,
+                 (unsigned long long)result->recoveries);
+    (void)fflush(stdout);
 }
 
 static void assert_sound(const struct crash_result *result)
@@ -313,7 +161,9 @@ static void assert_sound(const struct crash_result *result)
 static size_t length(void)
 {
     size_t wanted = scratch_number("KVSTORE_CRASH_LENGTH", 4);
-    return wanted < 3 ? 3 : wanted < STEPS_MAX ? wanted : STEPS_MAX - 1;
+    return wanted < 3                  ? 3
+           : wanted < CRASH_SCRIPT_MAX ? wanted
+                                       : CRASH_SCRIPT_MAX - 1;
 }
 
 /* --- Power cuts --- */
@@ -417,7 +267,7 @@ static void exclusive_handle_pads_the_log(void **state)
     (void)state;
     struct crash_trace *trace = crash_trace_begin(two_keys);
 
-    run_script(trace, "sbl", &exclusive);
+    crash_script_run(trace, "sbl", &exclusive);
 
     crash_trace_end(trace);
     assert_true(has_written_over_padding(trace, 1));
@@ -471,6 +321,113 @@ static void sync_is_a_barrier(void **state)
     assert_int_equal(result.violations, 0);
 }
 
+/* --- All sequences --- */
+
+/* A set, a remove, a batch, a compaction, a new handle, a sync, growth. */
+#define OPERATIONS "srwcoyG"
+#define SEQUENCE_LENGTH_MAX 3u
+
+static bool is_whole(void)
+{
+    return scratch_number("KVSTORE_CRASH_WHOLE", 0) != 0;
+}
+
+static kvstore_options with(bool is_exclusive, bool is_synced)
+{
+    kvstore_options options = KVSTORE_OPTIONS_INIT;
+    options.exclusive = is_exclusive;
+    options.lock_timeout_ms = -1; /* No second handle is open. */
+    options.sync = is_synced ? KVSTORE_SYNC_ALWAYS : KVSTORE_SYNC_NONE;
+    options.compaction = KVSTORE_COMPACT_MANUAL;
+    return options;
+}
+
+/* Explores every so many-th of the longest sequences, and all shorter ones. */
+static void explore_sequences(const char *log,
+                              const kvstore_options *options,
+                              size_t step,
+                              struct crash_result *result)
+{
+    char script[CRASH_SCRIPT_MAX];
+    for (size_t size = 1; size <= SEQUENCE_LENGTH_MAX; size++) {
+        size_t count = crash_script_count(OPERATIONS, size);
+        size_t apart = size == SEQUENCE_LENGTH_MAX ? step : 1;
+        for (size_t i = 0; i < count; i += apart) {
+            crash_script_make(OPERATIONS, size, i, script);
+            explore(log, script, options, result);
+        }
+    }
+}
+
+/* What has been synced stays, and a batch is there as a whole or not at all.
+ * Unsynced lines may be lost in any combination, so there may be damage. */
+static void all_sequences_survive_power_cuts(void **state)
+{
+    (void)state;
+    size_t step = is_whole() ? 1 : 43;
+    unsigned long handles = scratch_number("KVSTORE_CRASH_HANDLES", 15);
+    struct crash_result result = {
+        .may_be_damaged = true,
+        .cuts_recovery_at =
+            scratch_number("KVSTORE_CRASH_RECOVERIES", is_whole() ? 4 : 61)};
+
+    for (unsigned i = 0; i < 4; i++) {
+        if ((handles >> i & 1) == 0) {
+            continue;
+        }
+        kvstore_options options = with((i & 1) != 0, (i & 2) != 0);
+        explore_sequences(crowded, &options, step, &result);
+        explore_sequences(NULL, &options, step, &result);
+        tell("all sequences so far", &result);
+    }
+
+    assert_true(result.states > 0);
+    assert_true(result.recovery_states > 0);
+    assert_int_equal(result.violations, 0);
+}
+
+static uint64_t index_bytes(const struct crash_trace *trace)
+{
+    kvstore *store = NULL;
+    kvstore_stats stats;
+    assert_int_equal(kvstore_open(trace->path, NULL, &store), KVSTORE_OK);
+    assert_int_equal(kvstore_get_stats(store, &stats), KVSTORE_OK);
+    kvstore_close(store);
+    return stats.index_bytes;
+}
+
+static void growth_in_a_script_grows_the_index(void **state)
+{
+    (void)state;
+    struct crash_trace *trace = begin_trace(crowded);
+    uint64_t before = index_bytes(trace);
+
+    crash_script_run(trace, "s", &defaults);
+    assert_int_equal(index_bytes(trace), before);
+    crash_script_run(trace, "G", &defaults);
+    assert_true(index_bytes(trace) > before);
+
+    crash_trace_end(trace);
+    crash_trace_release(trace);
+}
+
+static void recovery_survives_power_cuts(void **state)
+{
+    (void)state;
+    static const char *const logs[] = {
+        NULL, two_keys, torn_tail, torn_lines, torn_end, unterminated, damaged};
+    struct crash_result result = {.may_be_damaged = true,
+                                  .cuts_recovery_at = 1};
+
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        explore_all(logs[i], "slrc", 1, &defaults, &result);
+    }
+
+    tell("recoveries", &result);
+    assert_true(result.recovery_states > 0);
+    assert_int_equal(result.violations, 0);
+}
+
 /* --- Power cuts after other mishaps --- */
 
 struct mishap {
@@ -487,9 +444,9 @@ static void follow_up(struct crash_trace *trace, struct mishap mishap)
     if (mishap.is_unsynced) {
         kvstore_options options = KVSTORE_OPTIONS_INIT;
         options.sync = KVSTORE_SYNC_NONE;
-        run_script(trace, "sby", &options);
+        crash_script_run(trace, "sby", &options);
     } else {
-        run_script(trace, mishap.dies_at != 0 ? "LrL" : "s", &defaults);
+        crash_script_run(trace, mishap.dies_at != 0 ? "LrL" : "s", &defaults);
     }
 }
 
@@ -500,14 +457,13 @@ static bool explore_mishap(const char *log,
                            struct mishap mishap,
                            struct crash_result *result)
 {
-    struct crash_trace *trace = crash_trace_begin(log);
-    expect_base(trace);
+    struct crash_trace *trace = begin_trace(log);
     size_t first = trace->event_count;
     trace->dies_at = mishap.dies_at;
     trace->fails_sync_at = mishap.fails_sync_at;
     trace->fails_write_at = mishap.fails_write_at;
-    trace->kept = kept_of(log);
-    run_script(trace, script, mishap.is_exclusive ? &exclusive : &defaults);
+    crash_script_run(
+        trace, script, mishap.is_exclusive ? &exclusive : &defaults);
     bool has_happened = trace->is_dead || trace->has_failed;
     crash_trace_revive(trace);
     follow_up(trace, mishap);
@@ -568,9 +524,9 @@ static void death_and_power_cut_lose_nothing(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         explore_deaths(cases[i].log, cases[i].script, false, &result);
     }
-    char script[STEPS_MAX];
-    for (size_t i = 0; i < script_count("slrbcS", length() - 2); i++) {
-        make_script("slrbcS", length() - 2, i, script);
+    char script[CRASH_SCRIPT_MAX];
+    for (size_t i = 0; i < crash_script_count("slrbcS", length() - 2); i++) {
+        crash_script_make("slrbcS", length() - 2, i, script);
         explore_deaths(two_keys, script, false, &result);
     }
 
@@ -647,12 +603,10 @@ static void full_disk_and_power_cut_lose_nothing(void **state)
 static void assert_found_out(const char *log, const char *script, unsigned lies)
 {
     struct crash_result result = {0};
-    struct crash_trace *trace = crash_trace_begin(log);
-    expect_base(trace);
+    struct crash_trace *trace = begin_trace(log);
     size_t first = trace->event_count;
     trace->lies = lies;
-    trace->kept = kept_of(log);
-    run_script(trace, script, &defaults);
+    crash_script_run(trace, script, &defaults);
     crash_trace_end(trace);
     crash_states_explore(trace, first, true, &result);
     crash_trace_release(trace);
@@ -682,6 +636,68 @@ static void missing_sync_of_the_new_log_is_found_out(void **state)
     assert_found_out(damaged, "p", CRASH_LIE_FSYNC_FILE);
 }
 
+static void missing_sync_of_a_batch_is_found_out(void **state)
+{
+    (void)state;
+    assert_found_out(two_keys, "w", CRASH_LIE_FDATASYNC);
+    assert_found_out(crowded, "G", CRASH_LIE_FDATASYNC);
+}
+
+/* Returns how many violations there are if the handles that recover lie. */
+static uint64_t violations_of_recovery(const char *log, unsigned lies)
+{
+    struct crash_result result = {
+        .may_be_damaged = true, .cuts_recovery_at = 1, .recovery_lies = lies};
+    struct crash_trace *trace = begin_trace(log);
+    size_t first = trace->event_count;
+    crash_script_run(trace, "s", &defaults);
+    crash_trace_end(trace);
+    crash_states_explore(trace, first, true, &result);
+    crash_trace_release(trace);
+    return result.violations;
+}
+
+static void recovery_that_does_not_sync_is_found_out(void **state)
+{
+    (void)state;
+    assert_int_equal(violations_of_recovery(torn_tail, 0), 0);
+    crash_states_forget();
+    assert_true(violations_of_recovery(torn_tail, CRASH_LIE_FDATASYNC) > 0);
+    crash_states_forget();
+    assert_true(violations_of_recovery(NULL, CRASH_LIE_FSYNC_DIRECTORY) > 0);
+}
+
+static void missing_sync_at_a_barrier_is_found_out(void **state)
+{
+    (void)state;
+    kvstore_options unsynced = with(false, false);
+    struct crash_result result = {.may_be_damaged = true};
+    struct crash_trace *trace = begin_trace(two_keys);
+    size_t first = trace->event_count;
+    trace->lies = CRASH_LIE_FDATASYNC | CRASH_LIE_FSYNC_FILE;
+    crash_script_run(trace, "sy", &unsynced);
+    crash_trace_end(trace);
+    crash_states_explore(trace, first, true, &result);
+    crash_trace_release(trace);
+    assert_true(result.violations > 0);
+}
+
+/* As if there had been another key, of which nothing is left. */
+static void missing_key_is_found_out(void **state)
+{
+    (void)state;
+    static const struct crash_group two = {"a", "a", 2};
+    struct crash_result result = {0};
+    struct crash_trace *trace = begin_trace(two_keys);
+    size_t first = trace->event_count;
+    crash_trace_count(trace, &two);
+    crash_script_run(trace, "b", &defaults);
+    crash_trace_end(trace);
+    crash_states_explore(trace, first, true, &result);
+    crash_trace_release(trace);
+    assert_true(result.violations > 0);
+}
+
 static int forget(void **state)
 {
     (void)state;
@@ -695,17 +711,22 @@ int main(void)
 {
     exclusive.exclusive = true;
     exclusive.lock_timeout_ms = -1; /* No second handle is open. */
-    for (size_t i = 0; i < STEPS_MAX; i++) {
-        (void)snprintf(short_values[i], sizeof short_values[i], "%zu", i + 1);
-        /* What follows a lost sector begins as a line does. */
-        memset(long_values[i], '{', sizeof long_values[i] - 1);
-        (void)snprintf(long_values[i], 16, "long %zu", i + 1);
-        long_values[i][strlen(long_values[i])] = '.';
-    }
+    crash_script_prepare();
+    make_crowded();
+    const struct CMUnitTest whole[] = {
+        CRASH_TEST(all_sequences_survive_power_cuts),
+    };
     const struct CMUnitTest tests[] = {
         CRASH_TEST(missing_fdatasync_is_found_out),
         CRASH_TEST(missing_directory_sync_is_found_out),
         CRASH_TEST(missing_sync_of_the_new_log_is_found_out),
+        CRASH_TEST(missing_sync_of_a_batch_is_found_out),
+        CRASH_TEST(missing_sync_at_a_barrier_is_found_out),
+        CRASH_TEST(missing_key_is_found_out),
+        CRASH_TEST(recovery_that_does_not_sync_is_found_out),
+        CRASH_TEST(growth_in_a_script_grows_the_index),
+        CRASH_TEST(all_sequences_survive_power_cuts),
+        CRASH_TEST(recovery_survives_power_cuts),
         CRASH_TEST(acknowledged_writes_survive_power_cuts),
         CRASH_TEST(new_store_survives_power_cuts),
         CRASH_TEST(mending_survives_power_cuts),
@@ -720,5 +741,6 @@ int main(void)
         CRASH_TEST(failed_sync_and_power_cut_lose_nothing),
         CRASH_TEST(full_disk_and_power_cut_lose_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return is_whole() ? cmocka_run_group_tests(whole, NULL, NULL)
+                      : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,9 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define BASE_SIZE 16384
 #define VALUES 64
-#define LONG_SIZE 700 /* More than a last round has. */
+#define FILLERS 110u
+#define RECOVERIES 61u /* Of one in so many states, it is cut, too. */
+#define LONG_SIZE 700  /* More than a last round has. */
 
 /* The same address for the same step of any workload: crash_states.h. */
 static char values[VALUES][16];
@@ -53,7 +55,7 @@ static void make_base(void)
     add_line("a", "0");
     add_line("b", "0");
     for (int i = 0; i < 150; i++) {
-        (void)snprintf(key, sizeof key, "f%d", i % 110);
+        (void)snprintf(key, sizeof key, "f%d", i % (int)FILLERS);
         add_line(key, "filler");
     }
     add_line("c", "0");
@@ -62,6 +64,9 @@ static void make_base(void)
 
 static void expect_base(struct crash_trace *trace)
 {
+    static const struct crash_group fillers = {"f", "f0", FILLERS};
+    crash_trace_expect(trace, fillers.first, "filler");
+    crash_trace_count(trace, &fillers);
     crash_trace_expect(trace, "a", "0");
     crash_trace_expect(trace, "b", "0");
     crash_trace_expect(trace, "c", "0");
@@ -283,10 +288,14 @@ static void explore_script(const char *script,
 
 static void tell(const char *what, const struct crash_result *result)
 {
-    (void)printf("%s: %llu states, %llu with damage\n",
+    (void)printf("%s: %llu states, %llu with damage, %llu lost; %llu of them "
+                 "after a cut in %llu recoveries\n",
                  what,
                  (unsigned long long)result->states,
-                 (unsigned long long)result->damaged);
+                 (unsigned long long)result->damaged,
+                 (unsigned long long)result->violations,
+                 (unsigned long long)result->recovery_states,
+                 (unsigned long long)result->recoveries);
 }
 
 static void assert_sound(const struct crash_result *result)
@@ -312,7 +321,7 @@ static void explore_all_calls(const char *script, struct crash_result *result)
 static void writes_at_any_step_survive_power_cuts(void **state)
 {
     static const char *const scripts[] = {"naBDt", "lRc", "Ral"};
-    struct crash_result result = {0};
+    struct crash_result result = {.cuts_recovery_at = RECOVERIES};
     (void)state;
 
     for (size_t i = 0; i < COUNT(scripts); i++) {
@@ -327,7 +336,7 @@ static void writes_at_all_steps_survive_power_cuts(void **state)
 {
     static const char *const scripts[] = {
         "nBDaRct", "DBn", "lDaBR", "tRc", "Bl"};
-    struct crash_result result = {0};
+    struct crash_result result = {.cuts_recovery_at = RECOVERIES};
     uint64_t calls = 0;
     (void)state;
 
@@ -342,7 +351,7 @@ static void writes_at_all_steps_survive_power_cuts(void **state)
 /* Unsynced lines may be lost in any combination, so there may be damage. */
 static void unsynced_writes_at_any_step_lose_nothing_else(void **state)
 {
-    struct crash_result result = {0};
+    struct crash_result result = {.cuts_recovery_at = RECOVERIES};
     (void)state;
 
     explore_all_calls("uaUu", &result);

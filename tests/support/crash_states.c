@@ -4,67 +4,22 @@
 
 #include "crash_states.h"
 
-#include "os/file.h"
+#include "crash_check.h"
+#include "crash_recovery.h"
+#include "scratch.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SECTOR 512u
-#define VALUES_MAX 16
 #define PENDING_MAX 24
 #define CHOICES_MAX 2048
-#define FILES_MAX 8
 #define FILE_SIZE_MAX ((size_t)64 << 10)
 #define SEEN_SLOTS ((size_t)1 << 22)
-
-/* --- The oracle at one event --- */
-
-struct oracle {
-    struct {
-        const char *values[VALUES_MAX]; /* What the key may hold. */
-        size_t count;
-        const char *acknowledged; /* The newest, durable or not. */
-    } keys[CRASH_KEYS_MAX];
-};
-
-static void oracle_step(struct oracle *oracle, const struct crash_event *event)
-{
-    if (event->type == CRASH_BARRIER) {
-        for (int i = 0; i < CRASH_KEYS_MAX; i++) {
-            oracle->keys[i].values[0] = oracle->keys[i].acknowledged;
-            oracle->keys[i].count = 1;
-        }
-    }
-    size_t *count = &oracle->keys[event->key].count;
-    if (event->type == CRASH_BEGIN) {
-        if (*count == VALUES_MAX) {
-            scratch_die("too many values in a trace");
-        }
-        oracle->keys[event->key].values[(*count)++] = event->value;
-    }
-    if (event->type == CRASH_ACK) {
-        oracle->keys[event->key].acknowledged = event->value;
-        if (event->is_durable) {
-            oracle->keys[event->key].values[0] = event->value;
-            *count = 1;
-        }
-    }
-}
-
-static bool oracle_allows(const struct oracle *oracle,
-                          int key,
-                          const char *value)
-{
-    for (size_t i = 0; i < oracle->keys[key].count; i++) {
-        const char *allowed = oracle->keys[key].values[i];
-        if (allowed == value ||
-            (allowed != NULL && value != NULL && strcmp(allowed, value) == 0)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* --- What is pending at one event --- */
 
@@ -317,6 +272,10 @@ static void write_part(struct file *file,
     if (end > file->size) {
         set_size(file, end);
     }
+    if (choice == NULL || choice->part == CUT_SHORT) {
+        memcpy(file->bytes + write->offset, write->bytes, size);
+        return;
+    }
     for (size_t i = 0; i < size; i++) {
         if (has_sector(write, choice, (write->offset + i) / SECTOR)) {
             file->bytes[write->offset + i] = write->bytes[i];
@@ -330,9 +289,10 @@ static void lay_out_content(const struct crash_trace *trace,
                             struct file *file)
 {
     file->size = 0;
-    if (file->inode == 0 && trace->has_base) {
-        memcpy(file->bytes, trace->base, trace->base_size);
-        file->size = trace->base_size;
+    if (file->inode < trace->base_count) {
+        const struct crash_file *base = &trace->base[file->inode];
+        set_size(file, base->size);
+        memcpy(file->bytes, base->bytes, base->size);
     }
     size_t pending = 0;
     for (size_t i = 0; i < history->count; i++) {
@@ -360,21 +320,21 @@ static void lay_out_content(const struct crash_trace *trace,
 
 static void put_name(struct file *files, const char *name, int inode)
 {
-    size_t free_place = FILES_MAX;
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    size_t free_place = CRASH_FILES_MAX;
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         bool is_used = files[i].inode >= 0;
         if (is_used && strcmp(files[i].name, name) == 0) {
             files[i].inode = inode;
             return;
         }
-        if (!is_used && free_place == FILES_MAX) {
+        if (!is_used && free_place == CRASH_FILES_MAX) {
             free_place = i;
         }
     }
     if (inode < 0) {
         return;
     }
-    if (free_place == FILES_MAX) {
+    if (free_place == CRASH_FILES_MAX) {
         scratch_die("too many files in a trace");
     }
     files[free_place].inode = inode;
@@ -386,11 +346,11 @@ static void lay_out_names(const struct crash_trace *trace,
                           uint32_t mask,
                           struct file *files)
 {
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         files[i].inode = -1;
     }
-    if (trace->has_base) {
-        put_name(files, "store.log", 0);
+    for (int i = 0; i < trace->base_count; i++) {
+        put_name(files, trace->base[i].name, i);
     }
     size_t pending = 0;
     for (size_t i = 0; i < names->count; i++) {
@@ -410,141 +370,45 @@ static void lay_out_names(const struct crash_trace *trace,
     }
 }
 
-/* --- Checking one state --- */
+/* --- Going through the states --- */
 
 struct explorer {
     const struct crash_trace *trace;
     struct crash_result *result;
-    struct oracle oracle;
+    struct crash_promises promises;
     struct history names;
     struct history inodes[CRASH_INODES_MAX];
     bool has_directory;      /* The store's, certainly. */
     bool may_have_directory; /* Perhaps. */
-    struct file files[FILES_MAX];
+    struct file files[CRASH_FILES_MAX];
+    struct choices contents;
+    struct choices subsets;
     size_t event;
     bool ends_at_first;
+    bool is_first_cut; /* Not that of a recovery. */
+    struct crash_remains *waiting;
     char path[SCRATCH_PATH_SIZE + 16];
 };
 
-static void violation(struct explorer *explorer,
-                      const char *what,
-                      const char *detail)
-{
-    struct crash_result *result = explorer->result;
-    if (result->violations++ == 0) {
-        (void)snprintf(result->first,
-                       sizeof result->first,
-                       "at event %zu: %s %.100s",
-                       explorer->event,
-                       what,
-                       detail);
-    }
-}
-
-/* Reads every key; a value seen before must be seen again. */
-static void check_values(struct explorer *explorer,
-                         const kvstore *store,
-                         char **seen,
-                         bool is_first)
-{
-    for (int i = 0; i < explorer->trace->key_count; i++) {
-        const char *key = explorer->trace->keys[i];
-        void *value = NULL;
-        size_t size = 0;
-        kvstore_status status =
-            kvstore_get(store, key, strlen(key), &value, &size);
-        bool is_told = status == KVSTORE_CORRUPT &&
-                       explorer->result->may_be_damaged &&
-                       explorer->oracle.keys[i].count > 1;
-        if (is_told) {
-            explorer->result->told += is_first ? 1 : 0;
-        } else if (status != KVSTORE_OK && status != KVSTORE_NOT_FOUND) {
-            violation(explorer, "a get failed:", key);
-        } else if (!oracle_allows(&explorer->oracle, i, value)) {
-            violation(explorer, "a key has a wrong value:", key);
-        } else if (!is_first &&
-                   ((seen[i] == NULL) != (value == NULL) ||
-                    (value != NULL && strcmp(seen[i], value) != 0))) {
-            violation(explorer, "a value did not stay:", key);
-        }
-        kvstore_free(seen[i]);
-        seen[i] = value;
-    }
-    kvstore_stats stats;
-    if (kvstore_get_stats(store, &stats) != KVSTORE_OK ||
-        stats.live_bytes + stats.stale_bytes + stats.blank_bytes +
-                stats.damaged_bytes !=
-            stats.log_bytes) {
-        violation(explorer, "the bytes do not add up", "");
-    }
-    explorer->result->damaged += is_first && stats.damaged_records > 0;
-}
-
-/* The keys of a pair were written by batches alone: they have the same value, or
- * a damaged line is told. */
-static void check_pair(struct explorer *explorer, const kvstore *store)
-{
-    const char *const keys[] = {CRASH_PAIR_ONE, CRASH_PAIR_OTHER};
-    char *values[2] = {NULL};
-    kvstore_status statuses[2];
-    for (int i = 0; i < 2; i++) {
-        void *value = NULL;
-        size_t size = 0;
-        statuses[i] =
-            kvstore_get(store, keys[i], strlen(keys[i]), &value, &size);
-        values[i] = value;
-    }
-    bool is_same =
-        statuses[0] == statuses[1] &&
-        (statuses[0] != KVSTORE_OK || strcmp(values[0], values[1]) == 0);
-    bool is_told =
-        statuses[0] == KVSTORE_CORRUPT || statuses[1] == KVSTORE_CORRUPT;
-    if (!is_same && !is_told) {
-        violation(explorer, "half of a batch is there", "");
-    }
-    kvstore_free(values[0]);
-    kvstore_free(values[1]);
-}
-
-static void check_state(struct explorer *explorer)
-{
-    char *seen[CRASH_KEYS_MAX] = {NULL};
-    kvstore *store = NULL;
-    explorer->result->states++;
-    for (int round = 0; round < 2; round++) {
-        if (kvstore_open(explorer->path, NULL, &store) != KVSTORE_OK) {
-            violation(explorer, "open:", kvstore_last_error()->message);
-            return;
-        }
-        check_values(explorer, store, seen, round == 0);
-        check_pair(explorer, store);
-        if (kvstore_set(store, "probe", 5, "1", 1) != KVSTORE_OK) {
-            violation(explorer, "set:", kvstore_last_error()->message);
-        }
-        if (explorer->result->states % 4 == 0 &&
-            kvstore_compact(store) != KVSTORE_OK) {
-            violation(explorer, "compact:", kvstore_last_error()->message);
-        }
-        kvstore_close(store);
-    }
-    for (int i = 0; i < CRASH_KEYS_MAX; i++) {
-        kvstore_free(seen[i]);
-    }
-}
-
-/* --- Going through the states --- */
-
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) *
-               UINT64_C(1099511628211);
+    return XXH3_64bits_withSeed(bytes, size, hash);
+}
+
+static uint64_t hash_values(uint64_t hash,
+                            const struct crash_promises *promises,
+                            int key)
+{
+    for (size_t i = 0; i < promises->keys[key].count; i++) {
+        const char *value = promises->keys[key].values[i];
+        hash = value == NULL ? hash_bytes(hash, "", 1)
+                             : hash_bytes(hash, value, strlen(value));
+        hash = hash_bytes(hash, "|", 1);
     }
     return hash;
 }
 
-/* True if this state was met before, with these promises. The values that a key
- * may hold are distinguished by their addresses. */
+/* The states that were met before, with their promises. */
 static uint64_t seen[SEEN_SLOTS];
 
 void crash_states_forget(void)
@@ -555,7 +419,7 @@ void crash_states_forget(void)
 static bool is_new(struct explorer *explorer, bool has_directory)
 {
     uint64_t hash = UINT64_C(14695981039346656037) + has_directory;
-    for (size_t i = 0; has_directory && i < FILES_MAX; i++) {
+    for (size_t i = 0; has_directory && i < CRASH_FILES_MAX; i++) {
         const struct file *file = &explorer->files[i];
         if (file->inode >= 0) {
             hash = hash_bytes(hash, file->name, strlen(file->name) + 1);
@@ -565,9 +429,7 @@ static bool is_new(struct explorer *explorer, bool has_directory)
     for (int i = 0; i < explorer->trace->key_count; i++) {
         const char *key = explorer->trace->keys[i];
         hash = hash_bytes(hash, key, strlen(key) + 1);
-        hash = hash_bytes(hash,
-                          explorer->oracle.keys[i].values,
-                          explorer->oracle.keys[i].count * sizeof(char *));
+        hash = hash_values(hash, &explorer->promises, i);
     }
     hash |= 1;
     size_t slot = (size_t)(hash >> 20) % SEEN_SLOTS;
@@ -589,7 +451,7 @@ static bool has_kept(const struct explorer *explorer)
     const char *kept = explorer->trace->kept;
     size_t size = kept == NULL ? 0 : strlen(kept);
     bool is_there = kept == NULL;
-    for (size_t i = 0; i < FILES_MAX && !is_there; i++) {
+    for (size_t i = 0; i < CRASH_FILES_MAX && !is_there; i++) {
         const struct file *file = &explorer->files[i];
         size_t starts =
             file->inode >= 0 && file->size >= size ? file->size - size + 1 : 0;
@@ -603,12 +465,38 @@ static bool has_kept(const struct explorer *explorer)
 static void write_files(const struct explorer *explorer)
 {
     scratch_empty(explorer->path);
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         const struct file *file = &explorer->files[i];
         if (file->inode >= 0) {
             scratch_write(explorer->path, file->name, file->bytes, file->size);
         }
     }
+}
+
+/* True if the recovery of the state that was checked last is to be cut, too. */
+static bool is_recovery_cut(const struct explorer *explorer)
+{
+    const struct crash_result *result = explorer->result;
+    return explorer->is_first_cut && result->cuts_recovery_at != 0 &&
+           result->states % result->cuts_recovery_at == 0;
+}
+
+static void let_wait(struct explorer *explorer, bool has_directory)
+{
+    struct crash_remains *remains = calloc(1, sizeof *remains);
+    if (remains == NULL) {
+        scratch_die("remains");
+    }
+    for (size_t i = 0; has_directory && i < CRASH_FILES_MAX; i++) {
+        const struct file *file = &explorer->files[i];
+        if (file->inode >= 0) {
+            crash_remains_add(remains, file->name, file->bytes, file->size);
+        }
+    }
+    remains->has_directory = has_directory;
+    remains->promises = explorer->promises;
+    remains->next = explorer->waiting;
+    explorer->waiting = remains;
 }
 
 static void try_state(struct explorer *explorer, bool has_directory)
@@ -618,37 +506,45 @@ static void try_state(struct explorer *explorer, bool has_directory)
         return;
     }
     if (has_directory && !has_kept(explorer)) {
-        violation(explorer, "bytes were dropped", "");
+        crash_complain(
+            explorer->result, explorer->event, "bytes were dropped", "");
     }
     if (has_directory) {
         write_files(explorer);
     } else {
         scratch_remove(explorer->path);
     }
-    check_state(explorer);
+    crash_check(explorer->trace,
+                &explorer->promises,
+                explorer->path,
+                explorer->event,
+                explorer->result);
+    if (is_recovery_cut(explorer)) {
+        let_wait(explorer, has_directory);
+    }
 }
 
 /* Tries all that one file may hold while the others hold all or nothing of what
  * is pending there. */
 static void try_contents(struct explorer *explorer, size_t varied, bool is_rest)
 {
-    static struct choices choices;
+    struct choices *choices = &explorer->contents;
     const struct crash_trace *trace = explorer->trace;
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         struct file *file = &explorer->files[i];
         if (file->inode >= 0) {
-            choose_contents(&choices, trace, &explorer->inodes[file->inode]);
+            choose_contents(choices, trace, &explorer->inodes[file->inode]);
             lay_out_content(trace,
                             &explorer->inodes[file->inode],
-                            &choices.all[is_rest ? 0 : 1],
+                            &choices->all[is_rest ? 0 : 1],
                             file);
         }
     }
     struct file *file = &explorer->files[varied];
     const struct history *history = &explorer->inodes[file->inode];
-    choose_contents(&choices, trace, history);
-    for (size_t i = 0; i < choices.count; i++) {
-        lay_out_content(trace, history, &choices.all[i], file);
+    choose_contents(choices, trace, history);
+    for (size_t i = 0; i < choices->count; i++) {
+        lay_out_content(trace, history, &choices->all[i], file);
         try_state(explorer, true);
     }
 }
@@ -656,7 +552,7 @@ static void try_contents(struct explorer *explorer, size_t varied, bool is_rest)
 static void try_files(struct explorer *explorer)
 {
     bool has_files = false;
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         if (explorer->files[i].inode >= 0) {
             has_files = true;
             try_contents(explorer, i, true);
@@ -670,13 +566,13 @@ static void try_files(struct explorer *explorer)
 
 static void try_names(struct explorer *explorer)
 {
-    static struct choices subsets;
-    subsets.count = 0;
-    choose_subsets(&subsets, explorer->names.pending_count);
-    for (size_t i = 0; i < subsets.count; i++) {
+    struct choices *subsets = &explorer->subsets;
+    subsets->count = 0;
+    choose_subsets(subsets, explorer->names.pending_count);
+    for (size_t i = 0; i < subsets->count; i++) {
         lay_out_names(explorer->trace,
                       &explorer->names,
-                      subsets.all[i].mask,
+                      subsets->all[i].mask,
                       explorer->files);
         try_files(explorer);
     }
@@ -711,23 +607,21 @@ static void step(struct explorer *explorer)
     case CRASH_BEGIN:
     case CRASH_ACK:
     case CRASH_BARRIER:
-        oracle_step(&explorer->oracle, event);
+        crash_promises_step(&explorer->promises, event);
         break;
     }
 }
 
 static void prepare(struct explorer *explorer)
 {
-    explorer->has_directory = explorer->trace->has_base;
-    explorer->may_have_directory = explorer->trace->has_base;
+    explorer->has_directory = explorer->trace->has_directory;
+    explorer->may_have_directory = explorer->trace->has_directory;
     (void)snprintf(explorer->path,
                    sizeof explorer->path,
                    "%s/state",
                    explorer->trace->root);
-    for (int i = 0; i < CRASH_KEYS_MAX; i++) {
-        explorer->oracle.keys[i].count = 1; /* At first a key is absent. */
-    }
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    crash_promises_begin(&explorer->promises);
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         explorer->files[i].bytes = malloc(FILE_SIZE_MAX);
         if (explorer->files[i].bytes == NULL) {
             scratch_die("explorer");
@@ -735,10 +629,12 @@ static void prepare(struct explorer *explorer)
     }
 }
 
-void crash_states_explore(const struct crash_trace *trace,
-                          size_t first_event,
-                          bool ends_at_first,
-                          struct crash_result *result)
+/* Explores one trace, and returns what waits for its recovery to be cut. */
+static struct crash_remains *explore_trace(const struct crash_trace *trace,
+                                           size_t first_event,
+                                           bool is_first_cut,
+                                           bool ends_at_first,
+                                           struct crash_result *result)
 {
     struct explorer *explorer = calloc(1, sizeof *explorer);
     if (explorer == NULL) {
@@ -747,6 +643,7 @@ void crash_states_explore(const struct crash_trace *trace,
     explorer->trace = trace;
     explorer->result = result;
     explorer->ends_at_first = ends_at_first;
+    explorer->is_first_cut = is_first_cut;
     prepare(explorer);
     for (; explorer->event < trace->event_count; explorer->event++) {
         step(explorer);
@@ -760,8 +657,39 @@ void crash_states_explore(const struct crash_trace *trace,
             try_names(explorer);
         }
     }
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    struct crash_remains *waiting = explorer->waiting;
+    for (size_t i = 0; i < CRASH_FILES_MAX; i++) {
         free(explorer->files[i].bytes);
     }
     free(explorer);
+    return waiting;
+}
+
+static void explore_recovery(const struct crash_remains *remains,
+                             const struct crash_trace *cut,
+                             bool ends_at_first,
+                             struct crash_result *result)
+{
+    size_t first = 0;
+    struct crash_trace *recovery =
+        crash_recovery_record(remains, cut, &first, result);
+    uint64_t before = result->states;
+    (void)explore_trace(recovery, first, false, ends_at_first, result);
+    result->recovery_states += result->states - before;
+    crash_trace_release(recovery);
+}
+
+void crash_states_explore(const struct crash_trace *trace,
+                          size_t first_event,
+                          bool ends_at_first,
+                          struct crash_result *result)
+{
+    struct crash_remains *waiting =
+        explore_trace(trace, first_event, true, ends_at_first, result);
+    while (waiting != NULL) {
+        struct crash_remains *remains = waiting;
+        waiting = remains->next;
+        explore_recovery(remains, trace, ends_at_first, result);
+        crash_remains_free(remains);
+    }
 }

@@ -8,7 +8,10 @@
  *   512-byte sectors still as they were before, NUL where there was nothing; or
  *   all of the writes but one sector, which none has reached.
  * - What names have got since the directory's last sync may be there or not,
- *   each by itself. Syncing a file says nothing about its name. */
+ *   each by itself. Syncing a file says nothing about its name.
+ *
+ * The recovery of such a state can be recorded in turn, and taken to the states
+ * that a second power cut may leave. */
 
 #ifndef CRASH_STATES_H
 #define CRASH_STATES_H
@@ -20,13 +23,18 @@
 #include <stdint.h>
 
 struct crash_result {
-    uint64_t states;     /* Different ones that were opened. */
-    uint64_t violations; /* Broken promises. */
-    uint64_t damaged;    /* States that showed damage. */
+    uint64_t states;          /* Different ones that were opened. */
+    uint64_t recoveries;      /* States whose recovery was cut, too, */
+    uint64_t recovery_states; /* and those of the states that this left. */
+    uint64_t violations;      /* Broken promises. */
+    uint64_t damaged;         /* States that showed damage. */
     bool may_be_damaged; /* Set by the caller: a key that was being written may
                             be KVSTORE_CORRUPT. */
     uint64_t told;       /* How often one was. */
-    char first[256];     /* What the first violation was. */
+    uint64_t cuts_recovery_at; /* Set by the caller: of every so many-th state
+                                  the recovery is cut, too. 0: of none. */
+    unsigned recovery_lies;    /* Set by the caller: as in a trace. */
+    char first[256];           /* What the first violation was. */
 };
 
 /* Explores the states at each event of a trace from first_event on, and adds to

@@ -20,7 +20,7 @@
 
 enum { FD_OTHER = -1, FD_STORE = -2, FD_ROOT = -3 };
 
-static struct crash_trace trace;
+static struct crash_trace *now; /* The one that is being recorded. */
 static const struct kv_io_table *real;
 
 static struct {
@@ -41,15 +41,15 @@ static struct {
 
 static struct crash_event *record(enum crash_event_type type, int inode)
 {
-    if (trace.event_count == model.event_capacity) {
+    if (now->event_count == model.event_capacity) {
         model.event_capacity = model.event_capacity * 2 + 64;
-        trace.events =
-            realloc(trace.events, model.event_capacity * sizeof *trace.events);
-        if (trace.events == NULL) {
+        now->events =
+            realloc(now->events, model.event_capacity * sizeof *now->events);
+        if (now->events == NULL) {
             scratch_die("trace");
         }
     }
-    struct crash_event *event = &trace.events[trace.event_count++];
+    struct crash_event *event = &now->events[now->event_count++];
     *event = (struct crash_event){.type = type, .inode = inode};
     return event;
 }
@@ -103,10 +103,10 @@ static int open_inode(const char *name)
     if (i >= 0) {
         return model.names[i].inode;
     }
-    if (trace.inode_count == CRASH_INODES_MAX) {
+    if (now->inode_count == CRASH_INODES_MAX) {
         scratch_die("too many inodes in a trace");
     }
-    int inode = trace.inode_count++;
+    int inode = now->inode_count++;
     add_name(name, inode);
     copy_name(record(CRASH_LINK, inode)->name, name);
     return inode;
@@ -133,9 +133,9 @@ static void forget_index(void)
 
 static void save_index(void)
 {
-    char path[sizeof trace.path + 16];
+    char path[sizeof now->path + 16];
     forget_index();
-    (void)snprintf(path, sizeof path, "%s/store.index", trace.path);
+    (void)snprintf(path, sizeof path, "%s/store.index", now->path);
     index_at_death.fd = open(path, O_RDWR | O_CLOEXEC);
     if (index_at_death.fd >= 0) {
         index_at_death.size = pread(index_at_death.fd,
@@ -162,22 +162,22 @@ enum fate { DOES, DOES_HALF, DOES_NOTHING };
 /* Decides on a call that changes something. */
 static enum fate change(void)
 {
-    if (trace.is_dead) {
+    if (now->is_dead) {
         errno = EIO;
         return DOES_NOTHING;
     }
-    trace.is_dead = ++model.changes == trace.dies_at;
-    if (trace.is_dead) {
+    now->is_dead = ++model.changes == now->dies_at;
+    if (now->is_dead) {
         save_index();
     }
-    return trace.is_dead ? DOES_HALF : DOES;
+    return now->is_dead ? DOES_HALF : DOES;
 }
 
 /* Decides on one that does not. */
 static bool is_too_late(void)
 {
     errno = EIO;
-    return trace.is_dead;
+    return now->is_dead;
 }
 
 /* --- Acting alongside --- */
@@ -186,13 +186,13 @@ static bool is_too_late(void)
  * locked. */
 static void let_others_act(void)
 {
-    if (trace.beside == NULL || trace.is_dead || model.is_beside ||
+    if (now->beside == NULL || now->is_dead || model.is_beside ||
         model.locked_fd >= 0) {
         return;
     }
     int before = errno;
     model.is_beside = true;
-    trace.beside(trace.beside_context);
+    now->beside(now->beside_context);
     model.is_beside = false;
     errno = before;
 }
@@ -212,8 +212,8 @@ static int trace_openat(int dir_fd, const char *name, int flags, mode_t mode)
     if (is_of_index(name)) {
         model.fds[fd] = FD_OTHER;
     } else if (dir_fd == AT_FDCWD) {
-        bool is_root = strcmp(name, trace.root) == 0;
-        bool is_store = strcmp(name, trace.path) == 0;
+        bool is_root = strcmp(name, now->root) == 0;
+        bool is_store = strcmp(name, now->path) == 0;
         model.fds[fd] = is_store ? FD_STORE : is_root ? FD_ROOT : FD_OTHER;
     } else {
         model.fds[fd] = open_inode(name);
@@ -252,12 +252,12 @@ static ssize_t trace_pwrite(int fd,
         return -1;
     }
     model.writes++;
-    if (trace.fails_write_at != 0 && model.writes == trace.fails_write_at + 1) {
+    if (now->fails_write_at != 0 && model.writes == now->fails_write_at + 1) {
         errno = ENOSPC;
         return -1;
     }
-    bool is_half = fate == DOES_HALF || model.writes == trace.fails_write_at;
-    trace.has_failed |= is_half;
+    bool is_half = fate == DOES_HALF || model.writes == now->fails_write_at;
+    now->has_failed |= is_half;
     ssize_t written =
         real->pwrite(fd, bytes, is_half && size > 1 ? size / 2 : size, offset);
     if (written > 0 && model.fds[fd] != FD_OTHER) {
@@ -279,17 +279,19 @@ static int trace_ftruncate(int fd, off_t size)
     if (change() == DOES_NOTHING) {
         return -1;
     }
-    record(CRASH_CUT, model.fds[fd])->offset = (uint64_t)size;
+    if (model.fds[fd] != FD_OTHER) {
+        record(CRASH_CUT, model.fds[fd])->offset = (uint64_t)size;
+    }
     return real->ftruncate(fd, size);
 }
 
 static int sync_file(int fd, enum crash_lie lie)
 {
     int what = model.fds[fd];
-    bool is_lost = ++model.syncs == trace.fails_sync_at;
-    trace.has_failed |= is_lost;
-    if ((trace.lies & (unsigned)lie) != 0 &&
-        (++model.lies == trace.lies_at || trace.lies_at == 0)) {
+    bool is_lost = ++model.syncs == now->fails_sync_at;
+    now->has_failed |= is_lost;
+    if ((now->lies & (unsigned)lie) != 0 &&
+        (++model.lies == now->lies_at || now->lies_at == 0)) {
         return 0;
     }
     if (what >= 0) {
@@ -352,7 +354,7 @@ static int trace_renameat(int dir_fd, const char *from, const char *to)
     }
     int i = find_name(from);
     int result = real->renameat(dir_fd, from, to);
-    if (trace.is_dead) {
+    if (now->is_dead) {
         save_index();
     }
     if (result == 0 && i >= 0) {
@@ -390,7 +392,7 @@ static int trace_flock(int fd, int operation)
     }
     /* A dead process may have lost the descriptor before the lock. */
     bool is_of_store = fd >= 0 && model.fds[fd] == FD_STORE;
-    if (is_of_store && !model.is_beside && (trace.lies & CRASH_LIE_LOCK) != 0) {
+    if (is_of_store && !model.is_beside && (now->lies & CRASH_LIE_LOCK) != 0) {
         return 0;
     }
     int result = real->flock(fd, operation);
@@ -416,6 +418,63 @@ static void *trace_mmap(size_t size, bool is_writable, int fd, off_t offset)
 static void trace_sleep_ns(int64_t ns)
 {
     (void)ns;
+}
+
+/* --- The calls of those who look at what is left --- */
+
+/* What is the same in each state need not be asked for hundreds of times. */
+
+static int checking_sync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+static uint64_t checking_size_limit(void)
+{
+    return UINT64_MAX;
+}
+
+static int checking_boot_id(uint64_t *id_out)
+{
+    *id_out = 1;
+    return 0;
+}
+
+static uint64_t checking_mount_id(int fd)
+{
+    (void)fd;
+    return 3;
+}
+
+static ssize_t checking_access_list(int fd, void *buffer, size_t size)
+{
+    (void)fd;
+    (void)buffer;
+    (void)size;
+    return 0;
+}
+
+static int checking_populate(void *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+    return 0;
+}
+
+static void install_checking(void)
+{
+    static struct kv_io_table own;
+    own = *kv_io_system_table();
+    own.fdatasync = checking_sync;
+    own.fsync = checking_sync;
+    own.size_limit = checking_size_limit;
+    own.boot_id = checking_boot_id;
+    own.mount_id = checking_mount_id;
+    own.get_access_list = checking_access_list;
+    own.populate = checking_populate;
+    own.sleep_ns = trace_sleep_ns;
+    kv_io_swap_table(&own);
 }
 
 static void install(void)
@@ -445,37 +504,58 @@ static void install(void)
 
 /* --- Beginning and end --- */
 
-struct crash_trace *crash_trace_begin(const char *log)
+static void add_base(const struct crash_file *file)
 {
-    memset(&trace, 0, sizeof trace);
+    struct crash_file *copy = &now->base[now->base_count];
+    *copy = *file;
+    copy->bytes = malloc(file->size + 1);
+    if (copy->bytes == NULL) {
+        scratch_die("trace");
+    }
+    memcpy(copy->bytes, file->bytes, file->size);
+    copy->bytes[file->size] = '\0';
+    scratch_write(now->path, copy->name, copy->bytes, copy->size);
+    add_name(copy->name, now->base_count++);
+    now->inode_count = now->base_count;
+}
+
+struct crash_trace *crash_trace_begin_at(const struct crash_file *files,
+                                         int count,
+                                         bool has_directory)
+{
+    now = calloc(1, sizeof *now);
+    if (now == NULL || count > CRASH_FILES_MAX) {
+        scratch_die("trace");
+    }
     memset(&model, 0, sizeof model);
     model.locked_fd = -1;
-    scratch_make(trace.root);
-    (void)snprintf(trace.path, sizeof trace.path, "%s/store", trace.root);
-    if (log != NULL) {
-        trace.has_base = true;
-        trace.base_size = strlen(log);
-        trace.base = malloc(trace.base_size + 1);
-        if (trace.base == NULL) {
-            scratch_die("trace");
-        }
-        memcpy(trace.base, log, trace.base_size + 1);
-        scratch_empty(trace.path);
-        scratch_write(trace.path, "store.log", log, trace.base_size);
-        add_name("store.log", 0);
-        trace.inode_count = 1;
+    scratch_make(now->root);
+    (void)snprintf(now->path, sizeof now->path, "%s/store", now->root);
+    now->has_directory = has_directory;
+    if (has_directory) {
+        scratch_empty(now->path);
+    }
+    for (int i = 0; i < count; i++) {
+        add_base(&files[i]);
     }
     install();
-    return &trace;
+    return now;
+}
+
+struct crash_trace *crash_trace_begin(const char *log)
+{
+    const struct crash_file file = {
+        .name = "store.log",
+        .bytes = (char *)(uintptr_t)log,
+        .size = log == NULL ? 0 : strlen(log),
+    };
+    return crash_trace_begin_at(&file, log == NULL ? 0 : 1, log != NULL);
 }
 
 void crash_trace_end(struct crash_trace *ended)
 {
-    static struct kv_io_table own;
     (void)ended;
-    own = *kv_io_system_table();
-    own.sleep_ns = trace_sleep_ns;
-    kv_io_swap_table(&own);
+    install_checking();
 }
 
 void crash_trace_release(struct crash_trace *released)
@@ -483,12 +563,12 @@ void crash_trace_release(struct crash_trace *released)
     for (size_t i = 0; i < released->event_count; i++) {
         free(released->events[i].bytes);
     }
+    for (int i = 0; i < released->base_count; i++) {
+        free(released->base[i].bytes);
+    }
     free(released->events);
-    free(released->base);
     scratch_remove(released->root);
-    released->events = NULL;
-    released->base = NULL;
-    released->event_count = 0;
+    free(released);
 }
 
 void crash_trace_die_in(struct crash_trace *begun, uint64_t n)
@@ -513,16 +593,16 @@ void crash_trace_revive(struct crash_trace *revived)
 
 static int key_number(const char *key)
 {
-    for (int i = 0; i < trace.key_count; i++) {
-        if (strcmp(trace.keys[i], key) == 0) {
+    for (int i = 0; i < now->key_count; i++) {
+        if (strcmp(now->keys[i], key) == 0) {
             return i;
         }
     }
-    if (trace.key_count == CRASH_KEYS_MAX) {
+    if (now->key_count == CRASH_KEYS_MAX) {
         scratch_die("too many keys in a trace");
     }
-    trace.keys[trace.key_count] = key;
-    return trace.key_count++;
+    now->keys[now->key_count] = key;
+    return now->key_count++;
 }
 
 static void record_key(enum crash_event_type type,
@@ -540,7 +620,7 @@ void crash_trace_expect(struct crash_trace *begun,
 {
     (void)begun;
     record_key(CRASH_ACK, key, value);
-    trace.events[trace.event_count - 1].is_durable = true;
+    now->events[now->event_count - 1].is_durable = true;
 }
 
 void crash_trace_allow(struct crash_trace *begun,
@@ -565,7 +645,7 @@ kvstore_status crash_trace_set(struct crash_trace *begun,
             : kvstore_set(store, key, strlen(key), value, strlen(value));
     if (status == KVSTORE_OK) {
         record_key(CRASH_ACK, key, value);
-        trace.events[trace.event_count - 1].is_durable = is_durable;
+        now->events[now->event_count - 1].is_durable = is_durable;
     }
     return status;
 }
@@ -589,10 +669,55 @@ kvstore_status crash_trace_write(struct crash_trace *begun,
     }
     for (int i = 0; i < 2 && status == KVSTORE_OK; i++) {
         record_key(CRASH_ACK, keys[i], value);
-        trace.events[trace.event_count - 1].is_durable = is_durable;
+        now->events[now->event_count - 1].is_durable = is_durable;
     }
     kvstore_batch_free(batch);
     return status;
+}
+
+/* Gives all keys of a group this value, in one batch. */
+static kvstore_status write_group(kvstore *store,
+                                  const struct crash_group *group,
+                                  const char *value)
+{
+    kvstore_batch *batch = NULL;
+    char key[CRASH_NAME_SIZE];
+    kvstore_status status = kvstore_batch_create(&batch);
+    for (unsigned i = 0; i < group->count && status == KVSTORE_OK; i++) {
+        (void)snprintf(key, sizeof key, "%.20s%u", group->prefix, i);
+        status =
+            kvstore_batch_set(batch, key, strlen(key), value, strlen(value), 0);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_write(store, batch);
+    }
+    kvstore_batch_free(batch);
+    return status;
+}
+
+kvstore_status crash_trace_grow(struct crash_trace *begun,
+                                kvstore *store,
+                                const struct crash_group *group,
+                                const char *value,
+                                bool is_durable)
+{
+    crash_trace_count(begun, group);
+    record_key(CRASH_BEGIN, group->first, value);
+    kvstore_status status = write_group(store, group, value);
+    if (status == KVSTORE_OK) {
+        record_key(CRASH_ACK, group->first, value);
+        now->events[now->event_count - 1].is_durable = is_durable;
+    }
+    return status;
+}
+
+void crash_trace_count(struct crash_trace *begun,
+                       const struct crash_group *group)
+{
+    if (begun->group_count == CRASH_GROUPS_MAX) {
+        scratch_die("too many groups in a trace");
+    }
+    begun->groups[begun->group_count++] = group;
 }
 
 void crash_trace_see(struct crash_trace *begun,

@@ -6,7 +6,7 @@
  * also let the process die, let a call fail, and lie about syncs.
  *
  * The store is in a directory of its own in a root; both are in the model, what
- * is above them is not. There is one trace for the whole program. */
+ * is above them is not. One trace is recorded at a time. */
 
 #ifndef CRASH_TRACE_H
 #define CRASH_TRACE_H
@@ -20,7 +20,9 @@
 
 #define CRASH_NAME_SIZE 40
 #define CRASH_INODES_MAX 64
-#define CRASH_KEYS_MAX 8
+#define CRASH_KEYS_MAX 16
+#define CRASH_FILES_MAX 8
+#define CRASH_GROUPS_MAX 8
 
 enum crash_event_type {
     CRASH_WRITE,      /* Bytes at an offset of an inode. */
@@ -60,6 +62,19 @@ enum crash_lie {
     CRASH_LIE_LOCK = 8 /* Not for the calls made in beside(). */
 };
 
+struct crash_file {
+    char name[CRASH_NAME_SIZE];
+    char *bytes;
+    size_t size;
+};
+
+/* Keys that are there all or none: prefix0, prefix1 and so on. */
+struct crash_group {
+    const char *prefix;
+    const char *first; /* The first of them, which is traced. */
+    unsigned count;
+};
+
 struct crash_trace {
     char root[SCRATCH_PATH_SIZE];
     char path[SCRATCH_PATH_SIZE + 16]; /* Of the store. */
@@ -67,9 +82,12 @@ struct crash_trace {
     size_t event_count;
     const char *keys[CRASH_KEYS_MAX];
     int key_count;
-    char *base; /* store.log at the beginning, durable; inode 0. */
-    size_t base_size;
-    bool has_base; /* Else the store's directory is not there yet. */
+    const struct crash_group *groups[CRASH_GROUPS_MAX];
+    int group_count;
+    /* What is there at the beginning, durable: the inodes from 0 on. */
+    struct crash_file base[CRASH_FILES_MAX];
+    int base_count;
+    bool has_directory; /* Else the store's is not there yet. */
     int inode_count;
 
     /* Set by the workload, after the beginning: */
@@ -90,10 +108,14 @@ struct crash_trace {
 };
 
 /* Begins a trace in a fresh root: with a store that holds this log, or with no
- * store if log is NULL. The table is in place until the end. */
+ * store if log is NULL; or with these files. The table is in place until the
+ * end. */
 struct crash_trace *crash_trace_begin(const char *log);
+struct crash_trace *crash_trace_begin_at(const struct crash_file *files,
+                                         int count,
+                                         bool has_directory);
 
-/* Puts the system's table back; the record stays. */
+/* Puts a table in place that is nearly the system's own; the record stays. */
 void crash_trace_end(struct crash_trace *trace);
 
 /* Frees the record and removes the root. */
@@ -130,6 +152,17 @@ kvstore_status crash_trace_write(struct crash_trace *trace,
                                  kvstore *store,
                                  const char *value,
                                  bool is_durable);
+
+/* Writes a batch that gives all keys of a group this value. */
+kvstore_status crash_trace_grow(struct crash_trace *trace,
+                                kvstore *store,
+                                const struct crash_group *group,
+                                const char *value,
+                                bool is_durable);
+
+/* Says of which keys the store has others, so that keys can be counted. */
+void crash_trace_count(struct crash_trace *trace,
+                       const struct crash_group *group);
 
 /* A durable handle has read this value: it stays. */
 void crash_trace_see(struct crash_trace *trace,
