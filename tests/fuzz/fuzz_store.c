@@ -2,8 +2,8 @@
 
 /* Takes any bytes as a log, and an index of it that lies and is believed: calls
  * fail only by their status, what the log says is served or refused, and no
- * call loses what is sound. A model reads the log on the disk before and after
- * each call. */
+ * call loses what is sound, even if a system call of it fails. A model reads the
+ * log on the disk before and after each call. */
 
 #include "fuzz.h"
 #include "index_lies.h"
@@ -12,6 +12,7 @@
 #include "store_input.h"
 #include "store_scene.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ struct scene {
     kvstore *store;
     struct log_model model; /* Of the log as it is now. */
     bool is_lied_to;        /* The index may not be that of the log. */
+    unsigned fails_at;      /* The call of the next step that fails; 0: none. */
+    bool has_failed;        /* One has: the store may refuse writes. */
 };
 
 /* --- The log on the disk --- */
@@ -301,10 +304,22 @@ static void check_store(const struct scene *scene, const kvstore *store)
     check_counts(scene, store);
 }
 
+/* Returns whether a call has failed: then one of the library's may. */
+static bool stop_failing(struct scene *scene)
+{
+    bool has_failed = store_scene_stop_failing();
+    scene->has_failed |= has_failed;
+    return has_failed;
+}
+
 static void open_store(struct scene *scene)
 {
     kvstore_status status =
         store_scene_open(false, scene->input->is_exclusive, &scene->store);
+    if (stop_failing(scene) && status != KVSTORE_OK) {
+        status =
+            store_scene_open(false, scene->input->is_exclusive, &scene->store);
+    }
     fuzz_check(status == KVSTORE_OK || scene->is_lied_to,
                "a store with any log can be opened");
 }
@@ -336,10 +351,16 @@ static void take_written(struct scene *scene,
                    "what was written is the log's last line");
         fuzz_check(after.bytes[after.size - 1] == '\n' || value == NULL,
                    "what was written ends in a LF");
-    } else if (!scene->is_lied_to) {
+    } else if (!scene->is_lied_to && !scene->has_failed) {
         fuzz_check(scene->model.has_unknown || status == KVSTORE_NOT_FOUND,
                    "a store can be written");
     }
+    /* What could not be taken back of a line may count or not, until the log is
+     * read anew. */
+    scene->is_lied_to |=
+        status != KVSTORE_OK && scene->has_failed &&
+        !fuzz_equal(
+            scene->model.bytes, scene->model.size, after.bytes, after.size);
     take_model(scene, &after);
 }
 
@@ -347,6 +368,7 @@ static void set(struct scene *scene, const struct line_text *key)
 {
     kvstore_status status =
         kvstore_set(scene->store, key->bytes, key->size, "fuzz", 4);
+    (void)stop_failing(scene);
     take_written(scene, status, key, "fuzz");
 }
 
@@ -355,8 +377,10 @@ static void remove_key(struct scene *scene, const struct line_text *key)
     struct log_answer answer =
         log_model_ask(&scene->model, key->bytes, key->size);
     kvstore_status status = kvstore_remove(scene->store, key->bytes, key->size);
-    if (!scene->is_lied_to && !scene->model.is_ambiguous &&
-        !answer.may_be_refused && !scene->model.has_unknown) {
+    (void)stop_failing(scene);
+    if (!scene->is_lied_to && !scene->has_failed &&
+        !scene->model.is_ambiguous && !answer.may_be_refused &&
+        !scene->model.has_unknown) {
         fuzz_check(status ==
                        (answer.has_value ? KVSTORE_OK : KVSTORE_NOT_FOUND),
                    "what is there is removed, and nothing else");
@@ -417,9 +441,10 @@ static void rewrite(struct scene *scene, bool is_repair)
     store_scene_identity(LOG, &device, &inode);
     kvstore_status status = is_repair ? kvstore_repair(scene->store, NULL, NULL)
                                       : kvstore_compact(scene->store);
+    (void)stop_failing(scene);
     store_scene_identity(LOG, &device, &new_inode);
     read_model(&after);
-    if (!scene->is_lied_to && !scene->model.has_unknown) {
+    if (!scene->is_lied_to && !scene->has_failed && !scene->model.has_unknown) {
         fuzz_check(status == KVSTORE_OK, "a log can be rewritten");
     }
     if (inode == new_inode) {
@@ -452,11 +477,11 @@ static struct line_text choose_key(const struct scene *scene, bool is_old)
     return (struct line_text){true, fuzz_copy(fresh, 3), 3};
 }
 
-static void look_read_only(const struct scene *scene)
+static void look_read_only(struct scene *scene)
 {
     kvstore *store = NULL;
     kvstore_status status = store_scene_open(true, false, &store);
-    fuzz_check(status == KVSTORE_OK || scene->is_lied_to,
+    fuzz_check(stop_failing(scene) || status == KVSTORE_OK || scene->is_lied_to,
                "a store can be opened read-only");
     if (store != NULL) {
         check_store(scene, store);
@@ -483,6 +508,14 @@ static void reopen(struct scene *scene, bool loses_index)
     open_store(scene);
 }
 
+/* The first calls of a step are the most different ones. */
+static void prepare_failure(struct scene *scene, unsigned step)
+{
+    static const unsigned calls[] = {1, 2, 3, 4, 6, 9, 14, 20};
+    scene->fails_at =
+        calls[(step - STEP_COUNT) % (sizeof calls / sizeof *calls)];
+}
+
 static void make_step(struct scene *scene, unsigned step)
 {
     static const char *const names[STEP_COUNT] = {"set of a new key",
@@ -495,6 +528,9 @@ static void make_step(struct scene *scene, unsigned step)
                                                   "lost index"};
     fuzz_note(names[step]);
     struct line_text key = choose_key(scene, step != STEP_SET_NEW);
+    store_scene_fail_at(scene->fails_at,
+                        scene->input->lacks_room ? ENOSPC : EIO);
+    scene->fails_at = 0;
     switch (step) {
     case STEP_SET_NEW:
     case STEP_SET_OLD:
@@ -614,10 +650,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_store(&scene, scene.store);
     }
     for (size_t i = 0; i < STORE_INPUT_STEPS && scene.store != NULL; i++) {
-        if (input.steps[i] < STEP_COUNT) {
-            make_step(&scene, input.steps[i]);
+        if (input.steps[i] >= STEP_COUNT) {
+            prepare_failure(&scene, input.steps[i]);
+            continue;
         }
-        if (input.steps[i] < STEP_COUNT && scene.store != NULL) {
+        make_step(&scene, input.steps[i]);
+        if (scene.store != NULL) {
             check_store(&scene, scene.store);
         }
     }

@@ -39,7 +39,8 @@ void store_input_read(struct store_input *input,
                                   .is_kept_open = (flags & 8) != 0,
                                   .is_unsealed = (flags & 16) != 0,
                                   .changes_log = (flags & 32) != 0,
-                                  .is_replaced = (flags & 64) != 0};
+                                  .is_replaced = (flags & 64) != 0,
+                                  .lacks_room = (flags & 128) != 0};
     for (size_t i = 0; i < STORE_INPUT_STEPS; i++) {
         input->steps[i] = head[2 + i / 2] >> (i % 2 * 4) & 15;
     }

@@ -25,7 +25,7 @@ enum store_step {
     STEP_REOPEN,
     STEP_READ_ONLY, /* Read by another handle. */
     STEP_LOSE_INDEX,
-    STEP_COUNT /* Others do nothing. */
+    STEP_COUNT /* Others let a system call of the next step fail. */
 };
 
 struct store_input {
@@ -36,6 +36,7 @@ struct store_input {
     bool is_unsealed;  /* The header's sums do not fit then. */
     bool changes_log;  /* The lines change, too, */
     bool is_replaced;  /* in a file of its own. */
+    bool lacks_room;   /* That is why calls fail; else it is the disk. */
     unsigned steps[STORE_INPUT_STEPS];
     struct index_lie lies[STORE_INPUT_LIES_MAX];
     size_t lie_count;

@@ -9,10 +9,12 @@
 #include "os/file.h"
 #include "scratch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,10 +48,82 @@ static int64_t still_clock_real_ms(void)
     return LOG_MODEL_NOW_MS;
 }
 
+/* --- Calls that may fail --- */
+
+static struct {
+    unsigned calls_left; /* 0: none fails. */
+    int error;
+    bool has_failed;
+} fault;
+
+void store_scene_fail_at(unsigned n, int error)
+{
+    fault.calls_left = n;
+    fault.error = error;
+    fault.has_failed = false;
+}
+
+bool store_scene_stop_failing(void)
+{
+    bool has_failed = fault.has_failed;
+    store_scene_fail_at(0, 0);
+    return has_failed;
+}
+
+static bool fails(void)
+{
+    if (fault.calls_left == 0 || --fault.calls_left > 0) {
+        return false;
+    }
+    fault.has_failed = true;
+    errno = fault.error;
+    return true;
+}
+
 static int sync_nothing(int fd)
 {
     (void)fd;
-    return 0;
+    return fails() ? -1 : 0;
+}
+
+static int open_or_fail(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    return fails() ? -1
+                   : kv_io_system_table()->openat(dir_fd, name, flags, mode);
+}
+
+static ssize_t read_or_fail(int fd, void *buffer, size_t size, off_t offset)
+{
+    return fails() ? -1 : kv_io_system_table()->pread(fd, buffer, size, offset);
+}
+
+static ssize_t write_or_fail(int fd,
+                             const void *bytes,
+                             size_t size,
+                             off_t offset)
+{
+    return fails() ? -1 : kv_io_system_table()->pwrite(fd, bytes, size, offset);
+}
+
+static int cut_or_fail(int fd, off_t size)
+{
+    return fails() ? -1 : kv_io_system_table()->ftruncate(fd, size);
+}
+
+static int rename_or_fail(int dir_fd, const char *from, const char *to)
+{
+    return fails() ? -1 : kv_io_system_table()->renameat(dir_fd, from, to);
+}
+
+static int unlink_or_fail(int dir_fd, const char *name)
+{
+    return fails() ? -1 : kv_io_system_table()->unlinkat(dir_fd, name);
+}
+
+static void *map_or_fail(size_t size, bool is_writable, int fd, off_t offset)
+{
+    return fails() ? MAP_FAILED
+                   : kv_io_system_table()->mmap(size, is_writable, fd, offset);
 }
 
 static ssize_t count_random(void *buffer, size_t size)
@@ -79,13 +153,13 @@ static uint64_t same_mount_id(int fd)
 static int allocate_few_blocks(int fd, off_t size)
 {
     fuzz_check(size <= FILE_SIZE_MAX, "an index is as large as its log needs");
-    return kv_io_system_table()->allocate_blocks(fd, size);
+    return fails() ? -1 : kv_io_system_table()->allocate_blocks(fd, size);
 }
 
 static void *allocate_little(size_t size)
 {
     fuzz_check(size <= MEMORY_SIZE_MAX, "a small log takes little memory");
-    return malloc(size);
+    return fails() ? NULL : malloc(size);
 }
 
 void store_scene_begin(void)
@@ -101,6 +175,13 @@ void store_scene_begin(void)
     table.sleep_ns = sleep_at_once;
     table.fsync = sync_nothing;
     table.fdatasync = sync_nothing;
+    table.openat = open_or_fail;
+    table.pread = read_or_fail;
+    table.pwrite = write_or_fail;
+    table.ftruncate = cut_or_fail;
+    table.renameat = rename_or_fail;
+    table.unlinkat = unlink_or_fail;
+    table.mmap = map_or_fail;
     table.getrandom = count_random;
     table.boot_id = same_boot_id;
     table.mount_id = same_mount_id;
@@ -124,6 +205,7 @@ void store_scene_reset(void)
     scratch_empty(path);
     now_ns = INT64_C(1000000000000);
     random_count = 0;
+    store_scene_fail_at(0, 0);
 }
 
 const char *store_scene_path(void)

@@ -3,7 +3,8 @@
 /* A directory with a store in it that is laid out thousands of times a second,
  * on a memory file system, under a table of system calls that leaves nothing to
  * chance: the clock advances only by what is slept and by each look at it, nothing
- * is synced, and seeds, boot and mount are always the same. One for the whole program. */
+ * is synced, and seeds, boot and mount are always the same. One of the calls can be
+ * made to fail. One for the whole program. */
 
 #ifndef STORE_SCENE_H
 #define STORE_SCENE_H
@@ -40,6 +41,12 @@ void store_scene_replace(const char *name, const void *bytes, size_t size);
 void store_scene_identity(const char *name,
                           uint64_t *device_out,
                           uint64_t *inode_out);
+
+/* Lets the n-th call from now on fail that touches a file or asks for memory. */
+void store_scene_fail_at(unsigned n, int error);
+
+/* From now on no call fails. True if one has. */
+bool store_scene_stop_failing(void);
 
 /* Opens the store: unsynced, compacted by hand, its lock tried once. */
 kvstore_status store_scene_open(bool is_read_only,
