@@ -275,6 +275,21 @@ static void exclusive_handle_pads_the_log(void **state)
     crash_trace_release(trace);
 }
 
+/* An unsynced one writes through memory, past all system calls. */
+static void lines_over_padding_are_recorded(void **state)
+{
+    (void)state;
+    struct crash_trace *trace = crash_trace_begin(two_keys);
+    kvstore_options unsynced = exclusive;
+    unsynced.sync = KVSTORE_SYNC_NONE;
+
+    crash_script_run(trace, "sbl", &unsynced);
+
+    crash_trace_end(trace);
+    assert_true(has_written_over_padding(trace, 1));
+    crash_trace_release(trace);
+}
+
 /* The lines are written over padding. */
 static void exclusive_handle_survives_power_cuts(void **state)
 {
@@ -733,6 +748,7 @@ int main(void)
         CRASH_TEST(repair_survives_power_cuts),
         CRASH_TEST(batches_survive_power_cuts),
         CRASH_TEST(exclusive_handle_pads_the_log),
+        CRASH_TEST(lines_over_padding_are_recorded),
         CRASH_TEST(exclusive_handle_survives_power_cuts),
         CRASH_TEST(compaction_that_is_due_survives_power_cuts),
         CRASH_TEST(sync_is_a_barrier),

@@ -17,6 +17,7 @@
 
 #define FD_MAX 1024
 #define NAMES_MAX 8
+#define MAPPED_SIZE_MAX ((size_t)64 << 10)
 
 enum { FD_OTHER = -1, FD_STORE = -2, FD_ROOT = -3 };
 
@@ -34,8 +35,9 @@ static struct {
     uint64_t changes;
     uint64_t syncs;
     uint64_t writes;
-    uint64_t lies; /* And chances for one that were passed over. */
-    int locked_fd; /* Of the store's directory, or -1. */
+    uint64_t lies;    /* And chances for one that were passed over. */
+    int locked_fd;    /* Of the store's directory, or -1. */
+    int mapped_inode; /* The log that is written through memory, or -1. */
     bool is_beside;
 } model;
 
@@ -180,6 +182,81 @@ static bool is_too_late(void)
     return now->is_dead;
 }
 
+/* --- What is written through memory --- */
+
+/* Returns how many bytes of an inode are as its record says, which are put into
+ * bytes_out. */
+static size_t recorded_bytes(int inode, char *bytes_out, size_t capacity)
+{
+    size_t size = 0;
+    memset(bytes_out, 0, capacity);
+    if (inode < now->base_count) {
+        size = now->base[inode].size;
+        memcpy(bytes_out, now->base[inode].bytes, size);
+    }
+    for (size_t i = 0; i < now->event_count; i++) {
+        const struct crash_event *event = &now->events[i];
+        if (event->inode != inode) {
+            continue;
+        }
+        if (event->type == CRASH_WRITE) {
+            size_t end = (size_t)event->offset + event->size;
+            memcpy(bytes_out + event->offset, event->bytes, event->size);
+            size = end > size ? end : size;
+        } else if (event->type == CRASH_CUT) {
+            size = (size_t)event->offset;
+            memset(bytes_out + size, 0, capacity - size);
+        }
+    }
+    return size;
+}
+
+static void record_write(int inode,
+                         off_t offset,
+                         const void *bytes,
+                         size_t size)
+{
+    struct crash_event *event = record(CRASH_WRITE, inode);
+    event->offset = (uint64_t)offset;
+    event->size = size;
+    event->bytes = malloc(size);
+    if (event->bytes == NULL) {
+        scratch_die("trace");
+    }
+    memcpy(event->bytes, bytes, size);
+}
+
+/* Records as one write what the log has got through a mapping since its last
+ * event. */
+static void record_mapped(void)
+{
+    static char recorded[MAPPED_SIZE_MAX];
+    int i = find_name("store.log");
+    if (model.mapped_inode < 0 || now->is_dead || i < 0 ||
+        model.names[i].inode != model.mapped_inode) {
+        return;
+    }
+    size_t size = 0;
+    char *bytes = scratch_read(now->path, "store.log", &size);
+    if (bytes == NULL || size > sizeof recorded) {
+        scratch_die("store.log");
+    }
+    size_t end = recorded_bytes(model.mapped_inode, recorded, sizeof recorded);
+    end = size < end ? size : end;
+    size_t first = 0;
+    while (first < end && bytes[first] == recorded[first]) {
+        first++;
+    }
+    while (end > first && bytes[end - 1] == recorded[end - 1]) {
+        end--;
+    }
+    if (first < end) {
+        record_write(
+            model.mapped_inode, (off_t)first, bytes + first, end - first);
+    }
+    free(bytes);
+}
+
 /* --- Acting alongside --- */
 
 /* Not when a descriptor is opened or closed: then the list of them is
@@ -251,6 +328,7 @@ static ssize_t trace_pwrite(int fd,
     if (fate == DOES_NOTHING) {
         return -1;
     }
+    record_mapped();
     model.writes++;
     if (now->fails_write_at != 0 && model.writes == now->fails_write_at + 1) {
         errno = ENOSPC;
@@ -261,14 +339,7 @@ static ssize_t trace_pwrite(int fd,
     ssize_t written =
         real->pwrite(fd, bytes, is_half && size > 1 ? size / 2 : size, offset);
     if (written > 0 && model.fds[fd] != FD_OTHER) {
-        struct crash_event *event = record(CRASH_WRITE, model.fds[fd]);
-        event->offset = (uint64_t)offset;
-        event->size = (size_t)written;
-        event->bytes = malloc(event->size);
-        if (event->bytes == NULL) {
-            scratch_die("trace");
-        }
-        memcpy(event->bytes, bytes, event->size);
+        record_write(model.fds[fd], offset, bytes, (size_t)written);
     }
     return written;
 }
@@ -279,6 +350,7 @@ static int trace_ftruncate(int fd, off_t size)
     if (change() == DOES_NOTHING) {
         return -1;
     }
+    record_mapped();
     if (model.fds[fd] != FD_OTHER) {
         record(CRASH_CUT, model.fds[fd])->offset = (uint64_t)size;
     }
@@ -288,6 +360,7 @@ static int trace_ftruncate(int fd, off_t size)
 static int sync_file(int fd, enum crash_lie lie)
 {
     int what = model.fds[fd];
+    record_mapped();
     bool is_lost = ++model.syncs == now->fails_sync_at;
     now->has_failed |= is_lost;
     if ((now->lies & (unsigned)lie) != 0 &&
@@ -411,8 +484,13 @@ static int trace_allocate_blocks(int fd, off_t size)
 static void *trace_mmap(size_t size, bool is_writable, int fd, off_t offset)
 {
     let_others_act();
-    return is_too_late() ? MAP_FAILED
-                         : real->mmap(size, is_writable, fd, offset);
+    if (is_too_late()) {
+        return MAP_FAILED;
+    }
+    if (is_writable && fd >= 0 && model.fds[fd] >= 0) {
+        model.mapped_inode = model.fds[fd];
+    }
+    return real->mmap(size, is_writable, fd, offset);
 }
 
 static void trace_sleep_ns(int64_t ns)
@@ -529,6 +607,7 @@ struct crash_trace *crash_trace_begin_at(const struct crash_file *files,
     }
     memset(&model, 0, sizeof model);
     model.locked_fd = -1;
+    model.mapped_inode = -1;
     scratch_make(now->root);
     (void)snprintf(now->path, sizeof now->path, "%s/store", now->root);
     now->has_directory = has_directory;
@@ -609,6 +688,7 @@ static void record_key(enum crash_event_type type,
                        const char *key,
                        const char *value)
 {
+    record_mapped();
     struct crash_event *event = record(type, -1);
     event->key = key_number(key);
     event->value = value;
