@@ -129,8 +129,9 @@ const char *cli_command_suggest(const char *word)
         }
     }
     cli_near_begin(&near, word, strlen(word));
-    for (int i = 0; cli_command_at(i) != NULL; i++) {
-        cli_near_try(&near, cli_command_at(i)->name);
+    const struct cli_command *command;
+    for (int i = 0; (command = cli_command_at(i)) != NULL; i++) {
+        cli_near_try(&near, command->name);
     }
     return near.best;
 }

@@ -52,6 +52,7 @@ static void fill_tables(struct getopt_tables *tables, uint64_t accepted)
         if (spec->letter != '\0' && has_value) {
             *letter++ = ':';
         }
+        /* cppcheck-suppress unknownEvaluationOrder; i is not the pointer */
         *name++ = (struct option){
             .name = spec->name,
             .has_arg = has_value ? required_argument : no_argument,

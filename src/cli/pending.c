@@ -197,6 +197,7 @@ static void keep_first(struct cli_pending *pending)
                                 .index = i};
         }
     }
+    /* cppcheck-suppress uninitvar; qsort looks at count elements */
     qsort(sorted, count, sizeof(sorted[0]), compare);
     for (size_t i = 1; i < count; i++) {
         if (sorted[i].key_size == sorted[i - 1].key_size &&

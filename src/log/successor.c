@@ -19,6 +19,7 @@
 static bool is_same_file(const struct kv_io_stat *one,
                          const struct kv_io_stat *other)
 {
+    /* cppcheck-suppress uninitvar; callers have read both if status is OK */
     return one->device == other->device && one->inode == other->inode;
 }
 

@@ -154,9 +154,10 @@ static kvstore_status fold_for_prefix(struct kv_selection *selection,
                                       struct kv_fold_result *result_out)
 {
     const kvstore_range *range = selection->range;
-    struct kv_log_skip skip =
-        range == NULL ? (struct kv_log_skip){.size = 0}
-                      : kv_log_skip_for(range->prefix, range->prefix_size);
+    struct kv_log_skip skip = {.size = 0};
+    if (range != NULL) {
+        skip = kv_log_skip_for(range->prefix, range->prefix_size);
+    }
     kvstore_status status =
         fold_log(selection, skip.size == 0 ? NULL : &skip, result_out);
     if (status == KVSTORE_OK && result_out->is_unsure) {
