@@ -3,12 +3,20 @@
 # set makes the directory and those above it, for the owner alone.
 
 . "$(dirname "$0")/support.sh"
-umask 022
 
-expect_status 0 kvstore -d a/b/c set key value
-for dir in a a/b a/b/c; do
-    [ "$(stat -c %a "$dir")" = 700 ] || fail "$dir is open to others"
+for mask in 000 022 077; do
+    rm -rf a
+    umask $mask
+    expect_status 0 kvstore -d a/b/c set key value
+    expect_status 0 kvstore -d a/b/c compact
+    for dir in a a/b a/b/c; do
+        [ "$(stat -c %a "$dir")" = 700 ] || fail "$mask: $dir is open to others"
+    done
+    for file in store.log store.index; do
+        [ "$(stat -c %a "a/b/c/$file")" = 600 ] ||
+            fail "$mask: $file is open to others"
+    done
 done
-[ "$(stat -c %a a/b/c/store.log)" = 600 ] || fail 'the log is open to others'
+umask 022
 expect_status 0 kvstore --data-dir a/b/c/ get key
 expect_stdout value
