@@ -341,6 +341,38 @@ static void list_that_cannot_be_read_is_an_error(void **state)
     assert_int_equal(kvstore_last_error()->system_errno, ERANGE);
 }
 
+static int refused_set_access_list(int fd, const void *bytes, size_t size)
+{
+    (void)fd;
+    (void)bytes;
+    (void)size;
+    errno = ENOSPC;
+    return -1;
+}
+
+/* The mode would give the group of the list's mask what the list denies it. */
+static void list_that_cannot_be_set_is_an_error(void **state)
+{
+    (void)state;
+    give_list(&world.model);
+    world.table.set_access_list = refused_set_access_list;
+
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_IO);
+    assert_int_equal(kvstore_last_error()->system_errno, ENOSPC);
+    assert_int_equal(mode_of(&world.file), 0600);
+}
+
+static void list_that_cannot_be_taken_away_is_an_error(void **state)
+{
+    (void)state;
+    give_list(&world.file);
+    assert_int_equal(fchmod(world.model.fd, 0640), 0);
+    world.table.set_access_list = refused_set_access_list;
+
+    assert_int_equal(kv_io_adopt_file(&world.file, &world.model), KVSTORE_IO);
+    assert_int_equal(mode_of(&world.file), 0600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +388,8 @@ int main(void)
         ACCESS_TEST(group_gets_nothing_before_the_list_goes),
         ACCESS_TEST(owner_beside_a_list_is_not_locked_out),
         ACCESS_TEST(list_that_cannot_be_read_is_an_error),
+        ACCESS_TEST(list_that_cannot_be_set_is_an_error),
+        ACCESS_TEST(list_that_cannot_be_taken_away_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
