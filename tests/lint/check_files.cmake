@@ -22,6 +22,8 @@ foreach(file IN LISTS files)
   if(file MATCHES "\\.(c|h|cpp)$")
     list(GET marks 0 mark)
   elseif(file MATCHES "(CMakeLists\\.txt|owed\\.txt|\\.cmake|\\.cmake\\.in|\\.sh)$"
+      OR file MATCHES "(\\.pl|\\.twin)$"
+      OR file MATCHES "^tests/mutation/(equivalent\\.txt|run)$"
       OR file MATCHES "(\\.bash|\\.zsh|\\.fish|/_kvstore)$"
       OR file MATCHES "^(\\.ci/run|\\.clang-format|\\.clang-tidy|\\.editorconfig)$")
     list(GET marks 1 mark)
