@@ -7,6 +7,7 @@
 #include "index/file.h"
 #include "kvstore.h"
 #include "os/system.h"
+#include "replay.h"
 #include "store_calls.h"
 
 #include <setjmp.h>
@@ -25,6 +26,7 @@ static struct {
     struct kv_io_table table;
     void (*beside)(void); /* At the next store to a slot; NULL: nothing. */
     kvstore *other;
+    kvstore_watcher *watcher;
     int64_t now_ns;
     int64_t slept_ns;
     int renames; /* To store.index. */
@@ -176,6 +178,31 @@ static void many_keys_wait_once(void **state)
     read_in_the_middle(*state, false, wait_for_the_last_but_one);
 }
 
+/* The log has all of the batch by then, and no index has it. */
+static void hear_nothing(void)
+{
+    const kvstore_change *change = NULL;
+    assert_int_equal(kvstore_watcher_next(world.watcher, 0, &change),
+                     KVSTORE_NOT_FOUND);
+}
+
+static void watcher_hears_of_a_batch_when_all_can_read_it(void **state)
+{
+    kvstore *writer = open_plain(*state);
+    world.other = open_plain(*state);
+    write_batch(writer, "old");
+    world.watcher = watch(world.other);
+    world.beside = hear_nothing;
+
+    write_batch(writer, "new");
+
+    assert_null(world.beside);
+    expect_set_of_batch(world.watcher, "key-000", "new", KEYS - 1);
+    kvstore_watcher_free(world.watcher);
+    kvstore_close(world.other);
+    kvstore_close(writer);
+}
+
 #define HALF_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -184,6 +211,7 @@ int main(void)
         HALF_TEST(get_waits_for_a_moment_only),
         HALF_TEST(get_of_a_reader_does_too),
         HALF_TEST(many_keys_wait_once),
+        HALF_TEST(watcher_hears_of_a_batch_when_all_can_read_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
