@@ -735,6 +735,27 @@ static void impatient_writer_leaves_no_record(void **state)
     close_exact(dir);
 }
 
+/* To have the index built anew it would have to be past the gate, too. */
+static void get_in_doubt_is_busy_while_a_thread_writes(void **state)
+{
+    const struct store_dir *dir = *state;
+    const uint64_t key_offset = sizeof "{\"Set\":{\"key\":\"" - 1;
+    open_durable(dir);
+    must_set(group.store, "old", "0");
+    begin();
+    group.store->lock_timeout_ms = 0;
+    store_dir_overwrite(dir, KV_LOG_NAME, key_offset, "?", 1);
+
+    assert_int_equal(try_get(group.store, "old"), KVSTORE_BUSY);
+
+    store_dir_overwrite(dir, KV_LOG_NAME, key_offset, "o", 1);
+    group.store->lock_timeout_ms = 60000;
+    finish();
+    assert_statuses(KVSTORE_OK);
+    assert_value(group.store, "old", "0");
+    close_exact(dir);
+}
+
 static void failure_of_others_is_not_the_writers_last_error(void **state)
 {
     const struct store_dir *dir = *state;
@@ -798,6 +819,7 @@ int main(void)
         GROUP_TEST(failed_sync_fails_the_group),
         GROUP_TEST(failure_told_to_one_sync_fails_the_other),
         GROUP_TEST(impatient_writer_leaves_no_record),
+        GROUP_TEST(get_in_doubt_is_busy_while_a_thread_writes),
         GROUP_TEST(failure_of_others_is_not_the_writers_last_error),
         GROUP_TEST(compaction_becomes_due_in_a_group),
     };
