@@ -673,6 +673,50 @@ static void failed_sync_leaves_the_old_log(void **state)
     close_pair(&pair);
 }
 
+static int full_writes; /* How many are still to fail. */
+
+static ssize_t line_on_full_disk(int fd,
+                                 const void *bytes,
+                                 size_t size,
+                                 off_t offset)
+{
+    if (full_writes > 0 && *(const char *)bytes == '{') {
+        full_writes--;
+        errno = ENOSPC;
+        return -1;
+    }
+    return kv_io_system_table()->pwrite(fd, bytes, size, offset);
+}
+
+/* What does not fit the buffer has those before it written: that there is room
+ * again by then must not hide that they are not there. */
+static void full_disk_in_the_middle_leaves_the_old_log(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct log_text text = LOG_TEXT_EMPTY;
+    struct kv_io_table table = *kv_io_system_table();
+    size_t size = (size_t)3 << 20;
+    char *value = calloc(1, size + 1);
+    assert_non_null(value);
+    memset(value, 'v', size);
+    log_text_set(&text, "a", "1");
+    log_text_set(&text, "b", value);
+    free(value);
+    store_dir_write_log(dir, &text);
+    log_text_release(&text);
+    struct pair pair = open_pair(dir);
+    table.pwrite = line_on_full_disk;
+    full_writes = 1;
+
+    kv_io_swap_table(&table);
+    assert_fails(dir, &pair, KVSTORE_IO);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_int_equal(full_writes, 0);
+    assert_int_equal(kvstore_last_error()->system_errno, ENOSPC);
+    close_pair(&pair);
+}
+
 static void failed_rename_leaves_the_old_log(void **state)
 {
     const struct store_dir *dir = *state;
@@ -1200,6 +1244,7 @@ static const struct CMUnitTest tests[] = {
     STORE_TEST(given_up_log_and_index_leave_no_files),
     STORE_TEST(replaced_file_is_given_up),
     STORE_TEST(failed_sync_leaves_the_old_log),
+    STORE_TEST(full_disk_in_the_middle_leaves_the_old_log),
     STORE_TEST(failed_rename_leaves_the_old_log),
     STORE_TEST(index_that_lacks_a_key_ends_it),
     STORE_TEST(index_with_an_older_record_ends_it),
