@@ -727,6 +727,40 @@ static void order_of_chosen_keys_is_found(void **state)
     kvstore_close(store);
 }
 
+/* An order in which the median of first, middle and last is next to the least:
+ * a quicksort gets nowhere with it (Musser, "Introspective Sorting and Selection
+ * Algorithms", 1997). */
+#define WORST_COUNT 2001u
+
+static unsigned worst_number(unsigned at)
+{
+    const unsigned half = WORST_COUNT / 2;
+    return at >= half ? 2 * (at - half + 1) : at % 2 == 0 ? at + 1 : half + at;
+}
+
+static void order_of_the_worst_keys_is_found(void **state)
+{
+    kvstore *store = open_plain(*state);
+    char key[16];
+    for (unsigned i = 0; i < WORST_COUNT; i++) {
+        (void)snprintf(key, sizeof key, "%05u", worst_number(i));
+        must_set(store, key, "");
+    }
+
+    kvstore_iterator *iterator = create(store, NULL);
+
+    memset(key, 0, sizeof key);
+    for (unsigned i = 0; i < WORST_COUNT; i++) {
+        const kvstore_entry *entry = NULL;
+        assert_int_equal(kvstore_iterator_next(iterator, &entry), KVSTORE_OK);
+        assert_int_equal(entry->key_size, 5);
+        assert_true(memcmp(key, entry->key, 5) < 0);
+        memcpy(key, entry->key, 5);
+    }
+    kvstore_iterator_free(iterator);
+    kvstore_close(store);
+}
+
 /* --- Memory --- */
 
 static size_t memory_peak;
@@ -839,6 +873,7 @@ int main(void)
         STORE_TEST(answers_are_those_of_get),
         STORE_TEST(order_is_that_of_a_model),
         STORE_TEST(order_of_chosen_keys_is_found),
+        STORE_TEST(order_of_the_worst_keys_is_found),
         STORE_TEST(memory_is_bounded_by_keys),
         STORE_TEST(each_failure_is_survived),
     };
