@@ -357,6 +357,32 @@ static void damage_older_than_what_has_expired_is_past(void **state)
     kvstore_close(store);
 }
 
+/* Such a line is longer than what is read of one that is damaged, and has no
+ * short way. */
+static void long_value_is_there_until_it_expires(void **state)
+{
+    kvstore *store = open_plain(*state);
+    const kvstore_set_options options = {.size = sizeof options,
+                                         .expires_ms = SOON};
+    static char value[(size_t)1 << 20];
+    void *found = NULL;
+    size_t size = 0;
+    memset(value, 'v', sizeof value);
+    assert_int_equal(
+        kvstore_set_with(store, "a", 1, value, sizeof value, &options),
+        KVSTORE_OK);
+    must_set(store, "b", "2");
+
+    assert_int_equal(kvstore_get(store, "a", 1, &found, &size), KVSTORE_OK);
+
+    assert_int_equal(size, sizeof value);
+    assert_memory_equal(found, value, size);
+    kvstore_free(found);
+    clock_world.now_ms = SOON;
+    assert_absent(store, "a");
+    kvstore_close(store);
+}
+
 /* What is damaged has no expiry that could be trusted. */
 static void damaged_line_does_not_expire(void **state)
 {
@@ -386,6 +412,7 @@ int main(void)
         EXPIRY_TEST(set_over_what_has_expired_is_there),
         EXPIRY_TEST(damage_newer_than_what_has_expired_is_corrupt),
         EXPIRY_TEST(damage_older_than_what_has_expired_is_past),
+        EXPIRY_TEST(long_value_is_there_until_it_expires),
         EXPIRY_TEST(damaged_line_does_not_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
