@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@
 static struct {
     struct kv_io_table table;
     int64_t now_ms;
+    kvstore *other; /* NULL: nothing happens beside. */
 } world;
 
 static int64_t told_clock(void)
@@ -45,6 +47,7 @@ static int64_t told_clock(void)
 static int enter_world(void **state)
 {
     world.now_ms = 1000000;
+    world.other = NULL;
     world.table = *kv_io_system_table();
     world.table.clock_real_ms = told_clock;
     kv_io_swap_table(&world.table);
@@ -512,6 +515,51 @@ static void numbers_are_added(void **state)
     kvstore_close(store);
 }
 
+/* Another process is the last to have the lock before this one gets it. */
+static int flock_after_another(int fd, int operation)
+{
+    kvstore *other = world.other;
+    if (other != NULL && (operation & LOCK_EX) != 0) {
+        const kvstore_set_options options = {.size = sizeof options,
+                                             .expires_ms = world.now_ms + 500};
+        world.other = NULL;
+        assert_int_equal(kvstore_set_with(other, S("key"), S("8"), &options),
+                         KVSTORE_OK);
+    }
+    return kv_io_system_table()->flock(fd, operation);
+}
+
+static void what_is_asked_is_asked_under_the_lock(void **state)
+{
+    kvstore *store = open_plain(*state);
+    kvstore *other = open_plain(*state);
+    int64_t sum = 0;
+    world.table.flock = flock_after_another;
+
+    world.other = other;
+    assert_answer(set_if(store, "key", "1", KVSTORE_IF_ABSENT, NULL, 0),
+                  KVSTORE_CONFLICT);
+    must_set(store, "key", "1");
+    world.other = other;
+    assert_answer(set_if(store, "key", "2", KVSTORE_IF_VALUE, "1", 0),
+                  KVSTORE_CONFLICT);
+    must_remove(store, "key");
+    world.other = other;
+    assert_answer(set_if(store, "key", "2", KVSTORE_IF_PRESENT, NULL, 0),
+                  KVSTORE_OK);
+    world.other = other;
+    assert_answer(set_if(store, "key", "2", 0, NULL, KVSTORE_EXPIRES_KEEP),
+                  KVSTORE_OK);
+    assert_int_equal(expiry_of(store, "key"), world.now_ms + 500);
+    world.other = other;
+    assert_answer(kvstore_increment(store, S("key"), 1, 0, &sum), KVSTORE_OK);
+    assert_int_equal(sum, 9);
+
+    assert_null(world.other);
+    kvstore_close(other);
+    kvstore_close(store);
+}
+
 #define COUNTS 500
 #define COUNTERS 8
 
@@ -958,6 +1006,7 @@ int main(void)
         WORLD_TEST(log_of_expired_keys_is_soon_compacted),
         WORLD_TEST(damage_beside_expired_keys_makes_no_endless_compaction),
         WORLD_TEST(numbers_are_added),
+        WORLD_TEST(what_is_asked_is_asked_under_the_lock),
         WORLD_TEST(no_count_is_lost),
         WORLD_TEST(batch_is_written_together),
         WORLD_TEST(lines_are_in_the_order_of_first_changes),
