@@ -7,6 +7,8 @@
 #include <cjson/cJSON.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,115 +16,81 @@
 
 #define FD_MAX 1024
 
-/* --- The ways to fail --- */
-
-#define READS (FAULT_BIT(FAULT_PREAD))
-#define WRITES (FAULT_BIT(FAULT_PWRITE))
-#define SYNCS (FAULT_BIT(FAULT_FDATASYNC) | FAULT_BIT(FAULT_FSYNC))
-#define LOOKS \
-    (FAULT_BIT(FAULT_FSTAT) | FAULT_BIT(FAULT_FSTATAT) | \
-     FAULT_BIT(FAULT_FILE_SYSTEM_TYPE) | FAULT_BIT(FAULT_FILE_END) | \
-     FAULT_BIT(FAULT_MOUNT_ID) | FAULT_BIT(FAULT_GET_ACCESS_LIST))
-#define NAMES \
-    (FAULT_BIT(FAULT_MKDIR) | FAULT_BIT(FAULT_RENAMEAT) | \
-     FAULT_BIT(FAULT_UNLINKAT))
-#define OPENS (FAULT_BIT(FAULT_OPENAT))
-#define MODES (FAULT_BIT(FAULT_FCHOWN) | FAULT_BIT(FAULT_FCHMOD))
-#define CUTS (FAULT_BIT(FAULT_FTRUNCATE))
-#define BLOCKS (FAULT_BIT(FAULT_ALLOCATE_BLOCKS))
-
-/* EINTR is met once: a call that is tried again would never end. */
-const struct fault_kind fault_kinds[] = {
-    {"EIO",
-     READS | WRITES | SYNCS | LOOKS | NAMES | OPENS | MODES | CUTS | BLOCKS |
-         FAULT_BIT(FAULT_GETRANDOM),
-     EIO,
-     FAULT_NOTHING_DONE,
-     true},
-    {"EIO when done",
-     WRITES | NAMES | OPENS | MODES | CUTS | SYNCS | FAULT_BIT(FAULT_CLOSE),
-     EIO,
-     FAULT_DONE,
-     true},
-    {"EINTR",
-     READS | WRITES | SYNCS | OPENS | CUTS | BLOCKS | FAULT_BIT(FAULT_FLOCK) |
-         FAULT_BIT(FAULT_GETRANDOM),
-     EINTR,
-     FAULT_NOTHING_DONE,
-     false},
-    {"EINTR when closed", FAULT_BIT(FAULT_CLOSE), EINTR, FAULT_DONE, true},
-    {"ENOSPC",
-     WRITES | SYNCS | NAMES | OPENS | BLOCKS,
-     ENOSPC,
-     FAULT_NOTHING_DONE,
-     true},
-    {"EDQUOT",
-     WRITES | SYNCS | NAMES | OPENS | BLOCKS,
-     EDQUOT,
-     FAULT_NOTHING_DONE,
-     true},
-    {"EFBIG", WRITES, EFBIG, FAULT_NOTHING_DONE, true},
-    {"ENOSPC after half", WRITES, ENOSPC, FAULT_HALF_THEN_FAIL, true},
-    {"half", READS | WRITES, 0, FAULT_HALF_DONE, true},
-    {"EMFILE",
-     OPENS | FAULT_BIT(FAULT_DUP_HIGH) | FAULT_BIT(FAULT_OPENDIR),
-     EMFILE,
-     FAULT_NOTHING_DONE,
-     true},
-    {"ENFILE", OPENS, ENFILE, FAULT_NOTHING_DONE, true},
-    {"EACCES",
-     OPENS | FAULT_BIT(FAULT_MKDIR) | FAULT_BIT(FAULT_RENAMEAT),
-     EACCES,
-     FAULT_NOTHING_DONE,
-     true},
-    {"EROFS", NAMES | OPENS | CUTS | MODES, EROFS, FAULT_NOTHING_DONE, true},
-    {"EPERM", MODES | CUTS, EPERM, FAULT_NOTHING_DONE, true},
-    {"ENOLCK", FAULT_BIT(FAULT_FLOCK), ENOLCK, FAULT_NOTHING_DONE, true},
-    {"ENOMEM",
-     FAULT_BIT(FAULT_MALLOC) | FAULT_BIT(FAULT_MMAP) | OPENS | LOOKS,
-     ENOMEM,
-     FAULT_NOTHING_DONE,
-     true},
-};
-const size_t fault_kind_count = sizeof fault_kinds / sizeof *fault_kinds;
-
 /* --- The plan --- */
 
-static struct {
+#define ERRNO_MAX 256
+
+struct point {
     const struct fault_kind *kind;
     uint64_t at;
-    bool is_for_good;
-    uint64_t position; /* Calls so far to which the kind applies. */
+};
+
+static struct {
+    struct point points[2];
+    bool is_for_good; /* The first one. */
+    uint64_t counted; /* Bits of the calls that the plan counts. */
+    uint64_t position;
+    int error; /* Of the call that fails now. */
+    bool has_given[ERRNO_MAX];
+    const char *first_fired;
+    const char *last_fired;
     uint64_t fired[FAULT_CALL_COUNT];
     uint64_t calls[FAULT_CALL_COUNT];
     bool is_open[FD_MAX];
     int open_files;
     int64_t allocations;
     int misuses;
-    int64_t slept_ns;
+    int64_t now_ns;
 } table;
 
+static const struct kv_io_table *below;
 static const struct kv_io_table *real;
 
 enum verdict { GOES_ON, FAILS, DONE_AND_FAILS, HALF };
 
+static bool is_at(const struct point *point, uint64_t position)
+{
+    return position == point->at ||
+           (table.is_for_good && position > point->at) ||
+           (point->kind->effect == FAULT_HALF_THEN_FAIL &&
+            position == point->at + 1);
+}
+
+/* The way in which this call, at the next position, fails. */
+static const struct point *find_point(enum fault_call call)
+{
+    if ((table.counted & FAULT_BIT(call)) == 0) {
+        return NULL;
+    }
+    table.position++;
+    for (size_t i = 0; i < 2; i++) {
+        const struct point *point = &table.points[i];
+        if (point->kind != NULL &&
+            (point->kind->calls & FAULT_BIT(call)) != 0 &&
+            is_at(point, table.position)) {
+            return point;
+        }
+    }
+    return NULL;
+}
+
 static enum verdict judge(enum fault_call call)
 {
     table.calls[call]++;
-    const struct fault_kind *kind = table.kind;
-    if (kind == NULL || (kind->calls & FAULT_BIT(call)) == 0) {
-        return GOES_ON;
-    }
-    uint64_t position = ++table.position;
-    bool is_second =
-        kind->effect == FAULT_HALF_THEN_FAIL && position == table.at + 1;
-    if (position != table.at && !is_second &&
-        !(table.is_for_good && position > table.at)) {
+    const struct point *point = find_point(call);
+    if (point == NULL) {
         return GOES_ON;
     }
     table.fired[call]++;
-    errno = kind->error;
-    switch (kind->effect) {
+    table.error = point->kind->error == FAULT_USUAL ? fault_usual_error(call)
+                                                    : point->kind->error;
+    table.has_given[table.error] = true;
+    table.last_fired = fault_call_name(call);
+    if (table.first_fired == NULL) {
+        table.first_fired = table.last_fired;
+    }
+    errno = table.error;
+    switch (point->kind->effect) {
     case FAULT_NOTHING_DONE:
         return FAILS;
     case FAULT_DONE:
@@ -130,7 +98,7 @@ static enum verdict judge(enum fault_call call)
     case FAULT_HALF_DONE:
         return HALF;
     case FAULT_HALF_THEN_FAIL:
-        return position == table.at ? HALF : FAILS;
+        return table.position == point->at ? HALF : FAILS;
     }
     return FAILS;
 }
@@ -139,7 +107,7 @@ static enum verdict judge(enum fault_call call)
 static int finish(enum verdict verdict, int result)
 {
     if (verdict == DONE_AND_FAILS && result == 0) {
-        errno = table.kind->error;
+        errno = table.error;
         return -1;
     }
     return result;
@@ -165,7 +133,7 @@ static int fault_openat(int dir_fd, const char *name, int flags, mode_t mode)
     int fd = real->openat(dir_fd, name, flags, mode);
     if (verdict == DONE_AND_FAILS && fd >= 0) {
         (void)real->close(fd);
-        errno = table.kind->error;
+        errno = table.error;
         return -1;
     }
     return note_opened(fd);
@@ -211,7 +179,7 @@ static ssize_t fault_pwrite(int fd,
     size_t part = verdict == HALF && size > 1 ? size / 2 : size;
     ssize_t written = real->pwrite(fd, bytes, part, offset);
     if (verdict == DONE_AND_FAILS) {
-        errno = table.kind->error;
+        errno = table.error;
         return -1;
     }
     return written;
@@ -261,6 +229,14 @@ static ssize_t fault_get_access_list(int fd, void *buffer, size_t size)
                : real->get_access_list(fd, buffer, size);
 }
 
+static int fault_set_access_list(int fd, const void *bytes, size_t size)
+{
+    enum verdict verdict = judge(FAULT_SET_ACCESS_LIST);
+    return verdict == FAILS
+               ? -1
+               : finish(verdict, real->set_access_list(fd, bytes, size));
+}
+
 static int fault_fchmod(int fd, mode_t mode)
 {
     enum verdict verdict = judge(FAULT_FCHMOD);
@@ -292,6 +268,11 @@ static int fault_hold(int fd)
     return judge(FAULT_FLOCK) == FAILS ? -1 : real->hold(fd);
 }
 
+static bool fault_is_held(int fd)
+{
+    return judge(FAULT_IS_HELD) != FAILS && real->is_held(fd);
+}
+
 static int fault_flock(int fd, int operation)
 {
     if ((operation & LOCK_UN) != 0) {
@@ -306,15 +287,16 @@ static long fault_file_system_type(int fd)
                                                   : real->file_system_type(fd);
 }
 
-/* Nothing waits: the clock is put forward instead. */
+/* Nothing waits: the clock is put forward instead, and by nothing else, so that
+ * what depends on the time is the same in each run. */
 static int64_t fault_clock_ns(void)
 {
-    return real->clock_ns() + table.slept_ns;
+    return table.now_ns;
 }
 
 static void fault_sleep_ns(int64_t ns)
 {
-    table.slept_ns += ns;
+    table.now_ns += ns;
 }
 
 static ssize_t fault_getrandom(void *buffer, size_t size)
@@ -345,6 +327,16 @@ static int fault_munmap(void *memory, size_t size)
     return real->munmap(memory, size);
 }
 
+static int fault_populate(void *memory, size_t size)
+{
+    return judge(FAULT_POPULATE) == FAILS ? -1 : real->populate(memory, size);
+}
+
+static uint64_t fault_size_limit(void)
+{
+    return judge(FAULT_SIZE_LIMIT) == FAILS ? 0 : real->size_limit();
+}
+
 static off_t fault_file_end(int fd)
 {
     return judge(FAULT_FILE_END) == FAILS ? -1 : real->file_end(fd);
@@ -355,10 +347,91 @@ static uint64_t fault_mount_id(int fd)
     return judge(FAULT_MOUNT_ID) == FAILS ? 0 : real->mount_id(fd);
 }
 
+static off_t fault_next_data(int fd, off_t offset)
+{
+    return judge(FAULT_NEXT_DATA) == FAILS ? -1 : real->next_data(fd, offset);
+}
+
+static void fault_birth(int fd, struct kv_io_birth *birth_out)
+{
+    *birth_out = (struct kv_io_birth){.time_ns = 0};
+    if (judge(FAULT_BIRTH) != FAILS) {
+        real->birth(fd, birth_out);
+    }
+}
+
+static int fault_boot_id(uint64_t *id_out)
+{
+    *id_out = 0;
+    return judge(FAULT_BOOT_ID) == FAILS ? -1 : real->boot_id(id_out);
+}
+
 static DIR *fault_opendir(int dir_fd)
 {
-    return judge(FAULT_OPENDIR) == FAILS ? NULL : real->opendir(dir_fd);
+    DIR *stream = judge(FAULT_OPENDIR) == FAILS ? NULL : real->opendir(dir_fd);
+    table.open_files += stream != NULL ? 1 : 0;
+    return stream;
 }
+
+static struct dirent *fault_readdir(DIR *stream)
+{
+    return judge(FAULT_READDIR) == FAILS ? NULL : real->readdir(stream);
+}
+
+static int fault_closedir(DIR *stream)
+{
+    enum verdict verdict = judge(FAULT_CLOSEDIR);
+    table.open_files--;
+    return finish(verdict, real->closedir(stream));
+}
+
+/* --- A thread, which waits for its turn --- */
+
+static struct {
+    bool is_waiting;
+    void *(*run)(void *context);
+    void *context;
+    sem_t may_run;
+    sem_t has_run;
+} beside;
+
+static void *run_when_told(void *context)
+{
+    (void)context;
+    while (sem_wait(&beside.may_run) != 0) {
+    }
+    void *result = beside.run(beside.context);
+    (void)sem_post(&beside.has_run);
+    return result;
+}
+
+static int fault_start_thread(pthread_t *thread,
+                              void *(*run)(void *context),
+                              void *context)
+{
+    if (judge(FAULT_START_THREAD) == FAILS) {
+        return table.error;
+    }
+    beside.run = run;
+    beside.context = context;
+    (void)sem_init(&beside.may_run, 0, 0);
+    (void)sem_init(&beside.has_run, 0, 0);
+    int result = real->start_thread(thread, run_when_told, NULL);
+    beside.is_waiting = result == 0;
+    return result;
+}
+
+void fault_table_run_thread(void)
+{
+    if (beside.is_waiting) {
+        beside.is_waiting = false;
+        (void)sem_post(&beside.may_run);
+        while (sem_wait(&beside.has_run) != 0) {
+        }
+    }
+}
+
+/* --- Memory --- */
 
 static void *fault_malloc(size_t size)
 {
@@ -389,10 +462,15 @@ static void fault_free(void *memory)
 
 /* --- Installing --- */
 
+void fault_table_forward_to(const struct kv_io_table *table_below)
+{
+    below = table_below;
+}
+
 void fault_table_install(void)
 {
     static struct kv_io_table own;
-    real = kv_io_system_table();
+    real = below == NULL ? kv_io_system_table() : below;
     own = *real;
     own.openat = fault_openat;
     own.close = fault_close;
@@ -414,6 +492,7 @@ void fault_table_install(void)
     own.hold = fault_hold;
     own.file_system_type = fault_file_system_type;
     own.clock_ns = fault_clock_ns;
+    own.clock_coarse_ns = fault_clock_ns;
     own.sleep_ns = fault_sleep_ns;
     own.getrandom = fault_getrandom;
     own.allocate_blocks = fault_allocate_blocks;
@@ -422,10 +501,21 @@ void fault_table_install(void)
     own.file_end = fault_file_end;
     own.mount_id = fault_mount_id;
     own.opendir = fault_opendir;
+    own.size_limit = fault_size_limit;
+    own.set_access_list = fault_set_access_list;
+    own.is_held = fault_is_held;
+    own.populate = fault_populate;
+    own.next_data = fault_next_data;
+    own.birth = fault_birth;
+    own.boot_id = fault_boot_id;
+    own.readdir = fault_readdir;
+    own.closedir = fault_closedir;
+    own.start_thread = fault_start_thread;
     own.malloc = fault_malloc;
     own.realloc = fault_realloc;
     own.free = fault_free;
     memset(&table, 0, sizeof table);
+    table.now_ns = real->clock_ns();
     kv_io_swap_table(&own);
 }
 
@@ -442,15 +532,61 @@ void fault_table_uninstall(void)
     kv_io_swap_table(&own);
 }
 
+static void begin_plan(struct point first,
+                       struct point second,
+                       bool is_for_good)
+{
+    table.points[0] = first;
+    table.points[1] = second;
+    table.is_for_good = is_for_good;
+    table.counted = (first.kind == NULL ? 0 : first.kind->calls) |
+                    (second.kind == NULL ? 0 : second.kind->calls);
+    table.position = 0;
+    memset(table.fired, 0, sizeof table.fired);
+    fault_table_forget_errors();
+}
+
 void fault_table_plan(const struct fault_kind *kind,
                       uint64_t n,
                       bool is_for_good)
 {
-    table.kind = kind;
-    table.at = n;
-    table.is_for_good = is_for_good;
-    table.position = 0;
-    memset(table.fired, 0, sizeof table.fired);
+    const struct point point = {.kind = kind, .at = n};
+    begin_plan(point, (struct point){.kind = NULL}, is_for_good);
+}
+
+void fault_table_plan_pair(const struct fault_kind *first,
+                           uint64_t first_n,
+                           const struct fault_kind *second,
+                           uint64_t second_n)
+{
+    begin_plan((struct point){.kind = first, .at = first_n},
+               (struct point){.kind = second, .at = second_n},
+               false);
+}
+
+uint64_t fault_table_position(void)
+{
+    return table.position;
+}
+
+const char *fault_table_first_fired(void)
+{
+    return table.first_fired;
+}
+
+const char *fault_table_last_fired(void)
+{
+    return table.last_fired;
+}
+
+bool fault_table_has_given(int error)
+{
+    return error >= 0 && error < ERRNO_MAX && table.has_given[error];
+}
+
+void fault_table_forget_errors(void)
+{
+    memset(table.has_given, 0, sizeof table.has_given);
 }
 
 uint64_t fault_table_fired(void)

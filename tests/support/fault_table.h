@@ -1,69 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 
 /* A table of system calls that forwards to the system's own and lets the n-th
- * call fail. Counts calls, and what is open and allocated, so that leaks show.
- * One table for the whole program; not for use by several threads. */
+ * call fail, or two calls. Counts calls, and what is open and allocated, so that
+ * leaks show. One table for the whole program, whose threads take turns: one
+ * that the library starts runs only while fault_table_run_thread() waits for
+ * it. */
 
 #ifndef FAULT_TABLE_H
 #define FAULT_TABLE_H
 
+#include "fault_kinds.h"
 #include "os/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum fault_call {
-    FAULT_OPENAT,
-    FAULT_CLOSE,
-    FAULT_DUP_HIGH,
-    FAULT_PREAD,
-    FAULT_PWRITE,
-    FAULT_FTRUNCATE,
-    FAULT_FDATASYNC,
-    FAULT_FSYNC,
-    FAULT_FSTAT,
-    FAULT_FSTATAT,
-    FAULT_FCHOWN,
-    FAULT_FCHMOD,
-    FAULT_GET_ACCESS_LIST,
-    FAULT_MKDIR,
-    FAULT_RENAMEAT,
-    FAULT_UNLINKAT,
-    FAULT_FLOCK, /* Unlocking is not counted: it cannot fail. */
-    FAULT_FILE_SYSTEM_TYPE,
-    FAULT_GETRANDOM,
-    FAULT_ALLOCATE_BLOCKS,
-    FAULT_MMAP,
-    FAULT_FILE_END,
-    FAULT_MOUNT_ID,
-    FAULT_OPENDIR,
-    FAULT_MALLOC,
-    FAULT_CJSON_MALLOC, /* After fault_table_hook_cjson(). */
-    FAULT_CALL_COUNT
-};
-
-#define FAULT_BIT(call) (UINT32_C(1) << (call))
-
-enum fault_effect {
-    FAULT_NOTHING_DONE,  /* The call fails. */
-    FAULT_DONE,          /* It does its work, but fails. */
-    FAULT_HALF_DONE,     /* A read or write does half, and says so. */
-    FAULT_HALF_THEN_FAIL /* A write does half, and the next one fails. */
-};
-
-/* A way for calls to fail. */
-struct fault_kind {
-    const char *name;
-    uint32_t calls; /* Bits of the calls that may fail in this way. */
-    int error;
-    enum fault_effect effect;
-    bool may_repeat; /* It may also be met by all calls from some call on. */
-};
-
-/* All ways, except those of cJSON. */
-extern const struct fault_kind fault_kinds[];
-extern const size_t fault_kind_count;
+/* The table that calls are passed on to once one has been put in place. NULL, as
+ * at first: the system's own. */
+void fault_table_forward_to(const struct kv_io_table *table_below);
 
 /* Puts a table in place: no fault, all counts zero. */
 void fault_table_install(void);
@@ -77,10 +32,35 @@ void fault_table_plan(const struct fault_kind *kind,
                       uint64_t n,
                       bool is_for_good);
 
+/* Lets two calls fail: the first_n-th and, later, the second_n-th of those to
+ * which at least one of the kinds applies; a call to which its own kind does not
+ * apply goes on. */
+void fault_table_plan_pair(const struct fault_kind *first,
+                           uint64_t first_n,
+                           const struct fault_kind *second,
+                           uint64_t second_n);
+
+/* Returns how many calls there were, since the plan was made, that it counts. */
+uint64_t fault_table_position(void);
+
 /* Return how many calls have failed since the plan was made, all and of one
  * sort. */
 uint64_t fault_table_fired(void);
 uint64_t fault_table_fired_at(enum fault_call call);
+
+/* Returns the name of the first call that has failed, or of the last; NULL:
+ * none. */
+const char *fault_table_first_fired(void);
+const char *fault_table_last_fired(void);
+
+/* True if a call has failed with this errno since the last time that they were
+ * forgotten. */
+bool fault_table_has_given(int error);
+void fault_table_forget_errors(void);
+
+/* Lets the thread that the library has started run to its end, if there is one.
+ * Until then it does nothing. */
+void fault_table_run_thread(void);
 
 /* The counts since the table was installed. */
 uint64_t fault_table_calls(enum fault_call call);
