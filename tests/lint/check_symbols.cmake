@@ -11,15 +11,15 @@ set(errors "")
 
 # These reach the system; only system.c may need them.
 set(system_calls
-  access aligned_alloc calloc chmod chown close closedir creat dup dup2 faccessat
+  access aligned_alloc calloc chmod chown clock clock_gettime close closedir creat dup dup2 faccessat
   fallocate fchmod fchmodat fchown fcntl fdatasync fdopendir fgetxattr flock
   fopen fork free fremovexattr fsetxattr fstat fstatat fstatfs fsync ftruncate
-  getline getrandom getrlimit ioctl kill link linkat lockf lseek lstat madvise malloc mkdir mkdirat mkstemp mmap
+  getentropy getline getrandom getrlimit gettimeofday ioctl kill link linkat lockf lseek lstat madvise malloc mkdir mkdirat mkstemp mmap
   mprotect msync munmap nanosleep clock_nanosleep open openat opendir poll
   posix_fallocate posix_memalign pread preadv pwrite pwritev read readdir
   readlink readv realloc reallocarray rename renameat renameat2 rmdir select
   setrlimit stat statfs statvfs statx strdup strndup sync_file_range syscall
-  truncate unlink unlinkat usleep write writev)
+  time timespec_get truncate unlink unlinkat usleep write writev)
 
 # xxhash.h has functions that call these; they are unused, but only an optimised
 # build drops them.
