@@ -1396,8 +1396,9 @@ void kvstore_watcher_free(kvstore_watcher *watcher);
  *                              recognised; or the store has a record of a newer
  *                              version: offset says where.
  *
- * After a failure there is no store in the directory. Damaged lines are copied
- * as they are. Threads: any number at a time, alongside writers.
+ * After a failure there is no store in the directory; or a whole one, if its
+ * name was not synced and could not be taken away either. Damaged lines are
+ * copied as they are. Threads: any number at a time, alongside writers.
  */
 KVSTORE_CHECKED kvstore_status kvstore_backup(const kvstore *store,
                                               const char *dir);
