@@ -237,7 +237,9 @@ static void check_reopened(struct trial *trial)
 static void judge(struct trial *trial)
 {
     bool directory_sync_failed = fault_table_fired_at(FAULT_FSYNC) > 0;
-    trial->may_lack_late = fault_table_fired_at(FAULT_FDATASYNC) > 0;
+    trial->may_lack_late = fault_table_fired_at(FAULT_FDATASYNC) +
+                               fault_table_fired_at(FAULT_FSYNC) >
+                           0;
     check_leftover(trial);
     check_prefix(trial);
     fault_table_plan(NULL, 0, false);
