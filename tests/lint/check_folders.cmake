@@ -37,6 +37,8 @@ function(check_include file module header)
 endfunction()
 
 file(GLOB_RECURSE files RELATIVE "${src}" "${src}/*")
+# What tools are told about a folder.
+list(FILTER files EXCLUDE REGEX "/\\.clang-tidy$")
 list(SORT files)
 set(modules "")
 foreach(file IN LISTS files)
