@@ -96,15 +96,15 @@ kvstore_status kv_pair_open(const struct kvstore *store,
                             enum kv_index_file_trust *trust_out,
                             bool *has_more_out);
 
-/* True if nobody learns from a check by this handle: then it need not keep others
- * from writing. Else one checks for all, under the writers' lock. */
-bool kv_pair_checks_for_itself(const struct kvstore *store,
-                               const struct kv_pair *pair);
-
 /* Checks an index that is unchecked against all of its log. It stays so if
  * something is written meanwhile, or a writer has died while it published. */
 kvstore_status kv_pair_check(struct kvstore *store,
                              struct kv_pair *pair,
                              enum kv_index_file_trust *trust) KV_GATED;
+
+/* Lets others know that a pair's index has been checked, and has all lines. */
+void kv_pair_vouch(const struct kvstore *store,
+                   const struct kv_log *log,
+                   const struct kv_index *index);
 
 #endif

@@ -246,46 +246,27 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-static bool is_pair_poisoned(const struct kv_pair *pair)
-{
-    return atomic_load(&pair->index.table.header->poisoned_inode) ==
-           pair->log.inode;
-}
-
-/* Lines past an index that is unchecked may have been acknowledged: it may be of
- * an earlier moment. If a handle vouched for it, and died before it had them,
- * others would leave them alone. One that cannot vouch takes no index away. */
-static bool may_vouch(const struct kvstore *store,
-                      const struct kv_pair *pair,
-                      bool has_more)
-{
-    return kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING &&
-           (!has_more || kv_pair_checks_for_itself(store, pair));
-}
-
-/* Opens the pair by name, checks its index if need be, and completes a switch
- * whose process died. Lines that such an index lacks may have been written by
- * way of the one before it, and seen there: they must not be missing when it
- * comes to life. If the index cannot be trusted in the end, there is no pair. */
+/* Opens the pair by name, checks its index if need be, and pays what a process
+ * owes that died in a switch. If the index cannot be trusted in the end, there is
+ * no pair. is_checked_out: nobody else knows yet that it can. */
 static kvstore_status open_settled(struct kvstore *store,
                                    struct kv_pair *pair,
-                                   enum kv_index_file_trust *trust_out)
+                                   enum kv_index_file_trust *trust_out,
+                                   bool *is_checked_out)
 {
     bool has_more = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
+    *is_checked_out = false;
     kv_log_trim(&store->log);
     kvstore_status status = kv_pair_open(store, pair, trust_out, &has_more);
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
-        may_vouch(store, pair, has_more)) {
+        kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
         status = kv_pair_check(store, pair, trust_out);
-    }
-    if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED &&
-        has_more && !is_pair_poisoned(pair)) {
-        *trust_out = KV_INDEX_FILE_UNTRUSTED;
+        *is_checked_out = true;
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED) {
-        status = kv_switch_complete(
-            &store->directory, &pair->log, &pair->index.table);
+        status =
+            kv_switch_settle(&store->directory, &pair->log, &pair->index.table);
     }
     if (status == KVSTORE_OK && *trust_out > KV_INDEX_FILE_UNCHECKED) {
         *trust_out = KV_INDEX_FILE_TRUSTED;
@@ -293,6 +274,22 @@ static kvstore_status open_settled(struct kvstore *store,
     } else {
         kv_pair_close(pair);
     }
+    return status;
+}
+
+/* Takes along what the log has after the lines of a pair that was just opened, and
+ * only then lets others go by its index: it may be of an earlier moment than
+ * lines that were acknowledged, and this process may die here. */
+static kvstore_status catch_up_first(struct kvstore *store, bool is_checked)
+{
+    kvstore_status status = catch_up_shared(store);
+    if (store->index.is_in_doubt) {
+        return status;
+    }
+    if (status == KVSTORE_OK && is_checked) {
+        kv_pair_vouch(store, &store->log, &store->index);
+    }
+    kv_switch_complete(&store->index.table);
     return status;
 }
 
@@ -311,7 +308,8 @@ static kvstore_status open_locked(struct kvstore *store,
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    kvstore_status status = open_settled(store, &pair, &trust);
+    bool is_checked = false;
+    kvstore_status status = open_settled(store, &pair, &trust, &is_checked);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -326,7 +324,7 @@ static kvstore_status open_locked(struct kvstore *store,
     bool was_cut_off =
         !kv_index_refresh(&store->index) &&
         kv_table_writing(&store->index.table) == KV_TABLE_PUBLISHING;
-    status = catch_up_shared(store);
+    status = catch_up_first(store, is_checked);
     if (status == KVSTORE_OK && store->index.is_in_doubt) {
         return was_cut_off ? replace_index(store, alone)
                            : kv_store_rebuild_locked(store, alone);

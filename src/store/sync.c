@@ -117,7 +117,9 @@ static void poison_index(const struct kv_index *index, uint64_t log_inode)
     }
 }
 
-void kv_store_poison_by_name(const struct kvstore *store)
+/* The pair's index has a successor, or is about to, which may have been made
+ * before there was poison to take along. */
+static void poison_by_name(const struct kvstore *store)
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
@@ -147,6 +149,6 @@ void kv_store_poison(struct kvstore *store)
     }
     poison_index(index, store->log.inode);
     if (kv_store_has_successor(store)) {
-        kv_store_poison_by_name(store);
+        poison_by_name(store);
     }
 }

@@ -35,16 +35,13 @@ kvstore_status kv_store_sync_by(struct kvstore *store,
 /* True if a sync of the pair's log has failed, here or elsewhere. */
 bool kv_store_is_poisoned(struct kvstore *store) KV_READING;
 
-/* Notes that a sync has failed here. */
+/* Notes that a sync has failed here; if the pair's index has a successor, in that,
+ * too, whose name is sure only under the writers' lock. */
 void kv_store_poison(struct kvstore *store) KV_READING;
 
 /* True if the pair's index has a successor, or is about to, which may have been
  * made before there was poison to take along. */
 bool kv_store_has_successor(const struct kvstore *store) KV_READING;
-
-/* Notes it in the index that has the name, if that is one of the same log. Past
- * the gate and with the writers' lock nobody is about to name another. */
-void kv_store_poison_by_name(const struct kvstore *store);
 
 /* Sets the error that says so, and returns its status. */
 kvstore_status kv_store_fail_poisoned(void);

@@ -120,18 +120,22 @@ static kvstore_status look_after(kvstore *store,
 }
 
 /* A switch that is under way may have taken along what the old index said before,
- * and its process may die before it looks again. Whoever completes it goes by the
- * index that has the name then. */
-static void poison_successor(kvstore *store)
+ * and its process may die before it looks again. Whoever completes it, perhaps
+ * another thread of this handle, goes by the index that has the name then. */
+static void note_failed_sync(kvstore *store)
 {
-    int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
+    int64_t deadline_ns = kv_store_deadline(KV_LOCK_TIMEOUT_MS_DEFAULT);
     struct kv_gate_waiter waiter = {.has_work = false};
     kv_error_hold();
     if (kv_store_enter_gate(store, &waiter, deadline_ns) == KVSTORE_OK) {
-        if (kv_store_is_poisoned(store) && kv_store_has_successor(store) &&
-            kv_store_lock_writers(store, deadline_ns) == KVSTORE_OK) {
-            kv_store_poison_by_name(store);
-            kv_store_unlock_writers(store);
+        if (kv_store_is_poisoned(store)) {
+            bool is_locked =
+                kv_store_has_successor(store) &&
+                kv_store_lock_writers(store, deadline_ns) == KVSTORE_OK;
+            kv_store_poison(store);
+            if (is_locked) {
+                kv_store_unlock_writers(store);
+            }
         }
         kv_store_leave_gate(store);
     }
@@ -149,14 +153,14 @@ static kvstore_status pass_barriers(kvstore *store)
         status = enter_barrier(store, &barrier, &is_done);
         if (status == KVSTORE_OK && barrier != NULL) {
             status = kv_store_sync_by(store, barrier);
-            if (status != KVSTORE_OK) {
-                poison_successor(store);
-            }
         }
         if (status == KVSTORE_OK && barrier != NULL) {
             status = look_after(store, barrier, &is_done);
         }
         kv_barrier_leave(barrier);
+    }
+    if (status != KVSTORE_OK) {
+        note_failed_sync(store);
     }
     return status;
 }
