@@ -30,9 +30,7 @@
  * - What is acknowledged is in each log that may have the name after a power cut.
  * - What has the name of the index is never superseded: a death costs no build.
  * - Once kvstore_sync() has failed, nothing is appended to that log.
- *
- * Two steps are here as they must be, and not yet in the code, which does what
- * COMPLETED_WITHOUT_LINES and SUCCESSOR_POISONED_WITHOUT_LOCK name. */
+ */
 
 #define MOST_BY_DEFAULT 2
 #define MOST_FOR_SWAPPED 2
@@ -272,19 +270,15 @@ open:
         when(pair == NONE, goto build);
         when(own[STATE(pair)] == SUPERSEDED, goto build);
         when(belongs[pair] != log_named && !is(COMPLETED_FOR_ANOTHER_LOG),
-             goto build);
-        when(own[STATE(pair)] == SWITCHING &&
-                 newest[log_named] != own[NEWEST(pair)] &&
-                 !is(COMPLETED_WITHOUT_LINES) && !is(COPIED_AFTER_NAME),
              goto build)
     }
     if
     :: own[STATE(pair)] == SWITCHING ->
-        /* kv_switch_complete() */
+        /* kv_switch_settle() */
         or_die;
         when(!is(COMPLETED_WITHOUT_SYNC), log_synced = log_named);
         when(!is(COMPLETED_WITHOUT_WAIT), wait_for_others());
-        store(RELEASE, STATE(pair), LIVE)
+        when(is(COMPLETED_WITHOUT_LINES), store(RELEASE, STATE(pair), LIVE))
     :: else
     fi;
     when(stays_open, mapped = pair);
@@ -307,6 +301,8 @@ fold:
     store(RELEASE, WRITING(pair), APPENDING);
 
 rest:
+    /* kv_switch_complete() */
+    when(own[STATE(pair)] == SWITCHING, store(RELEASE, STATE(pair), LIVE));
     /* kv_store_note_rest() */
     when(own[WRITING(pair)] != AT_REST,
          store(RELEASE, WRITING(pair), AT_REST));
@@ -589,7 +585,7 @@ end:
         when(!is(STATE_LOADED_BEFORE_POISON), state = word[STATE(syncer_pair)]);
         when(state == LIVE || is(SUCCESSOR_NOT_POISONED), goto told)
     }
-    /* poison_successor() */
+    /* note_failed_sync() */
 end_waiting:
     atomic {
         !is_held || is(SUCCESSOR_POISONED_WITHOUT_LOCK);
