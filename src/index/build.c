@@ -107,6 +107,28 @@ kvstore_status kv_build_count_more(const struct kv_log *log,
         log, rest_of(index, size), count_key, more_keys_out, &result);
 }
 
+static kvstore_status meet_line(void *context, const struct kv_fold_item *item)
+{
+    bool *has_lines = context;
+    *has_lines = item->type != KV_RECORD_BLANK;
+    return KVSTORE_OK;
+}
+
+kvstore_status kv_build_has_lines(const struct kv_log *log,
+                                  uint64_t size,
+                                  const struct kv_index *index,
+                                  bool *has_lines_out)
+{
+    struct kv_fold_result result;
+    *has_lines_out = false;
+    if (size <= index->totals.applied) {
+        return KVSTORE_OK;
+    }
+    struct kv_fold_range range = rest_of(index, size);
+    range.is_over = has_lines_out;
+    return kv_fold(log, range, meet_line, has_lines_out, &result);
+}
+
 kvstore_status kv_build_catch_up(const struct kv_log *log,
                                  uint64_t size,
                                  const struct kv_progress *progress,

@@ -31,6 +31,13 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
                                     struct kv_index *index_out,
                                     struct kv_fold_result *result_out);
 
+/* has_lines_out: something other than blanks, padding, a torn tail or a missing
+ * newline comes after what an index has, up to a size of the log. */
+kvstore_status kv_build_has_lines(const struct kv_log *log,
+                                  uint64_t size,
+                                  const struct kv_index *index,
+                                  bool *has_lines_out);
+
 /* Counts how many keys the lines that a log has after an index can add to it; at
  * most that many, and often more than there are. */
 kvstore_status kv_build_count_more(const struct kv_log *log,

@@ -160,26 +160,19 @@ static void enter_boot(const struct kv_index_file *file,
     }
 }
 
-enum kv_index_file_trust kv_index_file_enter(const struct kv_index_file *file,
+enum kv_index_file_trust kv_index_file_vouch(const struct kv_index_file *file,
                                              const struct kv_table *table,
                                              const struct kv_index_view *view)
 {
-    if (file->is_writable && view->boot_id != 0 &&
-        !is_of_boot(table, view->boot_id)) {
-        enter_boot(file, table);
-    }
-    return trust_of_state(table);
-}
-
-void kv_index_file_vouch(const struct kv_index_file *file,
-                         const struct kv_table *table,
-                         const struct kv_index_view *view)
-{
     if (file->is_writable && view->boot_id != 0) {
+        if (!is_of_boot(table, view->boot_id)) {
+            enter_boot(file, table);
+        }
         kv_index_file_hold(file);
         add_id(table->header->mount_ids, KV_TABLE_MOUNTS, view->mount_id);
         add_id(table->header->boot_ids, KV_TABLE_BOOTS, view->boot_id);
     }
+    return trust_of_state(table);
 }
 
 /* --- Opening --- */

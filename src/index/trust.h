@@ -43,16 +43,11 @@ enum kv_index_file_trust kv_index_file_open(const struct kv_io_file *directory,
                                             struct kv_table *table_out);
 
 /* Returns how far an index may be believed that was unchecked, and has been
- * found true to its log. After a reboot, a sync that failed before is forgotten. */
-enum kv_index_file_trust kv_index_file_enter(const struct kv_index_file *file,
+ * found true to its log; and lets others that see it from here know. After a
+ * reboot, a sync that failed before is forgotten. */
+enum kv_index_file_trust kv_index_file_vouch(const struct kv_index_file *file,
                                              const struct kv_table *table,
                                              const struct kv_index_view *view);
-
-/* Lets others that see it from here know: once it has all lines that may have been
- * acknowledged. */
-void kv_index_file_vouch(const struct kv_index_file *file,
-                         const struct kv_table *table,
-                         const struct kv_index_view *view);
 
 /* Notes in an index which log, boot and mount it belongs to, before it is
  * named. */

@@ -344,17 +344,9 @@ kvstore_status kv_pair_check(struct kvstore *store,
         *trust = KV_INDEX_FILE_UNTRUSTED;
     } else if (status == KVSTORE_OK && is_sure) {
         *trust =
-            kv_index_file_enter(&pair->index.memory, &pair->index.table, &view);
+            kv_index_file_vouch(&pair->index.memory, &pair->index.table, &view);
     }
     return status;
-}
-
-void kv_pair_vouch(const struct kvstore *store,
-                   const struct kv_log *log,
-                   const struct kv_index *index)
-{
-    struct kv_index_view view = view_of(store, log);
-    kv_index_file_vouch(&index->memory, &index->table, &view);
 }
 
 /* True if nobody learns from a check by this handle: then it need not keep others
@@ -364,25 +356,6 @@ static bool checks_for_itself(const struct kvstore *store,
 {
     return store->is_read_only || store->boot_id == 0 ||
            kv_io_mount_id(&pair->log.file) == 0;
-}
-
-/* Checks the index without the lock. Lines past one that is at rest are not
- * acknowledged: but this may be one of an earlier moment, as a power cut leaves it,
- * and they may have been acknowledged since. Then there is no verdict to be had
- * here: who has the lock takes them along. */
-static kvstore_status check_alone(struct kvstore *store,
-                                  struct kv_pair *pair,
-                                  bool has_more,
-                                  enum kv_index_file_trust *trust)
-{
-    if (has_more || !checks_for_itself(store, pair)) {
-        return KVSTORE_OK;
-    }
-    kvstore_status status = kv_pair_check(store, pair, trust);
-    if (status == KVSTORE_OK && *trust == KV_INDEX_FILE_TRUSTED) {
-        kv_pair_vouch(store, &pair->log, &pair->index);
-    }
-    return status;
 }
 
 kvstore_status kv_store_open_pair(struct kvstore *store,
@@ -395,8 +368,11 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
-        may_check) {
-        status = check_alone(store, &pair, *has_more_out, trust_out);
+        may_check && !*has_more_out && checks_for_itself(store, &pair)) {
+        /* Lines past an index at rest are not acknowledged: but it may be of an
+         * earlier moment, as a power cut leaves it, and they may have been since.
+         * Who has the lock finds out. */
+        status = kv_pair_check(store, &pair, trust_out);
     }
     if (status != KVSTORE_OK || *trust_out != KV_INDEX_FILE_TRUSTED) {
         *has_more_out = false;

@@ -102,9 +102,4 @@ kvstore_status kv_pair_check(struct kvstore *store,
                              struct kv_pair *pair,
                              enum kv_index_file_trust *trust) KV_GATED;
 
-/* Lets others know that a pair's index has been checked, and has all lines. */
-void kv_pair_vouch(const struct kvstore *store,
-                   const struct kv_log *log,
-                   const struct kv_index *index);
-
 #endif

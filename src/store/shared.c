@@ -246,27 +246,63 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-/* Opens the pair by name, checks its index if need be, and pays what a process
- * owes that died in a switch. If the index cannot be trusted in the end, there is
- * no pair. is_checked_out: nobody else knows yet that it can. */
+static bool is_pair_poisoned(const struct kv_pair *pair)
+{
+    return atomic_load(&pair->index.table.header->poisoned_inode) ==
+           pair->log.inode;
+}
+
+/* Finds out whether an index that others do not go by yet lacks lines that may
+ * have been acknowledged: it may be of an earlier moment, as a power cut leaves
+ * it, or they came by way of one that had lost its name. If they were taken along
+ * after others go by it, and this process died in between, these would leave them
+ * alone. Nobody folds a poisoned log; and one that does not know its boot, and so
+ * tells others nothing, takes no index away. */
+static kvstore_status lacks_lines(const struct kvstore *store,
+                                  const struct kv_pair *pair,
+                                  enum kv_index_file_trust trust,
+                                  bool *lacks_lines_out)
+{
+    uint64_t size = 0;
+    bool is_unchecked = trust == KV_INDEX_FILE_UNCHECKED;
+    *lacks_lines_out = false;
+    if ((!is_unchecked && trust != KV_INDEX_FILE_UNSETTLED) ||
+        (is_unchecked && store->boot_id == 0) || is_pair_poisoned(pair) ||
+        kv_table_writing(&pair->index.table) == KV_TABLE_PUBLISHING) {
+        return KVSTORE_OK;
+    }
+    kvstore_status status = kv_io_end(&pair->log.file, &size);
+    return status == KVSTORE_OK
+               ? kv_build_has_lines(
+                     &pair->log, size, &pair->index, lacks_lines_out)
+               : status;
+}
+
+/* Opens the pair by name, checks its index if need be, and completes a switch
+ * whose process died. If the index cannot be trusted in the end, there is no
+ * pair. */
 static kvstore_status open_settled(struct kvstore *store,
                                    struct kv_pair *pair,
-                                   enum kv_index_file_trust *trust_out,
-                                   bool *is_checked_out)
+                                   enum kv_index_file_trust *trust_out)
 {
     bool has_more = false;
+    bool is_short = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
-    *is_checked_out = false;
     kv_log_trim(&store->log);
     kvstore_status status = kv_pair_open(store, pair, trust_out, &has_more);
+    if (status == KVSTORE_OK && has_more) {
+        status = lacks_lines(store, pair, *trust_out, &is_short);
+    }
+    if (is_short) {
+        *trust_out = KV_INDEX_FILE_UNTRUSTED;
+    }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
         status = kv_pair_check(store, pair, trust_out);
-        *is_checked_out = true;
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNSETTLED) {
-        status =
-            kv_switch_settle(&store->directory, &pair->log, &pair->index.table);
+        status = kv_switch_complete(
+            &store->directory, &pair->log, &pair->index.table);
     }
     if (status == KVSTORE_OK && *trust_out > KV_INDEX_FILE_UNCHECKED) {
         *trust_out = KV_INDEX_FILE_TRUSTED;
@@ -274,22 +310,6 @@ static kvstore_status open_settled(struct kvstore *store,
     } else {
         kv_pair_close(pair);
     }
-    return status;
-}
-
-/* Takes along what the log has after the lines of a pair that was just opened, and
- * only then lets others go by its index: it may be of an earlier moment than
- * lines that were acknowledged, and this process may die here. */
-static kvstore_status catch_up_first(struct kvstore *store, bool is_checked)
-{
-    kvstore_status status = catch_up_shared(store);
-    if (store->index.is_in_doubt) {
-        return status;
-    }
-    if (status == KVSTORE_OK && is_checked) {
-        kv_pair_vouch(store, &store->log, &store->index);
-    }
-    kv_switch_complete(&store->index.table);
     return status;
 }
 
@@ -308,8 +328,7 @@ static kvstore_status open_locked(struct kvstore *store,
 {
     struct kv_pair pair;
     enum kv_index_file_trust trust = KV_INDEX_FILE_UNTRUSTED;
-    bool is_checked = false;
-    kvstore_status status = open_settled(store, &pair, &trust, &is_checked);
+    kvstore_status status = open_settled(store, &pair, &trust);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -324,7 +343,7 @@ static kvstore_status open_locked(struct kvstore *store,
     bool was_cut_off =
         !kv_index_refresh(&store->index) &&
         kv_table_writing(&store->index.table) == KV_TABLE_PUBLISHING;
-    status = catch_up_first(store, is_checked);
+    status = catch_up_shared(store);
     if (status == KVSTORE_OK && store->index.is_in_doubt) {
         return was_cut_off ? replace_index(store, alone)
                            : kv_store_rebuild_locked(store, alone);

@@ -179,9 +179,9 @@ kvstore_status kv_switch_run(struct kv_switch *change)
     return status;
 }
 
-kvstore_status kv_switch_settle(const struct kv_io_file *directory,
-                                const struct kv_log *log,
-                                const struct kv_table *table)
+kvstore_status kv_switch_complete(const struct kv_io_file *directory,
+                                  const struct kv_log *log,
+                                  const struct kv_table *table)
 {
     kv_error_hold();
     kvstore_status status = kv_io_sync(&log->file);
@@ -198,12 +198,6 @@ kvstore_status kv_switch_settle(const struct kv_io_file *directory,
     /* Reads go on, and writes find the poison. Whether the dead process had others
      * to wait for is not known. */
     kv_io_sleep_ns(KV_GRACE_NS);
+    set_state(table, KV_TABLE_LIVE);
     return KVSTORE_OK;
-}
-
-void kv_switch_complete(const struct kv_table *table)
-{
-    if (atomic_load(&table->header->state) == KV_TABLE_SWITCHING) {
-        set_state(table, KV_TABLE_LIVE);
-    }
 }

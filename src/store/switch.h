@@ -37,14 +37,10 @@ struct kv_switch {
  * name the index is no failure: then no index has a name. */
 kvstore_status kv_switch_run(struct kv_switch *change) KV_LOCKED;
 
-/* Pays what a process owes that died in a switch: the index by name is of this log,
- * and its state is not LIVE. It stays so until it has all of the log's lines: some
- * may have been written by way of the index before it, and seen there. */
-kvstore_status kv_switch_settle(const struct kv_io_file *directory,
-                                const struct kv_log *log,
-                                const struct kv_table *table) KV_LOCKED;
-
-/* Then it comes to life. Does nothing to one that is not in a switch. */
-void kv_switch_complete(const struct kv_table *table) KV_LOCKED;
+/* Completes a switch whose process died: the index by name is of this log, and
+ * its state is not LIVE. */
+kvstore_status kv_switch_complete(const struct kv_io_file *directory,
+                                  const struct kv_log *log,
+                                  const struct kv_table *table) KV_LOCKED;
 
 #endif

@@ -159,7 +159,7 @@ static kvstore_status pass_barriers(kvstore *store)
         }
         kv_barrier_leave(barrier);
     }
-    if (status != KVSTORE_OK) {
+    if (status == KVSTORE_IO) {
         note_failed_sync(store);
     }
     return status;

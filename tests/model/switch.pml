@@ -29,8 +29,7 @@
  *   all that is acknowledged, and an index that has all of the log.
  * - What is acknowledged is in each log that may have the name after a power cut.
  * - What has the name of the index is never superseded: a death costs no build.
- * - Once kvstore_sync() has failed, nothing is appended to that log.
- */
+ * - Once kvstore_sync() has failed, nothing is appended to that log. */
 
 #define MOST_BY_DEFAULT 2
 #define MOST_FOR_SWAPPED 2
@@ -270,15 +269,20 @@ open:
         when(pair == NONE, goto build);
         when(own[STATE(pair)] == SUPERSEDED, goto build);
         when(belongs[pair] != log_named && !is(COMPLETED_FOR_ANOTHER_LOG),
+             goto build);
+        /* lacks_lines() */
+        when(own[STATE(pair)] == SWITCHING &&
+                 newest[log_named] != own[NEWEST(pair)] &&
+                 !is(COMPLETED_WITHOUT_LINES) && !is(COPIED_AFTER_NAME),
              goto build)
     }
     if
     :: own[STATE(pair)] == SWITCHING ->
-        /* kv_switch_settle() */
+        /* kv_switch_complete() */
         or_die;
         when(!is(COMPLETED_WITHOUT_SYNC), log_synced = log_named);
         when(!is(COMPLETED_WITHOUT_WAIT), wait_for_others());
-        when(is(COMPLETED_WITHOUT_LINES), store(RELEASE, STATE(pair), LIVE))
+        store(RELEASE, STATE(pair), LIVE)
     :: else
     fi;
     when(stays_open, mapped = pair);
@@ -301,8 +305,6 @@ fold:
     store(RELEASE, WRITING(pair), APPENDING);
 
 rest:
-    /* kv_switch_complete() */
-    when(own[STATE(pair)] == SWITCHING, store(RELEASE, STATE(pair), LIVE));
     /* kv_store_note_rest() */
     when(own[WRITING(pair)] != AT_REST,
          store(RELEASE, WRITING(pair), AT_REST));

@@ -640,9 +640,8 @@ static void vouch(const struct place *place)
     struct opened opened;
     assert_int_equal(try_open(place, true, &opened), KV_INDEX_FILE_UNCHECKED);
     assert_int_equal(
-        kv_index_file_enter(&opened.file, &opened.table, &place->view),
+        kv_index_file_vouch(&opened.file, &opened.table, &place->view),
         KV_INDEX_FILE_TRUSTED);
-    kv_index_file_vouch(&opened.file, &opened.table, &place->view);
     release(place, &opened);
 }
 
@@ -823,9 +822,8 @@ static void read_only_probe_changes_nothing(void **state)
     struct place other = place;
     other.view.mount_id = OTHER_MOUNT;
     assert_int_equal(try_open(&other, false, &made), KV_INDEX_FILE_UNCHECKED);
-    assert_int_equal(kv_index_file_enter(&made.file, &made.table, &other.view),
+    assert_int_equal(kv_index_file_vouch(&made.file, &made.table, &other.view),
                      KV_INDEX_FILE_TRUSTED);
-    kv_index_file_vouch(&made.file, &made.table, &other.view);
     release(&place, &made);
     assert_trust(&other, KV_INDEX_FILE_UNCHECKED);
 

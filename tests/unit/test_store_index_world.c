@@ -236,6 +236,29 @@ static void index_of_an_earlier_moment_hides_nothing(void **state)
     }
 }
 
+/* What no writer has acknowledged is no reason to take an index away: there may be
+ * no room for another. */
+static void torn_tail_in_another_boot_costs_no_build(void **state)
+{
+    static const char *const tails[] = {
+        "{\"Set\":{\"key\":\"key-1\"", "", "\t\t\t"};
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        store_dir_append(dir, KV_LOG_NAME, tails[i], strlen(tails[i]));
+        world.boot++;
+        int renames = world.renames;
+
+        kvstore *store = open_plain(dir);
+
+        assert_int_equal(world.renames, renames);
+        must_set(store, "key-1", "1");
+        assert_value(store, "key-1", "1");
+        assert_int_equal(world.renames, renames);
+        kvstore_close(store);
+    }
+}
+
 static int steps_to_live;
 
 static void step_to_death(const char *name)
@@ -1063,6 +1086,7 @@ int main(void)
         WORLD_TEST(boots_share_an_index),
         WORLD_TEST(pages_lost_with_a_boot_are_harmless),
         WORLD_TEST(index_of_an_earlier_moment_hides_nothing),
+        WORLD_TEST(torn_tail_in_another_boot_costs_no_build),
         WORLD_TEST(death_over_an_index_of_an_earlier_moment_hides_nothing),
         WORLD_TEST(system_that_tells_no_boot_checks_the_index),
         WORLD_TEST(system_that_tells_no_mount_checks_the_index),
