@@ -398,6 +398,8 @@ static kvstore_status write_transaction(struct work *work)
     if (work->lines != work->short_lines) {
         kv_io_free(work->lines);
     }
+    work->lines = NULL;
+    work->short_lines = NULL;
     return status;
 }
 
