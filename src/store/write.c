@@ -119,6 +119,18 @@ static kvstore_status look_after(kvstore *store,
     return status;
 }
 
+/* Past the gate: notes a failed sync once more. If the index is being switched, only
+ * the name that it has under the lock is sure. */
+static void poison_again(kvstore *store, int64_t deadline_ns)
+{
+    bool is_locked = kv_store_has_successor(store) &&
+                     kv_store_lock_writers(store, deadline_ns) == KVSTORE_OK;
+    kv_store_poison(store);
+    if (is_locked) {
+        kv_store_unlock_writers(store);
+    }
+}
+
 /* A switch that is under way may have taken along what the old index said before,
  * and its process may die before it looks again. Whoever completes it, perhaps
  * another thread of this handle, goes by the index that has the name then. */
@@ -129,13 +141,7 @@ static void note_failed_sync(kvstore *store)
     kv_error_hold();
     if (kv_store_enter_gate(store, &waiter, deadline_ns) == KVSTORE_OK) {
         if (kv_store_is_poisoned(store)) {
-            bool is_locked =
-                kv_store_has_successor(store) &&
-                kv_store_lock_writers(store, deadline_ns) == KVSTORE_OK;
-            kv_store_poison(store);
-            if (is_locked) {
-                kv_store_unlock_writers(store);
-            }
+            poison_again(store, deadline_ns);
         }
         kv_store_leave_gate(store);
     }
