@@ -237,6 +237,19 @@ bool bench_drive_and_report(struct bench_run *run,
     return true;
 }
 
+bool bench_drive_and_report_time(struct bench_run *run,
+                                 const struct bench_opened *opened,
+                                 const struct bench_load *load,
+                                 const char *metric)
+{
+    struct bench_done done;
+    if (!bench_drive(run, opened, load, &done)) {
+        return false;
+    }
+    bench_report(run, metric, done.seconds / (double)done.count * 1e6);
+    return true;
+}
+
 /* --- Steps that several workloads take --- */
 
 bool bench_step_get(struct bench_worker *worker, uint64_t i)

@@ -62,7 +62,8 @@ static void add_cases(struct bench_plan *plan,
         [BENCH_A_FIFTH] = {keys / 5},
         [BENCH_TEN_TIMES] = {more > 0 ? more : keys},
         [BENCH_AND_TEN_TIMES] = {keys, more},
-        [BENCH_EACH_SIZE] = {keys / 100, keys / 10, keys, more}};
+        [BENCH_EACH_SIZE] = {keys / 100, keys / 10, keys, more},
+        [BENCH_TO_FIFTY_TIMES] = {keys, more, more * 5}};
     for (size_t i = 0; i < SIZE_COUNT; i++) {
         uint64_t size = sizes[workload->sizes][i];
         if (size > 0) {

@@ -29,7 +29,8 @@ static void write_row(const struct bench_plan *plan,
                       FILE *file)
 {
     const struct bench_case *each = &plan->cases[case_number];
-    if (each->workload->sizes == BENCH_EACH_SIZE) {
+    if (each->workload->sizes == BENCH_EACH_SIZE ||
+        each->workload->sizes == BENCH_TO_FIFTY_TIMES) {
         (void)fprintf(file, "%llu", (unsigned long long)each->keys);
     } else {
         (void)fprintf(file, "\"%s\"", each->workload->metrics[metric].title);
@@ -61,7 +62,12 @@ static const struct selection selections[] = {
     {"cost-set", "cost", "set", NULL},
     {"one-shot", "cost", "one-shot", NULL},
     {"latency", "latency", NULL, NULL},
-    {"latency-compacting", "latency-compacting", NULL, NULL}};
+    {"latency-compacting", "latency-compacting", NULL, NULL},
+    {"scale-set", "scale", "set", NULL},
+    {"scale-overwrite", "scale", "overwrite", NULL},
+    {"scale-get", "scale", "get", NULL},
+    {"scale-compaction", "scale", "compaction", NULL},
+    {"scale-rebuild", "scale", "rebuild", NULL}};
 
 static bool is_selected(const struct selection *selection,
                         const struct bench_workload *workload,
@@ -191,33 +197,60 @@ static bool write_table_of_rows(const struct bench_plan *plan,
     return fclose(file) == 0;
 }
 
-static bool draw(const char *data_dir, const char *plots_dir)
+static bool draw(const char *script,
+                 const char *data_dir,
+                 const char *plots_dir)
 {
-    static const char *const scripts[] = {
-        "throughput", "cost", "one_shot", "latency"};
-    bool are_drawn = true;
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
-        struct bench_command command = {.arguments = {"gnuplot", "-e"}};
-        double seconds;
-        int length = snprintf(command.text[0],
-                              sizeof command.text[0],
-                              "data = '%s'; image = '%s/%s.svg'",
-                              data_dir,
-                              plots_dir,
-                              scripts[i]);
-        if (length < 0 || (size_t)length >= sizeof command.text[0]) {
-            return bench_fail("the path of the plots is too long");
+    struct bench_command command = {.arguments = {"gnuplot", "-e"}};
+    double seconds;
+    int length = snprintf(command.text[0],
+                          sizeof command.text[0],
+                          "data = '%s'; image = '%s/%s.svg'",
+                          data_dir,
+                          plots_dir,
+                          script);
+    if (length < 0 || (size_t)length >= sizeof command.text[0]) {
+        return bench_fail("the path of the plots is too long");
+    }
+    (void)snprintf(command.text[1],
+                   sizeof command.text[1],
+                   "%s/%s.gp",
+                   BENCH_PLOTS_DIR,
+                   script);
+    command.arguments[2] = command.text[0];
+    command.arguments[3] = command.text[1];
+    return bench_command_find(&command) &&
+           bench_command_run(&command, &seconds);
+}
+
+static bool was_run(const struct bench_plan *plan, const char *workload)
+{
+    for (size_t i = 0; i < plan->case_count; i++) {
+        if (strcmp(plan->cases[i].workload->name, workload) == 0) {
+            return true;
         }
-        (void)snprintf(command.text[1],
-                       sizeof command.text[1],
-                       "%s/%s.gp",
-                       BENCH_PLOTS_DIR,
-                       scripts[i]);
-        command.arguments[2] = command.text[0];
-        command.arguments[3] = command.text[1];
-        /* If its workload was not run, a plot has nothing to show. */
-        are_drawn = bench_command_find(&command) &&
-                    bench_command_run(&command, &seconds) && are_drawn;
+    }
+    return false;
+}
+
+/* Draws each plot whose workload was run. */
+static bool draw_all(const struct bench_plan *plan,
+                     const char *data_dir,
+                     const char *plots_dir)
+{
+    static const struct {
+        const char *script;
+        const char *workload;
+    } plots[] = {{"throughput", "fill-random"},
+                 {"cost", "cost"},
+                 {"one_shot", "cost"},
+                 {"latency", "latency"},
+                 {"scale", "scale"}};
+    bool are_drawn = true;
+    for (size_t i = 0; i < sizeof plots / sizeof plots[0]; i++) {
+        are_drawn = (!was_run(plan, plots[i].workload) ||
+                     draw(plots[i].script, data_dir, plots_dir)) &&
+                    are_drawn;
     }
     return are_drawn;
 }
@@ -244,7 +277,7 @@ bool bench_report_plots(const struct bench_plan *plan, const char *dir)
             write_table_of_rows(plan, workloads_with_rows[i], data_dir) &&
             are_drawn;
     }
-    are_drawn = are_drawn && draw(data_dir, dir);
+    are_drawn = are_drawn && draw_all(plan, data_dir, dir);
     bench_directory_remove(data_dir);
     if (!are_drawn) {
         const char *reason = bench_failure();

@@ -36,7 +36,7 @@ for workload in fill-sequential fill-batch fill-random overwrite remove \
     get-missing iterate prefix mixed-95-5 mixed-50-50 open one-shot memory \
     disk compaction rebuild growth latency latency-compacting kill cost \
     compaction-rate stall stall-paced stall-thread stall-thread-paced \
-    stall-process stall-process-paced amplification amplification-zipf; do
+    stall-process stall-process-paced amplification amplification-zipf scale; do
     jq -e --arg workload "$workload" '[.results[]
         | select(.workload == $workload and .store == "kvstore"
             and .median >= 0)] | length > 0' figures.json >/dev/null ||

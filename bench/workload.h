@@ -29,7 +29,8 @@ enum bench_sizes {
     BENCH_A_FIFTH,
     BENCH_TEN_TIMES,     /* But not in a quick run. */
     BENCH_AND_TEN_TIMES, /* As requested, and ten times. */
-    BENCH_EACH_SIZE      /* A hundredth, a tenth, one and ten times. */
+    BENCH_EACH_SIZE,     /* A hundredth, a tenth, one and ten times. */
+    BENCH_TO_FIFTY_TIMES /* As requested, ten and fifty times. */
 };
 
 /* What a workload finds in the store's directory. */
@@ -144,6 +145,12 @@ bool bench_drive_and_report(struct bench_run *run,
                             const struct bench_opened *opened,
                             const struct bench_load *load,
                             const char *metric);
+
+/* The same, and reports microseconds per step. */
+bool bench_drive_and_report_time(struct bench_run *run,
+                                 const struct bench_opened *opened,
+                                 const struct bench_load *load,
+                                 const char *metric);
 
 /* Steps that several workloads take. */
 bool bench_step_get(struct bench_worker *worker, uint64_t i);

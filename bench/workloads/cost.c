@@ -16,12 +16,7 @@ static bool report_time(struct bench_run *run,
 {
     const struct bench_load load = {
         .step = step, .count_max = UINT64_MAX, .seconds = run->seconds};
-    struct bench_done done;
-    if (!bench_drive(run, opened, &load, &done)) {
-        return false;
-    }
-    bench_report(run, metric, done.seconds / (double)done.count * 1e6);
-    return true;
+    return bench_drive_and_report_time(run, opened, &load, metric);
 }
 
 static bool run_cost(struct bench_run *run)
