@@ -84,7 +84,8 @@ enum {
 };
 
 /** What makes a compaction due unless the options say otherwise: this many
- *  stale bytes, if they are also this percentage of the log. */
+ *  stale bytes, if they are also this percentage of the log; or records that
+ *  may have expired, as kvstore_set_compaction_threshold() says. */
 #define KVSTORE_COMPACTION_THRESHOLD 1048576u
 #define KVSTORE_COMPACTION_PERCENT 50u
 
@@ -94,10 +95,13 @@ typedef enum kvstore_status {
     KVSTORE_NOT_FOUND = 1,   /**< The key has no value: an answer. */
     KVSTORE_INVALID_KEY = 2, /**< 0 or more than 65,535 bytes. */
     KVSTORE_INVALID = 3,     /**< An argument, or a handle after fork. */
-    KVSTORE_TOO_LARGE = 4,   /**< Value over its limit, buffer too small. */
+    KVSTORE_TOO_LARGE = 4,   /**< Value, batch or log over its limit, buffer
+                                  too small. */
     KVSTORE_IO = 5,          /**< A system call failed; errno is kept. */
-    KVSTORE_BAD_JSON = 6,    /**< A line that is not a record. */
-    KVSTORE_CORRUPT = 7,     /**< A record does not verify. */
+    KVSTORE_BAD_JSON = 6,    /**< A line that is not a record: calls return
+                                  KVSTORE_CORRUPT for that. */
+    KVSTORE_CORRUPT = 7,     /**< A record does not verify, or the log was
+                                  changed under the handle. */
     KVSTORE_COMPACTION_FAILED = 8, /**< The log is as it was. */
     KVSTORE_NO_MEMORY = 9,         /**< An allocation failed. */
     KVSTORE_BUSY = 10,             /**< The lock was not free in time. */
@@ -148,7 +152,7 @@ enum {
     /** Nor one mount from another: the same. */
     KVSTORE_OPEN_NO_MOUNT_ID = 2,
     /** This handle cannot use the shared index, or none could be made: it has
-     *  one in private memory, and does not write. */
+     *  one in private memory. */
     KVSTORE_OPEN_PRIVATELY = 3
 };
 
@@ -186,7 +190,8 @@ typedef struct kvstore_stats {
 
 /**
  * Receives the progress of a call that reads much of the log: one that builds
- * the index, catches up with many lines, compacts, lists, verifies or repairs.
+ * the index, catches up with many lines, compacts, lists, makes an iterator,
+ * backs up, verifies or repairs.
  * Such a call may make several passes, and the numbers begin anew with each.
  * Called every few mebibytes by the thread that makes the call, possibly under
  * the writers' lock: it must return soon, and call nothing in this library.
@@ -202,7 +207,7 @@ typedef void (*kvstore_progress)(void *context,
 /**
  * Receives, in one line of text, what the library did on its own and a human
  * should know: bytes of an unfinished write that were saved, an index that was
- * built anew since it was not true to the log, a background compaction that
+ * built anew since it was not true to the log, a compaction that was due and
  * failed. Called with no lock held, one call at a time, at the end of the call
  * that has met it, or of another one, or by the library's own thread: it may call
  * this library, but not close the handle. Four are kept until then, and what is
@@ -268,10 +273,10 @@ typedef bool (*kvstore_visit_key)(void *context,
 
 /** How to open a store. In every member, zero means the default. */
 typedef struct kvstore_options {
-    size_t size;    /**< sizeof(kvstore_options), or 0 for the same. That of a
-                         program built with an older header is taken, too; that
-                         of a newer one if all that is new to the library is
-                         zero. */
+    size_t size;    /**< sizeof(kvstore_options), or 0: the members that this
+                         version has. That of a program built with an older
+                         header is taken, too; that of a newer one if all that
+                         is new to the library is zero. */
     int sync;       /**< KVSTORE_SYNC_ALWAYS or KVSTORE_SYNC_NONE. */
     int compaction; /**< KVSTORE_COMPACT_BACKGROUND, _INLINE, _MANUAL. */
     bool exclusive; /**< Keep the writers' lock while open: others can
@@ -281,7 +286,7 @@ typedef struct kvstore_options {
                                   line of tabs, and a copy of it that is made
                                   while this handle writes is no backup. */
     bool read_only; /**< Never write, not even the index; implies
-                                  no_create. */
+                                  no_create, and exclusive is ignored. */
     bool no_create; /**< Fail if there is no store. */
     int32_t lock_timeout_ms; /**< How long to wait for the lock: 0 is 5000,
                                   -1 tries once, INT32_MAX waits forever. */
@@ -342,20 +347,31 @@ void kvstore_options_init(kvstore_options *options);
  *                   kvstore_close(). Else NULL.
  *
  * @retval KVSTORE_OK           The store is open.
- * @retval KVSTORE_INVALID      A NULL or empty path, or an option out of
- *                              bounds.
+ * @retval KVSTORE_INVALID      A NULL pointer, an empty path, or an option out
+ *                              of bounds.
  * @retval KVSTORE_IO           A system call failed. With no_create and no
  *                              store, system_errno is ENOENT and nothing was
  *                              created. If the store may not be written, it is
  *                              EACCES, EPERM or EROFS, unless read_only is set.
- * @retval KVSTORE_BUSY         With exclusive: another writer kept the lock
- *                              until the timeout.
+ *                              It is 0 if store.index is there and store.log is
+ *                              not: that is no place for a new store.
+ * @retval KVSTORE_BUSY         With exclusive, or where the store has to be
+ *                              created: another writer kept the lock until the
+ *                              timeout.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
+ * @retval KVSTORE_CORRUPT      The log was changed while it was read.
+ * @retval KVSTORE_TOO_LARGE    The log is longer than 1 TiB, or has more keys
+ *                              than an index can have: 12 billion, or 50 million
+ *                              in a program of 32 bits.
  * @retval KVSTORE_UNSUPPORTED  A network, cluster or shared file system that is
  *                              recognised.
  *
  * A store that holds records of a newer version opens; its known records can
  * be read, and writing returns KVSTORE_UNSUPPORTED.
+ *
+ * A later call that has to read the whole log, as when another program has
+ * replaced it, may return KVSTORE_CORRUPT or KVSTORE_TOO_LARGE for the same
+ * reasons, even if its own list does not have them.
  *
  * Threads: any number at a time, also on one directory.
  */
@@ -399,16 +415,19 @@ void kvstore_close(kvstore *store);
  * @retval KVSTORE_INVALID_KEY  key_size breaks the bounds above.
  * @retval KVSTORE_TOO_LARGE    value_size breaks the bound above; or the log
  *                              would have more than 1 TiB: it takes no more
- *                              until a compaction has made it smaller.
+ *                              until a compaction has made it smaller; or the
+ *                              index has as many keys as it can have.
  * @retval KVSTORE_INVALID      A NULL pointer, or a handle after fork.
  * @retval KVSTORE_BUSY         Another writer kept the lock until the timeout.
  * @retval KVSTORE_READ_ONLY    The handle was opened read-only.
  * @retval KVSTORE_IO           A system call failed; system_errno says why.
  *                              After a failed fdatasync (rather than a refused
- *                              one) all further writes are refused, including those of other processes,
- *                              until kvstore_compact() has rewritten the log.
- *                              So are writes where there is no index for all
- *                              processes, and none can be made.
+ *                              one) all further writes are refused, including
+ *                              those of other processes, until kvstore_compact()
+ *                              has rewritten the log. So are writes where there
+ *                              is no index for all processes, and none can be
+ *                              made; and where store.log has a second name (a
+ *                              hard link), since it may be another store's, too.
  * @retval KVSTORE_CORRUPT      The log was changed under the handle.
  * @retval KVSTORE_NO_MEMORY    An allocation failed.
  * @retval KVSTORE_UNSUPPORTED  The store holds records of a newer version.
@@ -482,8 +501,10 @@ kvstore_status kvstore_get(const kvstore *store,
  * @param store           Open store.
  * @param key             Any bytes; borrowed until the call returns.
  * @param key_size        1 to KVSTORE_KEY_SIZE_MAX bytes.
- * @param buffer          Filled on KVSTORE_OK, else untouched. May be NULL if
- *                        capacity is 0, which asks for the size.
+ * @param buffer          Filled on KVSTORE_OK, else untouched (but on
+ *                        KVSTORE_CORRUPT, if the log is being changed, it may
+ *                        hold anything). May be NULL if capacity is 0, which
+ *                        asks for the size.
  * @param capacity        Bytes that buffer can hold.
  * @param value_size_out  Bytes of the value, on KVSTORE_OK and
  *                        KVSTORE_TOO_LARGE. Else 0.
@@ -581,7 +602,8 @@ KVSTORE_CHECKED kvstore_status kvstore_remove(kvstore *store,
                                               size_t key_size);
 
 /**
- * Frees a value that kvstore_get() or kvstore_get_many() returned.
+ * Frees a value that kvstore_get(), kvstore_get_many() or kvstore_take()
+ * returned.
  *
  * @param value  The buffer; NULL does nothing.
  */
@@ -626,14 +648,18 @@ KVSTORE_CHECKED kvstore_status kvstore_compact(kvstore *store);
  * Compacts the log if that is due: for handles with KVSTORE_COMPACT_MANUAL, at
  * a moment that suits the program.
  *
- * After a compaction has failed, in whatever process, none is due until there
- * are as many more stale bytes as the threshold.
+ * When one is due says kvstore_set_compaction_threshold(). After a compaction
+ * has failed, in whatever process, none is due until as many more bytes as the
+ * threshold are stale, or may expire.
  *
  * @param store  Open store.
  *
- * @retval KVSTORE_OK  It was not due, or the log is compact.
+ * @retval KVSTORE_OK    It was not due, or the log is compact.
+ * @retval KVSTORE_BUSY  Another writer kept the lock until the timeout; or
+ *                       another thread or process is compacting, for which this
+ *                       call does not wait.
  *
- * All other statuses, and threads: as for kvstore_compact().
+ * All other statuses: as for kvstore_compact(). Threads: any number at a time.
  */
 KVSTORE_CHECKED kvstore_status kvstore_compact_if_due(kvstore *store);
 
@@ -646,11 +672,13 @@ KVSTORE_CHECKED kvstore_status kvstore_compact_if_due(kvstore *store);
  *
  * @param store  Open store.
  *
- * @retval KVSTORE_OK       All of it survives a power cut.
- * @retval KVSTORE_INVALID  A NULL pointer, or a handle after fork.
- * @retval KVSTORE_IO       The sync failed. Writes since the last successful
- *                          one may be lost by a power cut, and further writes
- *                          are refused as after a failed kvstore_set().
+ * @retval KVSTORE_OK         All of it survives a power cut.
+ * @retval KVSTORE_INVALID    A NULL pointer, or a handle after fork.
+ * @retval KVSTORE_IO         The sync failed. Writes since the last successful
+ *                            one may be lost by a power cut, and further writes
+ *                            are refused as after a failed kvstore_set().
+ * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_BUSY       As for kvstore_get().
  *
  * Threads: any number at a time.
  */
@@ -660,7 +688,11 @@ KVSTORE_CHECKED kvstore_status kvstore_sync(kvstore *store);
  * Sets how many stale bytes make a compaction due.
  *
  * It is due when at least this many bytes, and at least compaction_percent of
- * the log, are stale.
+ * the log, are stale; removes that are kept because of damage do not count. As
+ * long as keys may expire it is also due when the log has twice the length that
+ * was needed when that was last known, and this many bytes more, and half of it
+ * is stale or may expire. It is not, in either case, just after one has failed:
+ * see kvstore_compact_if_due().
  *
  * @param store        Open store; NULL does nothing.
  * @param stale_bytes  0 is the default of 1,048,576; UINT64_MAX is never.
@@ -680,7 +712,7 @@ void kvstore_set_compaction_threshold(kvstore *store, uint64_t stale_bytes);
  * @retval KVSTORE_IO         A system call failed; system_errno says why.
  * @retval KVSTORE_NO_MEMORY  An allocation failed.
  * @retval KVSTORE_BUSY       As for kvstore_get().
- * @retval KVSTORE_CORRUPT    The index is damaged. The next write rebuilds it.
+ * @retval KVSTORE_CORRUPT    The log was changed under the handle.
  *
  * No outcome changes the log. Threads: any number at a time.
  */
@@ -792,7 +824,8 @@ kvstore_status kvstore_verify(const kvstore *store,
  *                 log, after everything else; may be NULL.
  * @param context  Passed to visit.
  *
- * @retval KVSTORE_OK  The log has no damage, and is on the disk.
+ * @retval KVSTORE_OK  The log has no damage. If any was moved out of it, the
+ *                     new log is on the disk.
  * @retval KVSTORE_IO  As for kvstore_compact(). If the new log is in place,
  *                     visit has been called.
  *
@@ -885,7 +918,7 @@ kvstore_set_with(kvstore *store,
  * @param key         Any bytes; borrowed until the call returns.
  * @param key_size    1 to KVSTORE_KEY_SIZE_MAX bytes.
  * @param value       Any bytes; borrowed. May be NULL if value_size is 0.
- * @param value_size  Bytes of the value.
+ * @param value_size  0 to KVSTORE_VALUE_SIZE_MAX bytes.
  *
  * @retval KVSTORE_OK        Removed; durable as the handle's options say.
  * @retval KVSTORE_CONFLICT  The key is absent or has another value; nothing was
@@ -894,7 +927,7 @@ kvstore_set_with(kvstore *store,
  *                           written.
  *
  * All other statuses, what holds after a failure, and threads: as for
- * kvstore_remove().
+ * kvstore_set().
  */
 KVSTORE_CHECKED kvstore_status kvstore_remove_if(kvstore *store,
                                                  const void *key,
@@ -918,9 +951,11 @@ KVSTORE_CHECKED kvstore_status kvstore_remove_if(kvstore *store,
  * @retval KVSTORE_NOT_FOUND  The key has no value; nothing was written. Sets no
  *                            error.
  * @retval KVSTORE_CORRUPT    Its newest line is damaged; nothing was written.
+ * @retval KVSTORE_TOO_LARGE  As for kvstore_get(), or as for kvstore_set();
+ *                            nothing was written.
  *
  * All other statuses, what holds after a failure, and threads: as for
- * kvstore_remove().
+ * kvstore_set().
  */
 KVSTORE_CHECKED kvstore_status kvstore_take(kvstore *store,
                                             const void *key,
@@ -1023,6 +1058,8 @@ typedef struct kvstore_batch kvstore_batch;
  * @retval KVSTORE_OK         Created.
  * @retval KVSTORE_INVALID    A NULL pointer.
  * @retval KVSTORE_NO_MEMORY  An allocation failed.
+ * @retval KVSTORE_IO         The system has no random bytes; system_errno says
+ *                            why.
  */
 kvstore_status kvstore_batch_create(kvstore_batch **batch_out);
 
@@ -1106,8 +1143,8 @@ void kvstore_batch_free(kvstore_batch *batch);
  * at each key that has a condition, KVSTORE_EXPIRES_KEEP or a removal, one
  * append, and with KVSTORE_SYNC_ALWAYS one fdatasync. After a crash, and in
  * iterators, watchers and backups, either all of it is there or nothing;
- * a kvstore_get() of another thread may see some of it before the rest as long
- * as this call has not returned, in the order of the batch.
+ * a kvstore_get() of another thread or process may see some of it before the
+ * rest as long as this call has not returned, in the order of the batch.
  *
  * @param store  Open store.
  * @param batch  Changes and conditions; it is not changed, and may be written
@@ -1134,9 +1171,10 @@ KVSTORE_CHECKED kvstore_status kvstore_write(kvstore *store,
 /** A key and what is stored under it, lent to the caller. Later versions may
  *  add members at the end. */
 typedef struct kvstore_entry {
-    const void *key;
-    size_t key_size;
-    const void *value;     /**< One NUL after it; NULL where there is none. */
+    const void *key;       /**< Any bytes. */
+    size_t key_size;       /**< 1 to KVSTORE_KEY_SIZE_MAX. */
+    const void *value;     /**< One NUL after it; NULL where there is none, or
+                                none was asked for. */
     size_t value_size;     /**< Bytes of the value, the NUL not counted. */
     int64_t expires_ms;    /**< KVSTORE_EXPIRES_NEVER: never. */
     kvstore_status status; /**< KVSTORE_OK; or why there is no value:
@@ -1219,7 +1257,8 @@ typedef struct kvstore_iterator kvstore_iterator;
  * matches, and drops those of older records whenever there are twice as many: so
  * at most 48 for each key. Keys that do not differ in their first bytes, past
  * what all have in common, are read from the log again. Whether a key has expired
- * is judged now.
+ * is judged now. Until the iterator is freed, it has a descriptor of the log, and
+ * the space of a log that was compacted meanwhile is not free.
  *
  * @param store         Open store.
  * @param range         NULL for all; borrowed until the call returns.
@@ -1273,7 +1312,7 @@ void kvstore_iterator_free(kvstore_iterator *iterator);
 
 /** What has happened: kvstore_change.kind. */
 enum {
-    KVSTORE_CHANGE_SET = 0,
+    KVSTORE_CHANGE_SET = 0,    /**< A key has got this value. */
     KVSTORE_CHANGE_REMOVE = 1, /**< By a call; an expiry is no change. */
     KVSTORE_CHANGE_RESET = 2,  /**< Changes were missed: forget everything. All
                                     keys follow as sets, then CURRENT. */
@@ -1327,7 +1366,9 @@ kvstore_status kvstore_watcher_create(const kvstore *store,
  * exchanged or changed, gets KVSTORE_CHANGE_RESET, all keys as they are at one
  * moment, each once, KVSTORE_CHANGE_CURRENT, and what follows that moment; so
  * does one that cannot share the index, after each compaction. As long as a
- * watcher is behind, the space of a log that was compacted is not free.
+ * watcher is behind, the space of a log that was compacted is not free. A reset
+ * costs two passes over the log, and an index in private memory until
+ * KVSTORE_CHANGE_CURRENT: 21 to 32 bytes for each key.
  *
  * The changes, replayed, lead to what kvstore_get() finds. A damaged line that
  * tells its key is a KVSTORE_CHANGE_SET whose entry has the status
