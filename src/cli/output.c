@@ -221,6 +221,13 @@ void cli_tell(const char *format, ...)
             (void)escape(
                 stderr, (const unsigned char *)text, strlen(text), ESCAPE_LINE);
             at += 1;
+        } else if (strncmp(at, "%.*s", 4) == 0) {
+            size_t size = (size_t)va_arg(arguments, int);
+            (void)escape(stderr,
+                         va_arg(arguments, const unsigned char *),
+                         size,
+                         ESCAPE_LINE);
+            at += 3;
         } else if (strncmp(at, "%ju", 3) == 0) {
             (void)fprintf(stderr, "%ju", va_arg(arguments, uintmax_t));
             at += 2;

@@ -45,8 +45,8 @@ bool cli_output_init(void);
  * or CLI_FAILED if something could not be printed. */
 int cli_output_finish(int exit_status);
 
-/* Prints one line on standard error, with "kvstore: " in front. Knows only %s,
- * whose text is escaped (control characters, invalid UTF-8, a doubled
+/* Prints one line on standard error, with "kvstore: " in front. Knows only %s and
+ * %.*s, whose text is escaped (control characters, invalid UTF-8, a doubled
  * backslash), and %ju. */
 void cli_tell(const char *format, ...) CLI_PRINTF_LIKE;
 

@@ -59,15 +59,24 @@ static const struct cli_command *find_owner(const char *option,
     return NULL;
 }
 
+/* How much of a word is the name of an option: what follows is a value, which is
+ * not shown. */
+static int name_size(const char *word)
+{
+    return (int)strcspn(word, "=");
+}
+
 static void tell_unknown(const struct cli_options *options)
 {
-    const char *meant = cli_spec_suggest(options->unknown, options->accepted);
+    const char *unknown = options->unknown;
+    const char *meant = cli_spec_suggest(unknown, options->accepted);
 
     if (meant == NULL) {
-        cli_tell("unknown option '%s'", options->unknown);
+        cli_tell("unknown option '%.*s'", name_size(unknown), unknown);
     } else {
-        cli_tell("unknown option '%s': did you mean '--%s'?",
-                 options->unknown,
+        cli_tell("unknown option '%.*s': did you mean '--%s'?",
+                 name_size(unknown),
+                 unknown,
                  meant);
     }
 }
@@ -86,7 +95,8 @@ int cli_usage_unknown_option(const struct cli_options *options,
         return cli_usage_read_on(NULL);
     }
     cli_command_first_operand(owner, operand);
-    cli_tell("option '%s' goes after '%s'%s%s",
+    cli_tell("option '%.*s' goes after '%s'%s%s",
+             name_size(options->unknown),
              options->unknown,
              owner->name,
              operand[0] == '\0' ? "" : ", in front of ",
@@ -130,7 +140,8 @@ int cli_usage_operands(const struct cli_command *command,
              count <= command->operands_min ? "few" : "many",
              takes[0] == '\0' ? "none" : takes);
     if (misplaced != NULL) {
-        cli_tell("'%s' is an operand here: options go in front of %s",
+        cli_tell("'%.*s' is an operand here: options go in front of %s",
+                 name_size(misplaced),
                  misplaced,
                  operand[0] == '\0' ? "all operands" : operand);
     }

@@ -82,7 +82,7 @@ expect_stderr "kvstore: unknown option '--quite': did you mean '--quiet'?" \
 expect_status 2 kvstore get --rwa key
 expect_stderr_match "unknown option '--rwa': did you mean '--raw'?"
 expect_status 2 kvstore rm --timeuot=5 key
-expect_stderr_match "unknown option '--timeuot=5': did you mean '--timeout'?"
+expect_stderr_match "unknown option '--timeuot': did you mean '--timeout'?"
 expect_status 2 kvstore rm --rwa key
 expect_stderr "kvstore: unknown option '--rwa'" \
     "kvstore: try 'kvstore rm --help'"

@@ -20,3 +20,12 @@ expect_status 2 kvstore set '' secret-word
 if grep -qi secret "$scratch/capture/stderr"; then
     fail 'the value is shown'
 fi
+for words in '--if-valeu=secret rm key' 'rm --if-valeu=secret key' \
+    '--if-value=secret rm key' 'set key other --if-value=secret'; do
+    # The words are to be split.
+    # shellcheck disable=SC2086
+    expect_status 2 kvstore $words
+    if grep -qi secret "$scratch/capture/stderr"; then
+        fail "the value is shown: $words"
+    fi
+done
