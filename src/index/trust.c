@@ -71,7 +71,7 @@ static void append_id(_Atomic uint64_t *ids, size_t count, uint64_t id)
     }
 }
 
-static bool is_of_boot(const struct kv_table *table, uint64_t boot_id)
+bool kv_index_file_is_of_boot(const struct kv_table *table, uint64_t boot_id)
 {
     return has_id(table->header->boot_ids, KV_TABLE_BOOTS, boot_id);
 }
@@ -132,7 +132,7 @@ static enum kv_index_file_trust judge_index(const struct kv_index_file *file,
     if (trust == KV_INDEX_FILE_UNTRUSTED) {
         return trust;
     }
-    if (!is_of_boot(table, view->boot_id)) {
+    if (!kv_index_file_is_of_boot(table, view->boot_id)) {
         return KV_INDEX_FILE_UNCHECKED;
     }
     if (is_of_mount(table, view->mount_id)) {
@@ -165,7 +165,7 @@ enum kv_index_file_trust kv_index_file_vouch(const struct kv_index_file *file,
                                              const struct kv_index_view *view)
 {
     if (file->is_writable && view->boot_id != 0) {
-        if (!is_of_boot(table, view->boot_id)) {
+        if (!kv_index_file_is_of_boot(table, view->boot_id)) {
             enter_boot(file, table);
         }
         kv_index_file_hold(file);
@@ -350,7 +350,7 @@ static void take_views(const struct kv_index_file *file,
                        struct kv_table *to)
 {
     uint64_t boot_id = atomic_load(&to->header->boot_ids[0]);
-    bool is_of_here = boot_id == 0 || is_of_boot(from, boot_id);
+    bool is_of_here = boot_id == 0 || kv_index_file_is_of_boot(from, boot_id);
     if (from->header->identity.log_device != to->header->identity.log_device) {
         return;
     }

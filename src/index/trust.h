@@ -42,9 +42,13 @@ enum kv_index_file_trust kv_index_file_open(const struct kv_io_file *directory,
                                             struct kv_index_file *file_out,
                                             struct kv_table *table_out);
 
+/* True if the index has been found true in this boot; not if the boot is 0. */
+bool kv_index_file_is_of_boot(const struct kv_table *table, uint64_t boot_id);
+
 /* Returns how far an index may be believed that was unchecked, and has been
  * found true to its log; and lets others that see it from here know. After a
- * reboot, a sync that failed before is forgotten. */
+ * reboot, a sync that failed before is forgotten: where the index is not of this
+ * boot, the caller has the writers' lock, unless it is told none. */
 enum kv_index_file_trust kv_index_file_vouch(const struct kv_index_file *file,
                                              const struct kv_table *table,
                                              const struct kv_index_view *view);

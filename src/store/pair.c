@@ -355,7 +355,8 @@ static bool checks_for_itself(const struct kvstore *store,
                               const struct kv_pair *pair)
 {
     return store->is_read_only || store->boot_id == 0 ||
-           kv_io_mount_id(&pair->log.file) == 0;
+           (kv_io_mount_id(&pair->log.file) == 0 &&
+            kv_index_file_is_of_boot(&pair->index.table, store->boot_id));
 }
 
 kvstore_status kv_store_open_pair(struct kvstore *store,

@@ -15,6 +15,7 @@
 #include "os/system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -363,6 +365,31 @@ static void system_that_tells_no_mount_checks_the_index(void **state)
 
     world.mount = 1;
     assert_false(reads_all(dir, false));
+}
+
+#define BOOT_AT offsetof(struct kv_table_header, boot_ids)
+
+/* A new boot forgets a failed sync: it must not, if one fails meanwhile. */
+static void boot_is_added_under_the_lock_alone(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    world.boot = 2;
+    world.mount = 0;
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = -1;
+    int lock = open(dir->path, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+
+    kvstore *store = open_with(dir, &options);
+
+    assert_known(store);
+    assert_int_equal(load_header_word(dir, BOOT_AT), 1);
+    kvstore_close(store);
+    (void)close(lock);
+    assert_true(reads_all(dir, false));
+    assert_int_equal(load_header_word(dir, BOOT_AT), 2);
+    assert_true(reads_all(dir, false));
 }
 
 /* Such a reader checks the index once. If there is no verdict, as beside a busy
@@ -1090,6 +1117,7 @@ int main(void)
         WORLD_TEST(death_over_an_index_of_an_earlier_moment_hides_nothing),
         WORLD_TEST(system_that_tells_no_boot_checks_the_index),
         WORLD_TEST(system_that_tells_no_mount_checks_the_index),
+        WORLD_TEST(boot_is_added_under_the_lock_alone),
         WORLD_TEST(system_that_tells_no_boot_reads_beside_a_writer),
         WORLD_TEST(system_that_tells_nothing_notices_lost_pages),
         WORLD_TEST(counts_of_another_boot_are_checked),
