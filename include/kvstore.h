@@ -185,7 +185,8 @@ typedef struct kvstore_stats {
     uint64_t expiring_bytes;  /**< Of the live bytes: those of their records. */
     uint64_t slow_open;       /**< KVSTORE_OPEN_FAST, or why it takes long to
                                    open the store like this handle. */
-    uint64_t reserved;        /**< Zero. */
+    uint64_t compaction_due;  /**< 1: a compaction is due, by this handle's
+                                   threshold and percent; 0: none is. */
 } kvstore_stats;
 
 /**

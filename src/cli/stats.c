@@ -57,15 +57,20 @@ static uint64_t removable_bytes(const kvstore_stats *stats)
 
 static bool is_due(const kvstore_stats *stats)
 {
+    return stats->compaction_due != 0;
+}
+
+/* True if that much is stale that a compaction is due unless one has failed. */
+static bool is_half_stale(const kvstore_stats *stats)
+{
     uint64_t removable = removable_bytes(stats);
 
-    return stats->unknown_records == 0 &&
-           removable >= KVSTORE_COMPACTION_THRESHOLD &&
+    return removable >= KVSTORE_COMPACTION_THRESHOLD &&
            removable * 100 >= stats->log_bytes * KVSTORE_COMPACTION_PERCENT;
 }
 
-/* Why a compaction is due, or is not. */
-static void explain(const kvstore_stats *stats, char *text, size_t size)
+/* How the stale bytes compare with what makes a compaction due. */
+static void compare(const kvstore_stats *stats, char *text, size_t size)
 {
     uint64_t removable = removable_bytes(stats);
     double percent = stats->log_bytes == 0
@@ -75,34 +80,54 @@ static void explain(const kvstore_stats *stats, char *text, size_t size)
                            ? ""
                            : ", removes that damage keeps not counted";
 
-    if (stats->unknown_records > 0) {
-        (void)snprintf(
-            text, size, "not possible: a newer version wrote store.log");
-    } else if (removable < KVSTORE_COMPACTION_THRESHOLD) {
+    if (removable < KVSTORE_COMPACTION_THRESHOLD) {
         (void)snprintf(text,
                        size,
-                       "not due: %" PRIu64 " stale bytes, fewer than %u%s",
+                       "%" PRIu64 " stale bytes, fewer than %u%s",
                        removable,
                        KVSTORE_COMPACTION_THRESHOLD,
                        kept);
     } else {
         (void)snprintf(text,
                        size,
-                       "%s: %" PRIu64
+                       "%" PRIu64
                        " stale bytes are %.1f %% of the log, %s %u%s",
-                       is_due(stats) ? "due" : "not due",
                        removable,
                        percent,
-                       is_due(stats) ? "at least" : "less than",
+                       is_half_stale(stats) ? "at least" : "less than",
                        KVSTORE_COMPACTION_PERCENT,
                        kept);
+    }
+}
+
+/* Why a compaction is due, or is not. */
+static void explain(const kvstore_stats *stats, char *text, size_t size)
+{
+    char stale[120];
+
+    compare(stats, stale, sizeof stale);
+    if (stats->unknown_records > 0) {
+        (void)snprintf(
+            text, size, "not possible: a newer version wrote store.log");
+    } else if (is_due(stats) == is_half_stale(stats)) {
+        (void)snprintf(
+            text, size, "%s: %s", is_due(stats) ? "due" : "not due", stale);
+    } else if (is_due(stats)) {
+        (void)snprintf(text,
+                       size,
+                       "due: half of the log is stale or may expire, and it "
+                       "has doubled; %s",
+                       stale);
+    } else {
+        (void)snprintf(
+            text, size, "not due: the last one has failed; %s", stale);
     }
 }
 
 static int print_text(const kvstore_stats *stats)
 {
     struct counter counters[COUNTERS];
-    char why[160];
+    char why[240];
 
     list_counters(stats, counters);
     for (int i = 0; i < COUNTERS; i++) {
@@ -121,7 +146,7 @@ static int print_text(const kvstore_stats *stats)
 static cJSON *make_json(const kvstore_stats *stats)
 {
     struct counter counters[COUNTERS];
-    char why[160];
+    char why[240];
     cJSON *object = cJSON_CreateObject();
     bool is_whole = object != NULL;
 

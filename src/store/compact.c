@@ -49,8 +49,8 @@ static bool has_just_failed(const kvstore *store,
            bytes - failed_at < threshold_bytes;
 }
 
-static bool is_compaction_due(const kvstore *store,
-                              const struct kv_table_totals *totals)
+bool kv_store_would_compact(const kvstore *store,
+                            const struct kv_table_totals *totals)
 {
     const struct kv_compactor *compactor = &store->compactor;
     uint64_t threshold_bytes = atomic_load(&compactor->threshold_bytes);
@@ -65,7 +65,7 @@ static bool is_compaction_due(const kvstore *store,
 bool kv_store_is_compaction_due(const kvstore *store)
 {
     return store->compactor.mode != KVSTORE_COMPACT_MANUAL &&
-           is_compaction_due(store, &store->index.totals);
+           kv_store_would_compact(store, &store->index.totals);
 }
 
 /* --- Past the compactor's gate --- */
@@ -233,7 +233,7 @@ kvstore_status kvstore_compact_if_due(kvstore *store)
     }
     bool are_exact = false;
     struct kv_table_totals totals = kv_store_totals(store, &are_exact);
-    bool is_due = are_exact && is_compaction_due(store, &totals);
+    bool is_due = are_exact && kv_store_would_compact(store, &totals);
     kv_store_end_read(store);
     if (is_due) {
         status = compact_here(store, 0);

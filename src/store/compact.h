@@ -5,6 +5,7 @@
 #ifndef KV_STORE_COMPACT_H
 #define KV_STORE_COMPACT_H
 
+#include "index/table.h"
 #include "kvstore.h"
 
 #include <stdbool.h>
@@ -13,6 +14,10 @@
 /* Within a write: true if the handle must see to it that the store is
  * compacted. */
 bool kv_store_is_compaction_due(const kvstore *store);
+
+/* The same by these totals, whatever runs it. */
+bool kv_store_would_compact(const kvstore *store,
+                            const struct kv_table_totals *totals);
 
 /* After a write: sees to it. Leaves this thread's error as it is. */
 void kv_store_compact_when_due(kvstore *store);

@@ -30,22 +30,24 @@ static kvstore_status read_stats(kvstore *store,
     }
     const struct kv_table_totals totals = kv_store_totals(store, are_exact_out);
     const struct kv_table_counts *counts = &totals.counts;
-    *stats_out =
-        (kvstore_stats){.keys = counts->keys,
-                        .live_bytes = counts->live_bytes,
-                        .stale_bytes = counts->stale_bytes,
-                        .log_bytes = totals.applied,
-                        .index_bytes = store->index.memory.size,
-                        .compactions = totals.compactions,
-                        .damaged_records = counts->damaged_records,
-                        .blank_bytes = counts->blank_bytes,
-                        .damaged_bytes = counts->damaged_bytes,
-                        .damaged_offset = counts->damaged_offset,
-                        .tombstone_bytes = counts->tombstone_bytes,
-                        .unknown_records = counts->unknown_records,
-                        .expiring_keys = counts->expiring_keys,
-                        .expiring_bytes = counts->expiring_bytes,
-                        .slow_open = (uint64_t)atomic_load(&store->slow_open)};
+    *stats_out = (kvstore_stats){
+        .keys = counts->keys,
+        .live_bytes = counts->live_bytes,
+        .stale_bytes = counts->stale_bytes,
+        .log_bytes = totals.applied,
+        .index_bytes = store->index.memory.size,
+        .compactions = totals.compactions,
+        .damaged_records = counts->damaged_records,
+        .blank_bytes = counts->blank_bytes,
+        .damaged_bytes = counts->damaged_bytes,
+        .damaged_offset = counts->damaged_offset,
+        .tombstone_bytes = counts->tombstone_bytes,
+        .unknown_records = counts->unknown_records,
+        .expiring_keys = counts->expiring_keys,
+        .expiring_bytes = counts->expiring_bytes,
+        .slow_open = (uint64_t)atomic_load(&store->slow_open),
+        .compaction_due = counts->unknown_records == 0 &&
+                          kv_store_would_compact(store, &totals)};
     kv_store_end_read(store);
     return KVSTORE_OK;
 }
@@ -68,6 +70,9 @@ kvstore_status kvstore_get_stats(const kvstore *store, kvstore_stats *stats_out)
         if (status == KVSTORE_OK) {
             status = read_stats(kv_store_own(store), &are_exact, stats_out);
         }
+    }
+    if (status != KVSTORE_OK) {
+        memset(stats_out, 0, sizeof *stats_out);
     }
     kv_cancel_release(cancel);
     kv_store_tell_warnings(store);

@@ -53,3 +53,19 @@ expect_status 0 kvstore -q -d due stats
 [ "$(counter damaged_records)" -eq 1 ] || fail 'wrong damaged lines'
 [ "$(counter damaged_offset)" -eq 1530000 ] || fail 'wrong offset'
 expect_stdout_match '^compaction due: 1529949 stale bytes are 100.0 % of the log, at least 50, removes that damage keeps not counted$'
+
+# Keys that may expire make one due, too. An import with a bad record does not
+# compact.
+value=$(head -c 100000 /dev/zero | tr '\0' v)
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
+    echo "{\"key\":\"k$i\",\"value\":\"$value\",\"expires\":1e13}"
+done >records
+echo no record >>records
+expect_status 7 kvstore -q -d expiring import records
+expect_status 0 kvstore -d expiring stats
+expect_stdout_match '^compaction_due true$'
+expect_stdout_match '^compaction due: half of the log is stale or may expire, and it has doubled; 0 stale bytes, fewer than 1048576$'
+kvstore -d expiring set one more
+expect_status 0 kvstore -d expiring stats
+[ "$(counter compactions)" -eq 1 ] || fail 'it was not compacted'
+expect_stdout_match '^compaction_due false$'

@@ -218,6 +218,31 @@ static void failed_compaction_is_not_tried_at_every_set(void **state)
     kvstore_close(store);
 }
 
+/* By the handle's own terms, also if it does not compact by itself. */
+static void stats_tell_whether_one_is_due(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = inline_options(2 * line_size(), 1);
+    options.compaction = KVSTORE_COMPACT_MANUAL;
+    kvstore *store = open_with(dir, &options);
+    must_set(store, "key", VALUE);
+    must_set(store, "key", VALUE);
+    assert_int_equal(checked_stats(store).compaction_due, 0);
+    must_set(store, "key", VALUE);
+    assert_int_equal(checked_stats(store).compaction_due, 1);
+
+    begin_failing();
+    assert_int_equal(kvstore_compact_if_due(store), KVSTORE_COMPACTION_FAILED);
+    kv_io_swap_table(kv_io_system_table());
+    assert_int_equal(checked_stats(store).compaction_due, 0);
+    must_set(store, "key", VALUE);
+    must_set(store, "key", VALUE);
+    assert_int_equal(checked_stats(store).compaction_due, 1);
+    assert_int_equal(kvstore_compact_if_due(store), KVSTORE_OK);
+    assert_int_equal(checked_stats(store).compaction_due, 0);
+    kvstore_close(store);
+}
+
 static void failed_compaction_is_reported_by_its_call(void **state)
 {
     const struct store_dir *dir = *state;
@@ -291,6 +316,7 @@ int main(void)
         TABLE_TEST(removes_make_it_due_too),
         TABLE_TEST(failed_compaction_does_not_fail_the_set),
         TABLE_TEST(failed_compaction_is_not_tried_at_every_set),
+        TABLE_TEST(stats_tell_whether_one_is_due),
         TABLE_TEST(failed_compaction_is_reported_by_its_call),
         TABLE_TEST(unsynced_directory_refuses_writes),
     };
