@@ -14,7 +14,7 @@ done
 expect_status 2 kvstore --data data get key
 expect_stderr_match "unknown option '--data'"
 expect_status 2 kvstore --data-di=data get key
-expect_stderr_match "unknown option '--data-di=data'"
+expect_stderr_match "unknown option '--data-di'"
 expect_status 2 kvstore get --ra key
 expect_stderr_match "unknown option '--ra'"
 expect_status 2 kvstore rm --forc key
