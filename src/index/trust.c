@@ -81,11 +81,16 @@ static bool is_of_mount(const struct kv_table *table, uint64_t mount_id)
     return has_id(table->header->mount_ids, KV_TABLE_MOUNTS, mount_id);
 }
 
+bool kv_index_file_is_held(const struct kv_index_file *file)
+{
+    return kv_io_is_held(&file->file);
+}
+
 /* Holds an index that is seen through another mount, if another process has held
  * it since before this one opened the file. */
 static bool join_holders(const struct kv_index_file *file)
 {
-    bool is_held = kv_io_is_held(&file->file);
+    bool is_held = kv_index_file_is_held(file);
     if (is_held) {
         kv_index_file_hold(file);
     }

@@ -45,6 +45,10 @@ enum kv_index_file_trust kv_index_file_open(const struct kv_io_file *directory,
 /* True if the index has been found true in this boot; not if the boot is 0. */
 bool kv_index_file_is_of_boot(const struct kv_table *table, uint64_t boot_id);
 
+/* True if some process holds the index, as all do that trust it: so it has been in
+ * memory ever since. */
+bool kv_index_file_is_held(const struct kv_index_file *file);
+
 /* Returns how far an index may be believed that was unchecked, and has been
  * found true to its log; and lets others that see it from here know. After a
  * reboot, a sync that failed before is forgotten: where the index is not of this

@@ -246,18 +246,40 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-static bool is_pair_poisoned(const struct kv_pair *pair)
+/* True if this handle checks an index for itself alone, and others go by it: they
+ * hold it, so it has been in memory ever since, and the lines past it are not
+ * acknowledged. They keep it. */
+static bool checks_beside_others(const struct kvstore *store,
+                                 const struct kv_pair *pair)
 {
-    return atomic_load(&pair->index.table.header->poisoned_inode) ==
-           pair->log.inode;
+    const struct kv_table *table = &pair->index.table;
+    bool is_told_neither = store->boot_id == 0 ||
+                           (kv_io_mount_id(&pair->log.file) == 0 &&
+                            kv_index_file_is_of_boot(table, store->boot_id));
+    return is_told_neither &&
+           atomic_load(&table->header->state) == KV_TABLE_LIVE &&
+           kv_index_file_is_held(&pair->index.memory);
+}
+
+/* True if the log of an index is poisoned in this boot. An earlier one's poison is
+ * taken back by who vouches for the index, and others may have done so, and
+ * acknowledged lines since. */
+static bool is_poison_in_force(const struct kvstore *store,
+                               const struct kv_pair *pair,
+                               enum kv_index_file_trust trust)
+{
+    const struct kv_table *table = &pair->index.table;
+    return atomic_load(&table->header->poisoned_inode) == pair->log.inode &&
+           (trust == KV_INDEX_FILE_UNSETTLED ||
+            kv_index_file_is_of_boot(table, store->boot_id) ||
+            kv_index_file_is_held(&pair->index.memory));
 }
 
 /* Finds out whether an index that others do not go by yet lacks lines that may
  * have been acknowledged: it may be of an earlier moment, as a power cut leaves
  * it, or they came by way of one that had lost its name. If they were taken along
  * after others go by it, and this process died in between, these would leave them
- * alone. Nobody folds a poisoned log; and one that does not know its boot, and so
- * tells others nothing, takes no index away. */
+ * alone. Nobody folds a poisoned log. */
 static kvstore_status lacks_lines(const struct kvstore *store,
                                   const struct kv_pair *pair,
                                   enum kv_index_file_trust trust,
@@ -267,7 +289,8 @@ static kvstore_status lacks_lines(const struct kvstore *store,
     bool is_unchecked = trust == KV_INDEX_FILE_UNCHECKED;
     *lacks_lines_out = false;
     if ((!is_unchecked && trust != KV_INDEX_FILE_UNSETTLED) ||
-        (is_unchecked && store->boot_id == 0) || is_pair_poisoned(pair) ||
+        (is_unchecked && checks_beside_others(store, pair)) ||
+        is_poison_in_force(store, pair, trust) ||
         kv_table_writing(&pair->index.table) == KV_TABLE_PUBLISHING) {
         return KVSTORE_OK;
     }

@@ -134,10 +134,11 @@ static void poison_by_name(const struct kvstore *store)
     kv_error_release();
 }
 
-bool kv_store_has_successor(const struct kvstore *store)
+bool kv_store_has_successor(struct kvstore *store)
 {
     return store->index.is_shared &&
-           atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE;
+           (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE ||
+            kv_store_told_table(store) == NULL);
 }
 
 void kv_store_poison(struct kvstore *store)

@@ -40,8 +40,9 @@ bool kv_store_is_poisoned(struct kvstore *store) KV_READING;
 void kv_store_poison(struct kvstore *store) KV_READING;
 
 /* True if the pair's index has a successor, or is about to, which may have been
- * made before there was poison to take along. */
-bool kv_store_has_successor(const struct kvstore *store) KV_READING;
+ * made before there was poison to take along; or if it has lost its name, and can
+ * be told nothing. */
+bool kv_store_has_successor(struct kvstore *store) KV_READING;
 
 /* Sets the error that says so, and returns its status. */
 kvstore_status kv_store_fail_poisoned(void);

@@ -52,8 +52,9 @@ static struct {
     uint64_t bytes_read;
     kvstore *writer; /* Sets a key at each read; or NULL. */
     bool is_full;
-    bool is_broken;  /* fdatasync fails, */
-    bool breaks_all; /* and fsync. */
+    const struct store_dir *full_beside_index; /* It is, if this has one. */
+    bool is_broken;                            /* fdatasync fails, */
+    bool breaks_all;                           /* and fsync. */
 } world;
 
 static int told_boot_id(uint64_t *id_out)
@@ -89,7 +90,9 @@ static int counting_renameat(int dir_fd, const char *from, const char *to)
 
 static int limited_allocate_blocks(int fd, off_t size)
 {
-    if (world.is_full) {
+    const struct store_dir *beside = world.full_beside_index;
+    if (world.is_full ||
+        (beside != NULL && store_dir_has(beside, KV_INDEX_NAME))) {
         errno = ENOSPC;
         return -1;
     }
@@ -122,6 +125,7 @@ static int enter_world(void **state)
     world.mount = 1;
     world.renames = 0;
     world.is_full = false;
+    world.full_beside_index = NULL;
     world.is_broken = false;
     world.table = *kv_io_system_table();
     world.table.boot_id = told_boot_id;
@@ -977,6 +981,210 @@ static void planted_poison_is_not_taken_along(void **state)
     assert_int_equal(open_and_set(dir), KVSTORE_OK);
 }
 
+/* --- An index that lacks lines --- */
+
+/* Lines are acknowledged in a boot, and the index of before is what a power cut
+ * leaves to the next one; it may say that a sync has failed. */
+static void lose_last_of_index(const struct store_dir *dir, bool is_poisoned)
+{
+    size_t size = 0;
+    make_known(dir);
+    kvstore *store = open_durable(dir);
+    must_set(store, "key-1", "earlier");
+    kvstore_close(store);
+    if (is_poisoned) {
+        fail_sync(dir);
+    }
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    world.boot++;
+    store = open_durable(dir);
+    must_set(store, "key-1", "later");
+    kvstore_close(store);
+    store_dir_write(dir, KV_INDEX_NAME, index, size);
+    free(index);
+    world.boot++;
+}
+
+/* The first to open the store vouches for no index without them, and dies. */
+static void death_over_forgotten_poison_hides_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    lose_last_of_index(dir, true);
+    size_t size = 0;
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    bool has_opened = false;
+    for (int steps = 0; !has_opened; steps += 1 + steps / 4) {
+        store_dir_write(dir, KV_INDEX_NAME, index, size);
+        has_opened = opens_in_child(dir, steps);
+        kvstore *store = open_with(dir, &options);
+        assert_value(store, "key-1", "later");
+        kvstore_close(store);
+    }
+    free(index);
+}
+
+/* A sync that fails while they are taken along costs none of them, and what ends
+ * that is the compaction that the message names. */
+static void failed_sync_over_a_short_index_loses_nothing(void **state)
+{
+    static const struct {
+        bool is_poisoned;
+        bool is_told_its_boot;
+    } cases[] = {{true, true}, {false, true}, {true, false}, {false, false}};
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        kvstore *store = NULL;
+        world.boot = 10 * (i + 1);
+        lose_last_of_index(dir, cases[i].is_poisoned);
+        world.boot = cases[i].is_told_its_boot ? world.boot : 0;
+        world.is_broken = true;
+        kvstore_status status = kvstore_open(dir->path, &options, &store);
+        assert_true(status == KVSTORE_OK || status == KVSTORE_IO);
+        kvstore_close(store);
+        world.is_broken = false;
+
+        store = open_durable(dir);
+        must_compact(store);
+
+        assert_value(store, "key-1", "later");
+        must_set(store, "key", "4");
+        kvstore_close(store);
+    }
+}
+
+/* A new index needs the room of one that nobody goes by. */
+static void short_index_makes_room_for_its_successor(void **state)
+{
+    const struct store_dir *dir = *state;
+    lose_last_of_index(dir, false);
+    world.full_beside_index = dir;
+
+    kvstore *store = open_plain(dir);
+
+    assert_value(store, "key-1", "later");
+    must_set(store, "key-1", "4");
+    assert_value(store, "key-1", "4");
+    kvstore_close(store);
+}
+
+/* If others go by it, it stays, and their room with it. */
+static void index_that_others_hold_makes_no_room(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *holder = open_plain(dir);
+    append_by_hand(dir, "1");
+    world.boot = 2;
+    world.full_beside_index = dir;
+
+    kvstore *store = open_plain(dir);
+
+    assert_value(store, "hand", "1");
+    assert_true(store_dir_has(dir, KV_INDEX_NAME));
+    must_set(holder, "key-1", "2");
+    kvstore_close(store);
+    kvstore_close(holder);
+}
+
+/* One that checks for itself alone takes no index from those that go by it. */
+static void handle_without_mount_or_boot_leaves_others_their_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *holder = open_plain(dir);
+    for (int i = 0; i < 2; i++) {
+        int renames = world.renames;
+        world.mount = i == 0 ? 0 : 1;
+        world.boot = i == 0 ? 1 : 0;
+        world.is_full = true;
+        append_by_hand(dir, "1");
+
+        kvstore *store = open_plain(dir);
+
+        assert_value(store, "hand", "1");
+        must_set(store, "key-1", "2");
+        kvstore_close(store);
+        assert_int_equal(world.renames, renames);
+        assert_value(holder, "key-1", "2");
+    }
+    kvstore_close(holder);
+}
+
+static struct {
+    const struct store_dir *dir;
+    int count;
+} looks;
+
+/* Another process opens the store as soon as the index comes to life. */
+static void look_at_state(const char *name)
+{
+    if (strcmp(name, "state") != 0) {
+        return;
+    }
+    kvstore_options options = plain_options();
+    options.lock_timeout_ms = -1;
+    uint64_t boot = world.boot;
+    world.table.step = kv_io_system_table()->step;
+    world.boot = 1;
+    kvstore *store = open_with(looks.dir, &options);
+    assert_value(store, "key-1", "later");
+    kvstore_close(store);
+    world.boot = boot;
+    world.table.step = look_at_state;
+    looks.count++;
+}
+
+/* Nor does it bring one to life that lacks lines. */
+static void handle_without_boot_completes_no_short_index(void **state)
+{
+    const struct store_dir *dir = *state;
+    size_t size = 0;
+    make_known(dir);
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    kvstore *store = open_plain(dir);
+    must_set(store, "key-1", "later");
+    kvstore_close(store);
+    store_dir_write(dir, KV_INDEX_NAME, index, size);
+    free(index);
+    store_header_word(dir, HEADER_AT(state), KV_TABLE_SWITCHING);
+    looks.dir = dir;
+    looks.count = 0;
+    world.boot = 0;
+    world.table.step = look_at_state;
+
+    store = open_plain(dir);
+
+    world.table.step = kv_io_system_table()->step;
+    assert_value(store, "key-1", "later");
+    assert_true(looks.count > 0);
+    kvstore_close(store);
+}
+
+/* An index that has lost its name can tell nobody. */
+static void failed_barrier_is_told_by_name(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "key", "1");
+    remove_index(dir);
+    kvstore *builder = open_plain(dir);
+    must_set(builder, "key", "2");
+    kvstore_close(builder);
+    world.is_broken = true;
+    assert_int_equal(kvstore_sync(store), KVSTORE_IO);
+    world.is_broken = false;
+    kvstore *other = open_durable(dir);
+
+    assert_poisoned(dir, store, other, "2");
+
+    kvstore_close(other);
+    kvstore_close(store);
+}
+
 static int last_renameat(int dir_fd, const char *from, const char *to)
 {
     (void)kv_io_system_table()->renameat(dir_fd, from, to);
@@ -1139,6 +1347,13 @@ int main(void)
         WORLD_TEST(failed_sync_ends_with_the_boot),
         WORLD_TEST(failed_sync_is_known_in_boots_beside),
         WORLD_TEST(planted_poison_is_not_taken_along),
+        WORLD_TEST(death_over_forgotten_poison_hides_nothing),
+        WORLD_TEST(failed_sync_over_a_short_index_loses_nothing),
+        WORLD_TEST(short_index_makes_room_for_its_successor),
+        WORLD_TEST(index_that_others_hold_makes_no_room),
+        WORLD_TEST(handle_without_mount_or_boot_leaves_others_their_index),
+        WORLD_TEST(handle_without_boot_completes_no_short_index),
+        WORLD_TEST(failed_barrier_is_told_by_name),
         WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
