@@ -117,17 +117,32 @@ static bool rebuild(struct bench_run *run)
     return is_done;
 }
 
+/* The handle of a store that has the command, which opens it as it likes. */
+static const struct bench_store *find_with_tool(const char *family)
+{
+    const struct bench_store *store = bench_store_at(0);
+    for (size_t i = 1; store != NULL; i++) {
+        if (store->tool != NULL && strcmp(store->family, family) == 0) {
+            break;
+        }
+        store = bench_store_at(i);
+    }
+    return store;
+}
+
 static bool run_tool(struct bench_run *run)
 {
+    struct bench_run with_tool = *run;
     double tool_time;
     double true_time;
-    if (run->store->tool == NULL) {
+    with_tool.store = find_with_tool(run->store->family);
+    if (with_tool.store == NULL) {
         return true;
     }
-    if (!bench_time_tool(run, false, &tool_time, &true_time)) {
+    if (!bench_time_tool(&with_tool, false, &tool_time, &true_time)) {
         return false;
     }
-    bench_report(run, "one-shot", tool_time);
+    bench_report(run, "one-shot", tool_time / true_time);
     return true;
 }
 
@@ -162,7 +177,7 @@ static const struct bench_workload scale = {
                 {"compaction", "compaction", "s", true, NULL},
                 {"syncs", "of it in fdatasync", "s", true, NULL},
                 {"rebuild", "rebuild of the index", "s", true, NULL},
-                {"one-shot", "one-shot get", "us", true, NULL}},
+                {"one-shot", "one-shot get, to /bin/true", "x", true, NULL}},
     .run = run_scale};
 
 const struct bench_workload *const scale_workloads[] = {&scale, NULL};
