@@ -82,7 +82,7 @@ static const struct cli_command commands[] = {
             "its line, nothing is changed, and the status is 2.\n",
         .trap =
             "All of it is held in memory. Of several changes of one key the\n"
-            "last counts.\n",
+            "last counts. Of resp, it takes no PERSIST and PEXPIREAT.\n",
         .examples = {"printf '%s\\0' a \"$x\" b \"$y\" | kvstore batch -0",
                      "kvstore batch changes.ndjson"},
     },
@@ -157,7 +157,8 @@ static const struct cli_command commands[] = {
         .trap =
             "It is written bit by bit: for all or nothing, use batch. With\n"
             "--if-absent the first record of a key counts, else the last,\n"
-            "and a log's removes do not apply.\n",
+            "and a log's removes do not apply. What has expired is left out;\n"
+            "of a log or of resp, it removes its key.\n",
         .examples = {"jq -c 'to_entries[]' object.json | kvstore import",
                      "kvstore import --format tsv cities.tsv",
                      "kvstore import --format resp appendonly.aof"},

@@ -129,10 +129,9 @@ struct kv_table_header {
     _Atomic uint64_t end;     /* The log up to here is whole, and acknowledged
                                  or about to be. */
     _Atomic uint64_t totals[KV_TABLE_TOTALS_WORDS];
-    _Atomic uint64_t holder_pid; /* The process that took the writers' lock
-                                    last, since when (CLOCK_MONOTONIC, ns), and
-                                    whether to fold or switch. Information, no
-                                    proof. */
+    _Atomic uint64_t holder_pid; /* The process that has the writers' lock,
+                                    since when (CLOCK_MONOTONIC_COARSE, ns), and
+                                    whether it folds. Information, no proof. */
     _Atomic uint64_t holder_since;
     _Atomic uint64_t holder_folds;
     _Atomic uint64_t waiting; /* When a process last tried for the lock in vain

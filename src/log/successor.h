@@ -13,9 +13,9 @@
 #include <stdbool.h>
 
 /* Creates store.log.compact, locked, with the mode and the owner of a log that
- * will be written anew; or, if that is NULL, of a new store's log. A leftover is removed, unless a process holds its lock:
- * KVSTORE_BUSY, another compaction is running. After a failure, too, the caller
- * discards the log. */
+ * will be written anew; or, if that is NULL, of a new store's log. A leftover is
+ * removed, unless a process holds its lock: KVSTORE_BUSY, another compaction is
+ * running. After a failure, too, the caller discards the log. */
 kvstore_status kv_successor_create(const struct kv_io_file *directory,
                                    const struct kv_log *log,
                                    struct kv_log *new_log);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
+/* A write past the limit on file sizes fails with EFBIG, and sends its thread
+ * SIGXFSZ, which would end the program. It is held back, and what this thread has
+ * caused taken from what is pending. */
+
 #include "os/size_signal.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
+/* What a read does whose answer is in doubt: it waits for the batch or the writer
+ * that may be behind it, or has the index built anew; and then looks again. */
+
 #include "store/doubt.h"
 
 #include "index/table.h"

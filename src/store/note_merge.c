@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
+/* A merge sort: passes over all notes, each of which merges two sorted runs at a
+ * time. Only the next key of either run is in memory. */
+
 #include "store/note_merge.h"
 
 #include "os/system.h"

@@ -76,8 +76,8 @@ kvstore_status kvstore_remove(kvstore *store, const void *key, size_t key_size)
     return write_record(store, &plan);
 }
 
-/* Begins to use the barrier of the pair's log, which has a description from when
- * the handle first wrote. Where there is none, or the name of the log may not be
+/* Begins to use the barrier of the pair's log, which has a description of its
+ * own, as old as the pair. Where there is none, or the name of the log may not be
  * on the disk, syncs at once, too. is_done_out: there is nothing more to do. */
 static kvstore_status enter_barrier(kvstore *store,
                                     struct kv_barrier **barrier_out,
