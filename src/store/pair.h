@@ -50,7 +50,7 @@ kvstore_status kv_store_open_log(const struct kvstore *store,
 
 /* Returns the table of the pair's index, if it can notify others that it is
  * superseded: if it is shared and has its name. Else NULL. */
-struct kv_table *kv_store_told_table(struct kvstore *store) KV_LOCKED;
+struct kv_table *kv_store_told_table(struct kvstore *store) KV_READING;
 
 /* Puts another log and index in the place of the handle's; the handle owns them
  * from now on. */

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 /* If the last call failed for want of space, takes away what a compactor that
- * was killed has left, or else an index that nobody goes by. True: that has made
- * room, and the caller tries once more. */
+ * was killed has left. True: that has made room, and the caller tries once
+ * more. */
 bool kv_store_makes_room(const struct kvstore *store) KV_LOCKED;
 
 #endif

@@ -246,33 +246,34 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-/* True if this handle checks an index for itself alone, and others go by it: they
- * hold it, so it has been in memory ever since, and the lines past it are not
- * acknowledged. They keep it. */
-static bool checks_beside_others(const struct kvstore *store,
-                                 const struct kv_pair *pair)
+/* True if this handle checks an index for itself alone: it tells nobody, takes no
+ * index away, and folds the lines past it under the lock. */
+static bool checks_for_nobody(const struct kvstore *store,
+                              const struct kv_pair *pair)
 {
     const struct kv_table *table = &pair->index.table;
     bool is_told_neither = store->boot_id == 0 ||
                            (kv_io_mount_id(&pair->log.file) == 0 &&
                             kv_index_file_is_of_boot(table, store->boot_id));
     return is_told_neither &&
-           atomic_load(&table->header->state) == KV_TABLE_LIVE &&
-           kv_index_file_is_held(&pair->index.memory);
+           atomic_load(&table->header->state) == KV_TABLE_LIVE;
 }
 
-/* True if the log of an index is poisoned in this boot. An earlier one's poison is
- * taken back by who vouches for the index, and others may have done so, and
- * acknowledged lines since. */
-static bool is_poison_in_force(const struct kvstore *store,
-                               const struct kv_pair *pair,
-                               enum kv_index_file_trust trust)
+static bool is_poisoned(const struct kv_pair *pair)
 {
-    const struct kv_table *table = &pair->index.table;
-    return atomic_load(&table->header->poisoned_inode) == pair->log.inode &&
-           (trust == KV_INDEX_FILE_UNSETTLED ||
-            kv_index_file_is_of_boot(table, store->boot_id) ||
-            kv_index_file_is_held(&pair->index.memory));
+    return atomic_load(&pair->index.table.header->poisoned_inode) ==
+           pair->log.inode;
+}
+
+/* True if poison is not only of an earlier boot: that is taken back by who vouches
+ * for the index, and others may have done so, and acknowledged lines since. */
+static bool is_poison_in_force(const struct kv_pair *pair,
+                               enum kv_index_file_trust trust,
+                               uint64_t boot_id)
+{
+    return trust == KV_INDEX_FILE_UNSETTLED ||
+           kv_index_file_is_of_boot(&pair->index.table, boot_id) ||
+           kv_index_file_is_held(&pair->index.memory);
 }
 
 /* Finds out whether an index that others do not go by yet lacks lines that may
@@ -289,9 +290,11 @@ static kvstore_status lacks_lines(const struct kvstore *store,
     bool is_unchecked = trust == KV_INDEX_FILE_UNCHECKED;
     *lacks_lines_out = false;
     if ((!is_unchecked && trust != KV_INDEX_FILE_UNSETTLED) ||
-        (is_unchecked && checks_beside_others(store, pair)) ||
-        is_poison_in_force(store, pair, trust) ||
         kv_table_writing(&pair->index.table) == KV_TABLE_PUBLISHING) {
+        return KVSTORE_OK;
+    }
+    if (is_poisoned(pair) ? is_poison_in_force(pair, trust, store->boot_id)
+                          : is_unchecked && checks_for_nobody(store, pair)) {
         return KVSTORE_OK;
     }
     kvstore_status status = kv_io_end(&pair->log.file, &size);
@@ -299,6 +302,15 @@ static kvstore_status lacks_lines(const struct kvstore *store,
                ? kv_build_has_lines(
                      &pair->log, size, &pair->index, lacks_lines_out)
                : status;
+}
+
+/* A handle that is told no boot does not know whether a failed sync is of this one:
+ * it is not tried again, and the index that is built says so. */
+static void take_poison_along(struct kvstore *store, const struct kv_pair *pair)
+{
+    if (store->boot_id == 0 && is_poisoned(pair)) {
+        atomic_store(&store->poisoned_inode, pair->log.inode);
+    }
 }
 
 /* Opens the pair by name, checks its index if need be, and completes a switch
@@ -318,6 +330,7 @@ static kvstore_status open_settled(struct kvstore *store,
     }
     if (is_short) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
+        take_poison_along(store, pair);
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {

@@ -134,11 +134,19 @@ static void poison_by_name(const struct kvstore *store)
     kv_error_release();
 }
 
-bool kv_store_has_successor(struct kvstore *store)
+bool kv_store_has_successor(const struct kvstore *store)
 {
     return store->index.is_shared &&
-           (atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE ||
-            kv_store_told_table(store) == NULL);
+           atomic_load(&store->index.table.header->state) != KV_TABLE_LIVE;
+}
+
+/* An index that has lost its name can be told nothing, by nobody. */
+static bool has_lost_name(struct kvstore *store)
+{
+    kv_error_hold();
+    bool has_lost_it = kv_store_told_table(store) == NULL;
+    kv_error_release();
+    return has_lost_it;
 }
 
 void kv_store_poison(struct kvstore *store)
@@ -149,7 +157,7 @@ void kv_store_poison(struct kvstore *store)
         return;
     }
     poison_index(index, store->log.inode);
-    if (kv_store_has_successor(store)) {
+    if (kv_store_has_successor(store) || has_lost_name(store)) {
         poison_by_name(store);
     }
 }

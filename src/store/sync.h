@@ -35,14 +35,14 @@ kvstore_status kv_store_sync_by(struct kvstore *store,
 /* True if a sync of the pair's log has failed, here or elsewhere. */
 bool kv_store_is_poisoned(struct kvstore *store) KV_READING;
 
-/* Notes that a sync has failed here; if the pair's index has a successor, in that,
- * too, whose name is sure only under the writers' lock. */
+/* Notes that a sync has failed here; if the pair's index has a successor, or has
+ * lost its name, also in the one by name, which is sure only under the writers'
+ * lock. */
 void kv_store_poison(struct kvstore *store) KV_READING;
 
 /* True if the pair's index has a successor, or is about to, which may have been
- * made before there was poison to take along; or if it has lost its name, and can
- * be told nothing. */
-bool kv_store_has_successor(struct kvstore *store) KV_READING;
+ * made before there was poison to take along. */
+bool kv_store_has_successor(const struct kvstore *store) KV_READING;
 
 /* Sets the error that says so, and returns its status. */
 kvstore_status kv_store_fail_poisoned(void);

@@ -52,9 +52,8 @@ static struct {
     uint64_t bytes_read;
     kvstore *writer; /* Sets a key at each read; or NULL. */
     bool is_full;
-    const struct store_dir *full_beside_index; /* It is, if this has one. */
-    bool is_broken;                            /* fdatasync fails, */
-    bool breaks_all;                           /* and fsync. */
+    bool is_broken;  /* fdatasync fails, */
+    bool breaks_all; /* and fsync. */
 } world;
 
 static int told_boot_id(uint64_t *id_out)
@@ -90,9 +89,7 @@ static int counting_renameat(int dir_fd, const char *from, const char *to)
 
 static int limited_allocate_blocks(int fd, off_t size)
 {
-    const struct store_dir *beside = world.full_beside_index;
-    if (world.is_full ||
-        (beside != NULL && store_dir_has(beside, KV_INDEX_NAME))) {
+    if (world.is_full) {
         errno = ENOSPC;
         return -1;
     }
@@ -125,7 +122,6 @@ static int enter_world(void **state)
     world.mount = 1;
     world.renames = 0;
     world.is_full = false;
-    world.full_beside_index = NULL;
     world.is_broken = false;
     world.table = *kv_io_system_table();
     world.table.boot_id = told_boot_id;
@@ -1032,7 +1028,7 @@ static void failed_sync_over_a_short_index_loses_nothing(void **state)
     static const struct {
         bool is_poisoned;
         bool is_told_its_boot;
-    } cases[] = {{true, true}, {false, true}, {true, false}, {false, false}};
+    } cases[] = {{true, true}, {false, true}, {true, false}};
     const struct store_dir *dir = *state;
     kvstore_options options = plain_options();
     options.sync = KVSTORE_SYNC_ALWAYS;
@@ -1056,62 +1052,35 @@ static void failed_sync_over_a_short_index_loses_nothing(void **state)
     }
 }
 
-/* A new index needs the room of one that nobody goes by. */
-static void short_index_makes_room_for_its_successor(void **state)
-{
-    const struct store_dir *dir = *state;
-    lose_last_of_index(dir, false);
-    world.full_beside_index = dir;
-
-    kvstore *store = open_plain(dir);
-
-    assert_value(store, "key-1", "later");
-    must_set(store, "key-1", "4");
-    assert_value(store, "key-1", "4");
-    kvstore_close(store);
-}
-
-/* If others go by it, it stays, and their room with it. */
-static void index_that_others_hold_makes_no_room(void **state)
+/* One that checks for itself alone takes no index away, and needs no room for
+ * another. */
+static void handle_without_mount_or_boot_leaves_the_index(void **state)
 {
     const struct store_dir *dir = *state;
     make_known(dir);
-    kvstore *holder = open_plain(dir);
-    append_by_hand(dir, "1");
-    world.boot = 2;
-    world.full_beside_index = dir;
-
-    kvstore *store = open_plain(dir);
-
-    assert_value(store, "hand", "1");
-    assert_true(store_dir_has(dir, KV_INDEX_NAME));
-    must_set(holder, "key-1", "2");
-    kvstore_close(store);
-    kvstore_close(holder);
-}
-
-/* One that checks for itself alone takes no index from those that go by it. */
-static void handle_without_mount_or_boot_leaves_others_their_index(void **state)
-{
-    const struct store_dir *dir = *state;
-    make_known(dir);
-    kvstore *holder = open_plain(dir);
-    for (int i = 0; i < 2; i++) {
+    world.is_full = true;
+    for (int i = 0; i < 4; i++) {
+        world.mount = 1;
+        world.boot = 1;
+        kvstore *holder = i / 2 == 0 ? open_plain(dir) : NULL;
         int renames = world.renames;
-        world.mount = i == 0 ? 0 : 1;
-        world.boot = i == 0 ? 1 : 0;
-        world.is_full = true;
-        append_by_hand(dir, "1");
+        world.mount = i % 2 == 0 ? 0 : 1;
+        world.boot = i % 2 == 0 ? 1 : 0;
+        append_by_hand(dir, value_of(i));
 
         kvstore *store = open_plain(dir);
 
-        assert_value(store, "hand", "1");
+        assert_value(store, "hand", value_of(i));
         must_set(store, "key-1", "2");
+        must_set(store, "key-1", "4");
+        assert_value(store, "hand", value_of(i));
         kvstore_close(store);
         assert_int_equal(world.renames, renames);
-        assert_value(holder, "key-1", "2");
+        if (holder != NULL) {
+            assert_value(holder, "key-1", "4");
+        }
+        kvstore_close(holder);
     }
-    kvstore_close(holder);
 }
 
 static struct {
@@ -1164,7 +1133,16 @@ static void handle_without_boot_completes_no_short_index(void **state)
     kvstore_close(store);
 }
 
-/* An index that has lost its name can tell nobody. */
+static int no_flock(int fd, int operation)
+{
+    (void)fd;
+    (void)operation;
+    fail();
+    return -1;
+}
+
+/* An index that has lost its name can tell nobody. It does not take the lock for
+ * that, which another may have. */
 static void failed_barrier_is_told_by_name(void **state)
 {
     const struct store_dir *dir = *state;
@@ -1174,9 +1152,15 @@ static void failed_barrier_is_told_by_name(void **state)
     kvstore *builder = open_plain(dir);
     must_set(builder, "key", "2");
     kvstore_close(builder);
+    int lock = open(dir->path, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
     world.is_broken = true;
+    world.table.flock = no_flock;
     assert_int_equal(kvstore_sync(store), KVSTORE_IO);
+    assert_int_equal(kvstore_last_error()->system_errno, EIO);
+    world.table.flock = kv_io_system_table()->flock;
     world.is_broken = false;
+    (void)close(lock);
     kvstore *other = open_durable(dir);
 
     assert_poisoned(dir, store, other, "2");
@@ -1349,9 +1333,7 @@ int main(void)
         WORLD_TEST(planted_poison_is_not_taken_along),
         WORLD_TEST(death_over_forgotten_poison_hides_nothing),
         WORLD_TEST(failed_sync_over_a_short_index_loses_nothing),
-        WORLD_TEST(short_index_makes_room_for_its_successor),
-        WORLD_TEST(index_that_others_hold_makes_no_room),
-        WORLD_TEST(handle_without_mount_or_boot_leaves_others_their_index),
+        WORLD_TEST(handle_without_mount_or_boot_leaves_the_index),
         WORLD_TEST(handle_without_boot_completes_no_short_index),
         WORLD_TEST(failed_barrier_is_told_by_name),
         WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
