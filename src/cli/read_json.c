@@ -264,7 +264,8 @@ static const char *make_change(const struct fields *fields,
     bool has_value = fields->has_value;
 
     if (!fields->has_key) {
-        return "there is no key";
+        return "there is no key: jq -c 'to_entries[]' makes records of an "
+               "object's members";
     }
     if (kind == CLI_CHANGE_SET && !has_value) {
         return "there is no value";

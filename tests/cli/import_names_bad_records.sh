@@ -25,7 +25,8 @@ bad '[{"key":"a","value":"1"}]' \
 bad '{"key":"x","value":"1"}}' 'it is no JSON object'
 bad '{"key":"x","value":01}' 'it is no JSON object'
 bad '{"key":"x"}' 'there is no value'
-bad '{"value":"x"}' 'there is no key'
+no_key="there is no key: jq -c 'to_entries[]' makes records of an object's members"
+bad '{"value":"x"}' "$no_key"
 bad '{"key":"x","value":null}' 'the value is null'
 bad '{"key":"x","value":"1","value64":"AA=="}' 'there is more than one value'
 bad '{"key":"x","value":"1","val":"1"}' 'there is more than one value'
@@ -40,7 +41,7 @@ bad '{"key":"x","value":"1","expires":1.5}' \
 bad '{"key":"x","value":"1","expires":4102444800000,"expires":null}' \
     'a member is there twice'
 bad '{"Require":{"key":"x","absent":true}}' 'conditions are for batch'
-bad '{"Newer":{"key":"x"}}' 'there is no key'
+bad '{"Newer":{"key":"x"}}' "$no_key"
 bad "$(printf '{"key":"x","value":"\377"}')" \
     'it is not UTF-8: bytes that are no text go in base64, as value64'
 
