@@ -67,6 +67,7 @@ static int order_workloads(void **state)
     (void)state;
     measure(fault_workloads, fault_workload_count);
     measure(fault_workloads_more, fault_workload_more_count);
+    measure(fault_workloads_keys, fault_workload_keys_count);
     qsort(measured, measured_count, sizeof *measured, compare);
     return 0;
 }

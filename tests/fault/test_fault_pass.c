@@ -75,7 +75,8 @@ static void acknowledged_writes_survive_any_one_failure(void **state)
     assert_int_equal(kv_table_room(&smallest), SCENE_FULL_KEYS);
     size_t count =
         run_all(fault_workloads, fault_workload_count, &figures) +
-        run_all(fault_workloads_more, fault_workload_more_count, &figures);
+        run_all(fault_workloads_more, fault_workload_more_count, &figures) +
+        run_all(fault_workloads_keys, fault_workload_keys_count, &figures);
     print_figures("faults", count, &figures);
 
     assert_true(figures.faults > 100 * count);

@@ -40,6 +40,7 @@ int main(int argc, char **argv)
     } else {
         run(fault_workloads, fault_workload_count, &figures);
         run(fault_workloads_more, fault_workload_more_count, &figures);
+        run(fault_workloads_keys, fault_workload_keys_count, &figures);
     }
     announced_print();
     return figures.complaints == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

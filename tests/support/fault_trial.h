@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRIAL_KEYS_MAX 16
+#define TRIAL_KEYS_MAX 20
 #define TRIAL_VALUES_MAX 16
 #define TRIAL_VALUE_SIZE 4096
 

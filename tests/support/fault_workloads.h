@@ -11,6 +11,8 @@ extern const struct trial_workload fault_workloads[];
 extern const size_t fault_workload_count;
 extern const struct trial_workload fault_workloads_more[];
 extern const size_t fault_workload_more_count;
+extern const struct trial_workload fault_workloads_keys[];
+extern const size_t fault_workload_keys_count;
 
 /* Those of the calls that read lines of other programs, which need cJSON. */
 extern const struct trial_workload fault_workloads_foreign[];

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Longer than any key of a trial. */
+#define KEY_SIZE_MAX 256u
+
 /* --- One key --- */
 
 void trial_get(struct trial *trial, const char *key)
@@ -116,7 +119,7 @@ static bool begins_with(const char *text, const char *prefix)
 
 struct listed {
     struct trial *trial;
-    char earlier[16];
+    char earlier[KEY_SIZE_MAX];
     bool is_listed[TRIAL_KEYS_MAX];
 };
 
@@ -174,7 +177,7 @@ void trial_list(struct trial *trial, const char *prefix)
 /* What an iterator has given of each key. */
 struct gone_through {
     const kvstore_range *range; /* NULL: everything. */
-    char earlier[16];
+    char earlier[KEY_SIZE_MAX];
     struct {
         bool is_there;
         int64_t expires_ms;
