@@ -32,6 +32,21 @@ static void leave_child(bool is_good)
     _exit(is_good ? 0 : 1);
 }
 
+/* In a child: no file may be larger than 100 bytes. Returns what held before, to
+ * be put back: what counts the lines that tests run writes files at the end. */
+static struct rlimit limit_sizes(void)
+{
+    struct rlimit before;
+    if (getrlimit(RLIMIT_FSIZE, &before) != 0) {
+        leave_child(false);
+    }
+    const struct rlimit limit = {.rlim_cur = 100, .rlim_max = before.rlim_max};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) {
+        leave_child(false);
+    }
+    return before;
+}
+
 static void assert_child_is_good(pid_t child)
 {
     int status = 0;
@@ -475,15 +490,15 @@ static void limit_on_file_sizes_is_an_error_not_a_signal(void **state)
     struct kv_io_file file = open_file(dir, "a");
     pid_t child = fork();
     if (child == 0) {
-        struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+        struct rlimit before = limit_sizes();
         (void)signal(SIGXFSZ, SIG_DFL);
         char bytes[64] = "";
-        bool is_good = setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-                       kv_io_write(&file, 0, bytes, 64) == KVSTORE_OK &&
+        bool is_good = kv_io_write(&file, 0, bytes, 64) == KVSTORE_OK &&
                        kv_io_write(&file, 64, bytes, 64) == KVSTORE_IO &&
                        kvstore_last_error()->system_errno == EFBIG;
         sigset_t pending;
         (void)sigpending(&pending);
+        (void)setrlimit(RLIMIT_FSIZE, &before);
         leave_child(is_good && sigismember(&pending, SIGXFSZ) == 0);
     }
     assert_child_is_good(child);
@@ -496,13 +511,13 @@ static void room_beyond_the_limit_is_an_error_not_a_signal(void **state)
     struct kv_io_file file = open_file(dir, "a");
     pid_t child = fork();
     if (child == 0) {
-        struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+        struct rlimit before = limit_sizes();
         (void)signal(SIGXFSZ, SIG_DFL);
-        bool is_good = setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-                       kv_io_allocate_blocks(&file, 4096) == KVSTORE_IO &&
+        bool is_good = kv_io_allocate_blocks(&file, 4096) == KVSTORE_IO &&
                        kvstore_last_error()->system_errno == EFBIG;
         sigset_t pending;
         (void)sigpending(&pending);
+        (void)setrlimit(RLIMIT_FSIZE, &before);
         leave_child(is_good && sigismember(&pending, SIGXFSZ) == 0);
     }
     assert_child_is_good(child);

@@ -118,6 +118,53 @@ static void line_is_found_wherever_it_is(void **state)
     }
 }
 
+/* A word that is no number is not taken for zero, nor for its beginning. */
+static void word_that_is_no_number_is_nobody(void **state)
+{
+    static const char *const words[] = {"x", "0x", "0:", "-"};
+    const struct store_dir *dir = *state;
+    char start[64];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        (void)snprintf(
+            start, sizeof start, "FLOCK  ADVISORY  WRITE %s fe:00:", words[i]);
+        write_line(dir, start);
+        assert_false(is_locked_by(dir, 0));
+    }
+    write_line(dir, "FLOCK  ADVISORY  WRITE 0 fe:00:");
+    assert_true(is_locked_by(dir, 0));
+}
+
+#define ENDLESS_READS_MAX 100000
+
+static int endless_reads;
+
+static ssize_t endless_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    (void)fd;
+    (void)offset;
+    assert_true(++endless_reads < ENDLESS_READS_MAX);
+    memset(buffer, '\n', size);
+    return (ssize_t)size;
+}
+
+/* The holder is for a message alone, which must not take for ever. */
+static void list_without_an_end_is_left(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct kv_io_table table = *kv_io_system_table();
+    store_dir_write(dir, "locks", "", 0);
+    table.openat = openat_of_locks;
+    table.pread = endless_pread;
+    endless_reads = 0;
+
+    kv_io_swap_table(&table);
+    bool is_locked = kv_io_is_locked_by(&dir->directory, 4711);
+    kv_io_swap_table(kv_io_system_table());
+
+    assert_false(is_locked);
+    assert_true(endless_reads > 1);
+}
+
 static void where_nothing_is_listed_nobody_is_found(void **state)
 {
     const struct store_dir *dir = *state;
@@ -152,6 +199,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(only_who_holds_that_lock_is_found),
         STORE_TEST(line_is_found_wherever_it_is),
+        STORE_TEST(word_that_is_no_number_is_nobody),
+        STORE_TEST(list_without_an_end_is_left),
         STORE_TEST(where_nothing_is_listed_nobody_is_found),
         STORE_TEST(own_lock_is_found_while_it_is_held),
     };

@@ -55,6 +55,27 @@ static void access_list_of_a_closed_file_is_an_error(void **state)
     assert_int_equal(errno, EBADF);
 }
 
+/* What the kernel makes up has no list, and was made at no time. */
+static void file_of_the_kernel_has_no_list_and_no_birth(void **state)
+{
+    (void)state;
+    const struct kv_io_table *table = kv_io_system_table();
+    struct kv_io_birth birth = {.time_ns = 1, .generation = 1};
+    char bytes[16];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        skip();
+    }
+
+    ssize_t size = table->get_access_list(fd, bytes, sizeof bytes);
+    table->birth(fd, &birth);
+
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(size, 0);
+    assert_int_equal(birth.time_ns, 0);
+    assert_int_equal(birth.generation, 0);
+}
+
 static void open_file_is_known(void **state)
 {
     (void)state;
@@ -136,15 +157,30 @@ static void sleep_is_as_long_as_asked(void **state)
     assert_true(slept_ns >= ns);
 }
 
+/* Of a time that is over, the system says that it is invalid. */
+static void sleep_of_no_time_ends_at_once(void **state)
+{
+    (void)state;
+    const struct kv_io_table *table = kv_io_system_table();
+    int64_t start_ns = table->clock_ns();
+
+    table->sleep_ns(0);
+    table->sleep_ns(-1);
+
+    assert_true(table->clock_ns() - start_ns < INT64_C(10000000000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_known_is_nothing),
         cmocka_unit_test(access_list_of_a_closed_file_is_an_error),
+        cmocka_unit_test(file_of_the_kernel_has_no_list_and_no_birth),
         cmocka_unit_test(open_file_is_known),
         cmocka_unit_test(boot_is_not_told_without_a_descriptor),
         cmocka_unit_test(size_limit_is_that_of_the_process),
         cmocka_unit_test(sleep_is_as_long_as_asked),
+        cmocka_unit_test(sleep_of_no_time_ends_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
