@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Does the fold end with the failure of a call, whichever it is, and visit
- * nothing but what it would have visited? It is linked with a cursor that holds a
- * handful of bytes, so that lines are looked at, read and looked ahead to in all
- * ways. */
+ * nothing but what it would have visited? It is linked with a fold and a cursor
+ * that hold a handful of bytes, so that lines are looked at, read and looked ahead
+ * to in all ways. */
 
 #include "log/fold.h"
 #include "log/log.h"
@@ -174,7 +174,7 @@ static void assert_folds(const struct store_dir *dir,
 
 static const char *value_of_size(size_t size)
 {
-    static char value[400];
+    static char value[1000];
     assert_true(size < sizeof value);
     memset(value, 'v', size);
     value[size] = '\0';
@@ -183,17 +183,17 @@ static const char *value_of_size(size_t size)
 
 static void add_long_lines(struct log_text *text)
 {
-    log_text_set(text, "a", value_of_size(200));
-    log_text_fill(text, ' ', 100);
+    log_text_set(text, "a", value_of_size(800));
+    log_text_fill(text, ' ', 700);
     log_text_add(text, "\r\t\r\n");
     log_text_add(text, "{\"Set\":{\"key\":\"k\",\"val\":");
-    log_text_fill(text, 'x', 150);
+    log_text_fill(text, 'x', 700);
     log_text_add(text, "\n");
-    log_text_damaged_set(text, "b", value_of_size(120));
-    log_text_fill(text, '\0', 130);
+    log_text_damaged_set(text, "b", value_of_size(700));
+    log_text_fill(text, '\0', 700);
     log_text_add(text, "\n");
     log_text_add(text, "{\"Set\":{\"key\":\"k\",");
-    log_text_fill(text, '\0', 70);
+    log_text_fill(text, '\0', 600);
     log_text_add(text, "}\n");
     log_text_set(text, "a", value_of_size(3));
 }
@@ -214,7 +214,7 @@ static void failure_within_a_batch_is_told(void **state)
         log_text_batch_set(&text, "b", value_of_size(50), batch);
     }
     log_text_batch_set(&text, "c", "1", 3);
-    log_text_batch_set(&text, "c", value_of_size(90), 2);
+    log_text_batch_set(&text, "c", value_of_size(700), 2);
     log_text_damaged_set(&text, "c", value_of_size(60));
     log_text_batch_set(&text, "d", "1", 1);
     log_text_set(&text, "a", "2");
@@ -230,7 +230,7 @@ static void failure_before_a_torn_tail_is_told(void **state)
     log_text_batch_set(&text, "b", value_of_size(50), 3);
     log_text_batch_set(&text, "b", value_of_size(50), 2);
     log_text_add(&text, "{\"Set\":{\"key\":\"k\",\"val\":\"");
-    log_text_fill(&text, 'x', 150);
+    log_text_fill(&text, 'x', 700);
     assert_folds(*state, &text, NULL, false);
     log_text_release(&text);
 }
