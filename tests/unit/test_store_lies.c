@@ -405,6 +405,53 @@ static void batch_is_written_in_spite_of_a_lie(void **state)
     kvstore_close(store);
 }
 
+/* --- Slots that crowd --- */
+
+/* All slots but the last few have the same home, and so many are said to be in
+ * use that the table must grow. */
+static void crowd_slots(const struct store_dir *dir)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_table table;
+    assert_true(kv_table_attach(bytes, size, &table));
+    uint64_t count = kv_table_slot_count(&table);
+    for (uint64_t i = 0; i < count; i++) {
+        bool is_taken = i < count - (uint64_t)2 * KV_TABLE_BUCKET_SLOTS;
+        atomic_store(&table.words[i * 2], is_taken ? 1 : 0);
+        atomic_store(&table.words[i * 2 + 1], 0);
+    }
+    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
+    store_header_word(dir, TOTAL_AT(slots_used), kv_table_room(&table));
+    free(bytes);
+}
+
+/* The index cannot grow, and is built anew. */
+static void batch_is_written_though_slots_crowd(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_batch *batch = NULL;
+    store_dir_write(dir, KV_LOG_NAME, "", 0);
+    append_many_by_hand(dir);
+    kvstore_close(open_plain(dir));
+    crowd_slots(dir);
+    kvstore *store = open_plain(dir);
+    assert_int_equal(kvstore_batch_create(&batch), KVSTORE_OK);
+    assert_int_equal(kvstore_batch_set(batch, "new-1", 5, "1", 1, 0),
+                     KVSTORE_OK);
+    assert_int_equal(kvstore_batch_set(batch, "new-2", 5, "2", 1, 0),
+                     KVSTORE_OK);
+
+    assert_int_equal(kvstore_write(store, batch), KVSTORE_OK);
+
+    kvstore_batch_free(batch);
+    assert_many(store);
+    assert_value(store, "new-1", "1");
+    assert_value(store, "new-2", "2");
+    assert_int_equal(checked_stats(store).keys, MANY_KEYS + 2);
+    kvstore_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +466,7 @@ int main(void)
         LIE_TEST(read_that_cannot_lock_says_why),
         LIE_TEST(condition_is_judged_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_in_spite_of_a_lie),
+        LIE_TEST(batch_is_written_though_slots_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
