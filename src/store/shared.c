@@ -306,7 +306,7 @@ static kvstore_status lacks_lines(const struct kvstore *store,
 
 /* A handle that is told no boot does not know whether a failed sync is of this one:
  * it is not tried again, and the index that is built says so. */
-static void take_poison_along(struct kvstore *store, const struct kv_pair *pair)
+static void keep_poison(struct kvstore *store, const struct kv_pair *pair)
 {
     if (store->boot_id == 0 && is_poisoned(pair)) {
         atomic_store(&store->poisoned_inode, pair->log.inode);
@@ -330,7 +330,7 @@ static kvstore_status open_settled(struct kvstore *store,
     }
     if (is_short) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
-        take_poison_along(store, pair);
+        keep_poison(store, pair);
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
