@@ -201,6 +201,7 @@ static kvstore_status prepare_part(struct work *work,
         }
     }
     if (status == KVSTORE_OK && part->target.place.slot == KV_TABLE_NO_SLOT) {
+        work->is_in_doubt = true;
         status =
             kv_fail(KVSTORE_CORRUPT, "another program writes to the index");
     }

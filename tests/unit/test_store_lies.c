@@ -452,6 +452,53 @@ static void batch_is_written_though_slots_crowd(void **state)
     kvstore_close(store);
 }
 
+/* --- Places that are all taken --- */
+
+/* By slots that no record has. */
+static void take_all_places(const struct store_dir *dir)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_table table;
+    assert_true(kv_table_attach(bytes, size, &table));
+    for (uint64_t i = 0; i < kv_table_slot_count(&table); i++) {
+        if (kv_table_load(&table, i).tag == 0) {
+            atomic_store(&table.words[i * 2], i + 1);
+        }
+    }
+    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
+    free(bytes);
+}
+
+/* By a plain set, on a condition, and in a batch. */
+static void set_without_an_empty_place_is_stored(void **state)
+{
+    static const kvstore_set_options if_absent = {
+        .size = sizeof if_absent, .condition = KVSTORE_IF_ABSENT};
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *store = open_plain(dir);
+    take_all_places(dir);
+    must_set(store, "new", "1");
+    take_all_places(dir);
+    assert_int_equal(kvstore_set_with(store, "newer", 5, "2", 1, &if_absent),
+                     KVSTORE_OK);
+    take_all_places(dir);
+    kvstore_batch *batch = NULL;
+    assert_int_equal(kvstore_batch_create(&batch), KVSTORE_OK);
+    assert_int_equal(
+        kvstore_batch_set(batch, "newest", 6, "3", 1, KVSTORE_EXPIRES_NEVER),
+        KVSTORE_OK);
+    assert_int_equal(kvstore_write(store, batch), KVSTORE_OK);
+    kvstore_batch_free(batch);
+
+    assert_value(store, "new", "1");
+    assert_value(store, "newer", "2");
+    assert_value(store, "newest", "3");
+    assert_known(store);
+    kvstore_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +514,7 @@ int main(void)
         LIE_TEST(condition_is_judged_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_though_slots_crowd),
+        LIE_TEST(set_without_an_empty_place_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
