@@ -43,9 +43,10 @@ static const struct cli_command commands[] = {
             CLI_STATUSES_COMMON | CLI_STATUS(BUSY) | CLI_STATUS(DAMAGED),
         .run = cli_command_verify,
         .summary = "check every line of the log, and the index",
-        .help = "Prints one line for each damaged place, and nothing where\n"
-                "there is none. Changes no data: an index that is not there is\n"
-                "built.\n",
+        .help =
+            "Prints one line for each damaged place, and nothing where\n"
+            "there is none. Changes no data: an index that is not there is\n"
+            "built.\n",
         .trap = "Reads the whole log, and more for lines that are stale.\n",
         .examples = {"kvstore verify",
                      "kvstore verify || { [ $? -eq 6 ] && kvstore repair; }"},
