@@ -266,14 +266,16 @@ static bool is_poisoned(const struct kv_pair *pair)
 }
 
 /* True if poison is not only of an earlier boot: that is taken back by who vouches
- * for the index, and others may have done so, and acknowledged lines since. */
+ * for the index, and others may have done so, and acknowledged lines since. A handle
+ * that is told no boot knows only that others hold the index. */
 static bool is_poison_in_force(const struct kv_pair *pair,
                                enum kv_index_file_trust trust,
                                uint64_t boot_id)
 {
     return trust == KV_INDEX_FILE_UNSETTLED ||
-           kv_index_file_is_of_boot(&pair->index.table, boot_id) ||
-           kv_index_file_is_held(&pair->index.memory);
+           (boot_id == 0
+                ? kv_index_file_is_held(&pair->index.memory)
+                : kv_index_file_is_of_boot(&pair->index.table, boot_id));
 }
 
 /* Finds out whether an index that others do not go by yet lacks lines that may
@@ -304,15 +306,6 @@ static kvstore_status lacks_lines(const struct kvstore *store,
                : status;
 }
 
-/* A handle that is told no boot does not know whether a failed sync is of this one:
- * it is not tried again, and the index that is built says so. */
-static void keep_poison(struct kvstore *store, const struct kv_pair *pair)
-{
-    if (store->boot_id == 0 && is_poisoned(pair)) {
-        atomic_store(&store->poisoned_inode, pair->log.inode);
-    }
-}
-
 /* Opens the pair by name, checks its index if need be, and completes a switch
  * whose process died. If the index cannot be trusted in the end, there is no
  * pair. */
@@ -330,7 +323,6 @@ static kvstore_status open_settled(struct kvstore *store,
     }
     if (is_short) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
-        keep_poison(store, pair);
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         kv_table_writing(&pair->index.table) != KV_TABLE_PUBLISHING) {
@@ -358,6 +350,23 @@ static kvstore_status go_beside(struct kvstore *store,
                                      : kvstore_last_error()->status;
 }
 
+/* The lines past an index could not be taken along, and a handle that is told no
+ * boot does not know whether they were acknowledged: it goes by an index that has
+ * them. */
+static kvstore_status leave_index(struct kvstore *store,
+                                  enum kv_store_alone alone,
+                                  kvstore_status status)
+{
+    if (alone == KV_ALONE_TO_REWRITE && kv_index_file_is_refused()) {
+        return go_alone(store, alone);
+    }
+    kv_error_hold();
+    kvstore_status load_status = kv_store_load_privately(store, true);
+    kv_error_release();
+    return alone == KV_ALONE_TO_READ && load_status == KVSTORE_OK ? KVSTORE_OK
+                                                                  : status;
+}
+
 /* Goes on with the pair by name, or with an index that is built for its log. */
 static kvstore_status open_locked(struct kvstore *store,
                                   enum kv_store_alone alone)
@@ -383,6 +392,9 @@ static kvstore_status open_locked(struct kvstore *store,
     if (status == KVSTORE_OK && store->index.is_in_doubt) {
         return was_cut_off ? replace_index(store, alone)
                            : kv_store_rebuild_locked(store, alone);
+    }
+    if (status != KVSTORE_OK && store->boot_id == 0) {
+        return leave_index(store, alone, status);
     }
     if (kv_store_is_poisoned(store) || status != KVSTORE_IO ||
         !kv_index_file_is_refused()) {

@@ -153,19 +153,22 @@ static void note_failed_sync(kvstore *store)
 static kvstore_status pass_barriers(kvstore *store)
 {
     bool is_done = false;
+    bool has_failed = false; /* Here, and not before. */
     kvstore_status status = KVSTORE_OK;
     while (status == KVSTORE_OK && !is_done) {
         struct kv_barrier *barrier = NULL;
         status = enter_barrier(store, &barrier, &is_done);
+        has_failed = status == KVSTORE_IO && (is_done || barrier != NULL);
         if (status == KVSTORE_OK && barrier != NULL) {
             status = kv_store_sync_by(store, barrier);
+            has_failed = status == KVSTORE_IO;
         }
         if (status == KVSTORE_OK && barrier != NULL) {
             status = look_after(store, barrier, &is_done);
         }
         kv_barrier_leave(barrier);
     }
-    if (status == KVSTORE_IO) {
+    if (has_failed) {
         note_failed_sync(store);
     }
     return status;

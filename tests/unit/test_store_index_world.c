@@ -1028,7 +1028,7 @@ static void failed_sync_over_a_short_index_loses_nothing(void **state)
     static const struct {
         bool is_poisoned;
         bool is_told_its_boot;
-    } cases[] = {{true, true}, {false, true}, {true, false}};
+    } cases[] = {{true, true}, {false, true}, {true, false}, {false, false}};
     const struct store_dir *dir = *state;
     kvstore_options options = plain_options();
     options.sync = KVSTORE_SYNC_ALWAYS;
@@ -1050,6 +1050,38 @@ static void failed_sync_over_a_short_index_loses_nothing(void **state)
         must_set(store, "key", "4");
         kvstore_close(store);
     }
+}
+
+/* Where there is no room for what the index lacks, a handle that is told no boot
+ * goes by one of its own. */
+static void handle_without_boot_hides_no_line_on_a_full_disk(void **state)
+{
+    const struct store_dir *dir = *state;
+    char key[32];
+    size_t size = 0;
+    make_known(dir);
+    char *index = store_dir_read(dir, KV_INDEX_NAME, &size);
+    kvstore *store = open_plain(dir);
+    must_set(store, "key-1", "later");
+    for (int i = 0; i < 5000; i++) {
+        name_key(key, sizeof key, 1000 + i);
+        must_set(store, key, "1");
+    }
+    kvstore_close(store);
+    store_dir_write(dir, KV_INDEX_NAME, index, size);
+    free(index);
+    world.boot = 0;
+    world.is_full = true;
+
+    store = open_plain(dir);
+
+    assert_value(store, "key-1", "later");
+    assert_int_equal(try_set(store, "key-1", "2"), KVSTORE_IO);
+    assert_value(store, "key-1", "later");
+    world.is_full = false;
+    must_set(store, "key-1", "3");
+    assert_value(store, "key-1", "3");
+    kvstore_close(store);
 }
 
 /* One that checks for itself alone takes no index away, and needs no room for
@@ -1130,6 +1162,29 @@ static void handle_without_boot_completes_no_short_index(void **state)
     world.table.step = kv_io_system_table()->step;
     assert_value(store, "key-1", "later");
     assert_true(looks.count > 0);
+    kvstore_close(store);
+}
+
+/* Only the call whose sync has failed tells it, not one that is refused for that:
+ * what it knows may have been taken back. */
+static void refused_barrier_tells_nothing(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    fail_sync(dir);
+    world.boot = 0;
+    kvstore *store = open_plain(dir);
+    assert_int_equal(try_set(store, "key", "3"), KVSTORE_IO);
+    world.boot = 2;
+    kvstore *other = open_plain(dir);
+    must_set(other, "key", "4");
+    world.boot = 0;
+
+    assert_int_equal(kvstore_sync(store), KVSTORE_IO);
+
+    world.boot = 2;
+    must_set(other, "key", "5");
+    kvstore_close(other);
     kvstore_close(store);
 }
 
@@ -1333,9 +1388,11 @@ int main(void)
         WORLD_TEST(planted_poison_is_not_taken_along),
         WORLD_TEST(death_over_forgotten_poison_hides_nothing),
         WORLD_TEST(failed_sync_over_a_short_index_loses_nothing),
+        WORLD_TEST(handle_without_boot_hides_no_line_on_a_full_disk),
         WORLD_TEST(handle_without_mount_or_boot_leaves_the_index),
         WORLD_TEST(handle_without_boot_completes_no_short_index),
         WORLD_TEST(failed_barrier_is_told_by_name),
+        WORLD_TEST(refused_barrier_tells_nothing),
         WORLD_TEST(sync_that_fails_during_growth_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
