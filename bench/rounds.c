@@ -119,6 +119,8 @@ static struct bench_run make_run(const struct rounds *rounds,
     const struct bench_store *store = plan->stores[store_number];
     const struct bench_workload *workload = plan->cases[case_number].workload;
     bool is_quick = plan->options.is_quick;
+    uint64_t tens_of_millions = plan->cases[case_number].keys / 10000000;
+    double size = tens_of_millions > 1 ? (double)tens_of_millions : 1;
     return (struct bench_run){
         .store = store,
         .settings = {.dir = dir,
@@ -126,7 +128,8 @@ static struct bench_run make_run(const struct rounds *rounds,
                      .variant = store->variant},
         .seconds = is_quick ? 0.1 : 0.5,
         .fill_seconds = is_quick ? 1 : 5,
-        .prepare_seconds = (is_quick ? 3 : 45) * (workload->is_long ? 5 : 1),
+        .prepare_seconds =
+            (is_quick ? 3 : 45) * (workload->is_long ? 5 : 1) * size,
         .pairs = is_quick ? 20 : 200,
         .seed = bench_scramble(rounds->round + 1),
         .scratch_dir = rounds->scratch};
