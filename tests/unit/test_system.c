@@ -62,7 +62,7 @@ static void file_of_the_kernel_has_no_list_and_no_birth(void **state)
     const struct kv_io_table *table = kv_io_system_table();
     struct kv_io_birth birth = {.time_ns = 1, .generation = 1};
     char bytes[16];
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    int fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         skip();
     }
