@@ -5,9 +5,12 @@
 
 #include "workload.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -334,6 +337,42 @@ bool bench_fill(struct bench_run *run,
 bool bench_fill_groups(struct bench_run *run, const struct bench_opened *opened)
 {
     return fill(run, opened, bench_key_grouped, 0);
+}
+
+bool bench_fill_timed(struct bench_run *run,
+                      const struct bench_opened *opened,
+                      double seconds,
+                      struct bench_timed_fill *fill_out)
+{
+    double begin = bench_now();
+    double before = begin;
+    *fill_out = (struct bench_timed_fill){.count = 0};
+    while (fill_out->count < run->settings.keys && before - begin <= seconds) {
+        char key[BENCH_KEY_SIZE];
+        char value[BENCH_VALUE_SIZE];
+        bench_key(fill_out->count, key);
+        bench_value(key, 0, value);
+        if (!run->store->set(opened->session, key, value)) {
+            return false;
+        }
+        double now = bench_now();
+        double took = now - before;
+        fill_out->longest = took > fill_out->longest ? took : fill_out->longest;
+        fill_out->count++;
+        before = now;
+    }
+    fill_out->seconds = before - begin;
+    return true;
+}
+
+bool bench_remove_index(const struct bench_run *run)
+{
+    const char *name = run->store->index_file;
+    char path[PATH_MAX];
+    if (!bench_path(path, sizeof path, run->settings.dir, name)) {
+        return false;
+    }
+    return unlink(path) == 0 || bench_fail("%s: %s", name, strerror(errno));
 }
 
 bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened)

@@ -119,6 +119,7 @@ static struct bench_run make_run(const struct rounds *rounds,
     const struct bench_store *store = plan->stores[store_number];
     const struct bench_workload *workload = plan->cases[case_number].workload;
     bool is_quick = plan->options.is_quick;
+    /* Large stores have as much more time to be prepared. */
     uint64_t tens_of_millions = plan->cases[case_number].keys / 10000000;
     double size = tens_of_millions > 1 ? (double)tens_of_millions : 1;
     return (struct bench_run){

@@ -166,6 +166,21 @@ bool bench_fill(struct bench_run *run,
 bool bench_fill_groups(struct bench_run *run,
                        const struct bench_opened *opened);
 
+/* Sets keys from the first on, one by one and on the clock, until all are set or
+ * the time is over. */
+struct bench_timed_fill {
+    uint64_t count;
+    double seconds;
+    double longest; /* Seconds that one of them took. */
+};
+bool bench_fill_timed(struct bench_run *run,
+                      const struct bench_opened *opened,
+                      double seconds,
+                      struct bench_timed_fill *fill_out);
+
+/* Deletes a store's index, which is only a cache. */
+bool bench_remove_index(const struct bench_run *run);
+
 /* Reads keys for a while, until caches and maps are as in steady use. */
 bool bench_warm_up(struct bench_run *run, const struct bench_opened *opened);
 

@@ -10,26 +10,12 @@
 static bool run_growth(struct bench_run *run)
 {
     struct bench_opened opened;
-    bool is_done = bench_open(run, &opened);
-    double begin = bench_now();
-    double before = begin;
-    double longest = 0;
-    for (uint64_t i = 0; is_done && i < run->settings.keys; i++) {
-        char key[BENCH_KEY_SIZE];
-        char value[BENCH_VALUE_SIZE];
-        bench_key(i, key);
-        bench_value(key, 0, value);
-        is_done = run->store->set(opened.session, key, value);
-        double now = bench_now();
-        longest = now - before > longest ? now - before : longest;
-        before = now;
-        if (now - begin > run->fill_seconds) {
-            break;
-        }
-    }
+    struct bench_timed_fill fill;
+    bool is_done = bench_open(run, &opened) &&
+                   bench_fill_timed(run, &opened, run->fill_seconds, &fill);
     bench_close(&opened);
     if (is_done) {
-        bench_report(run, "longest", longest * 1e3);
+        bench_report(run, "longest", fill.longest * 1e3);
     }
     return is_done;
 }

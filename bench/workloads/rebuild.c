@@ -5,21 +5,12 @@
 #include "directory.h"
 #include "workload.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stddef.h>
-#include <string.h>
-#include <unistd.h>
 
 static bool run_rebuild(struct bench_run *run)
 {
-    char path[PATH_MAX];
-    if (!bench_path(
-            path, sizeof path, run->settings.dir, run->store->index_file)) {
+    if (!bench_remove_index(run)) {
         return false;
-    }
-    if (unlink(path) != 0) {
-        return bench_fail("%s: %s", run->store->index_file, strerror(errno));
     }
     uint64_t allocated;
     uint64_t length;

@@ -4,41 +4,26 @@
  * again, a compaction of the log that is then half stale, and opening the store
  * without its index; with the keys requested, ten and fifty times as many. */
 
-#include "directory.h"
 #include "process.h"
 #include "sync_clock.h"
 #include "workload.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 static bool fill(struct bench_run *run, const struct bench_opened *opened)
 {
-    double begin = bench_now();
-    double before = begin;
-    double longest = 0;
-    for (uint64_t i = 0; i < run->settings.keys; i++) {
-        char key[BENCH_KEY_SIZE];
-        char value[BENCH_VALUE_SIZE];
-        bench_key(i, key);
-        bench_value(key, 0, value);
-        if (!run->store->set(opened->session, key, value)) {
-            return false;
-        }
-        double now = bench_now();
-        longest = now - before > longest ? now - before : longest;
-        before = now;
-        if (now - begin > run->prepare_seconds) {
-            return bench_fail("too slow: it was not full after %.0f s",
-                              run->prepare_seconds);
-        }
+    struct bench_timed_fill fill;
+    if (!bench_fill_timed(run, opened, run->prepare_seconds, &fill)) {
+        return false;
     }
-    double us = (before - begin) / (double)run->settings.keys * 1e6;
-    bench_report(run, "set", us);
-    bench_report(run, "longest", longest * 1e3);
+    if (fill.count < run->settings.keys) {
+        return bench_fail("too slow: it was not full after %.0f s",
+                          run->prepare_seconds);
+    }
+    bench_report(run, "set", fill.seconds / (double)fill.count * 1e6);
+    bench_report(run, "longest", fill.longest * 1e3);
     return true;
 }
 
@@ -97,18 +82,13 @@ static bool compact(struct bench_run *run, const struct bench_opened *opened)
 
 static bool rebuild(struct bench_run *run)
 {
-    char path[PATH_MAX];
+    struct bench_opened opened;
     if (run->store->index_file == NULL) {
         return true;
     }
-    if (!bench_path(
-            path, sizeof path, run->settings.dir, run->store->index_file)) {
+    if (!bench_remove_index(run)) {
         return false;
     }
-    if (unlink(path) != 0) {
-        return bench_fail("%s: %s", run->store->index_file, strerror(errno));
-    }
-    struct bench_opened opened;
     double begin = bench_now();
     bool is_done = bench_open(run, &opened);
     double seconds = bench_now() - begin;
