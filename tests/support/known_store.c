@@ -117,6 +117,21 @@ void empty_slot(const struct store_dir *dir, const struct stored_slot *slot)
     store_dir_overwrite(dir, KV_INDEX_NAME, slot->at, &words, sizeof words);
 }
 
+void take_all_places(const struct store_dir *dir)
+{
+    size_t size = 0;
+    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
+    struct kv_table table;
+    assert_true(kv_table_attach(bytes, size, &table));
+    for (uint64_t i = 0; i < kv_table_slot_count(&table); i++) {
+        if (kv_table_load(&table, i).tag == 0) {
+            atomic_store(&table.words[i * 2], i + 1);
+        }
+    }
+    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
+    free(bytes);
+}
+
 uint64_t load_header_word(const struct store_dir *dir, size_t at)
 {
     size_t size = 0;

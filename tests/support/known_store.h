@@ -44,6 +44,10 @@ struct stored_slot find_damage_slot(const struct store_dir *dir,
 void store_slot(const struct store_dir *dir, const struct stored_slot *slot);
 void empty_slot(const struct store_dir *dir, const struct stored_slot *slot);
 
+/* Takes all places of store.index that are empty, by slots that no record has, and
+ * counts none of them. */
+void take_all_places(const struct store_dir *dir);
+
 /* Loads and stores a word of the header of store.index. */
 #define HEADER_AT(member) offsetof(struct kv_table_header, member)
 uint64_t load_header_word(const struct store_dir *dir, size_t at);

@@ -117,22 +117,6 @@ static void end_that_is_past_the_log_is_not_believed(void **state)
 
 /* --- While no handle has it open --- */
 
-/* Takes all places that are empty, and counts none of them. */
-static void take_all_places(const struct store_dir *dir)
-{
-    size_t size = 0;
-    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
-    struct kv_table table;
-    assert_true(kv_table_attach(bytes, size, &table));
-    for (uint64_t i = 0; i < kv_table_slot_count(&table); i++) {
-        if (kv_table_load(&table, i).tag == 0) {
-            atomic_store(&table.words[i * 2], i + 1);
-        }
-    }
-    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
-    free(bytes);
-}
-
 static void index_without_an_empty_slot_is_built_anew(void **state)
 {
     const struct store_dir *dir = *state;

@@ -219,6 +219,7 @@ static void counters_do_not_wait_for_the_lock(void **state)
     world.has_no_locks = true;
     assert_int_equal(kvstore_get_stats(store, &stats), KVSTORE_IO);
     assert_int_equal(kvstore_last_error()->system_errno, ENOLCK);
+    assert_int_equal(stats.keys, 0);
     world.has_no_locks = false;
     assert_int_equal(checked_stats(store).keys, before.keys);
     kvstore_close(store);
@@ -453,22 +454,6 @@ static void batch_is_written_though_slots_crowd(void **state)
 }
 
 /* --- Places that are all taken --- */
-
-/* By slots that no record has. */
-static void take_all_places(const struct store_dir *dir)
-{
-    size_t size = 0;
-    char *bytes = store_dir_read(dir, KV_INDEX_NAME, &size);
-    struct kv_table table;
-    assert_true(kv_table_attach(bytes, size, &table));
-    for (uint64_t i = 0; i < kv_table_slot_count(&table); i++) {
-        if (kv_table_load(&table, i).tag == 0) {
-            atomic_store(&table.words[i * 2], i + 1);
-        }
-    }
-    store_dir_write(dir, KV_INDEX_NAME, bytes, size);
-    free(bytes);
-}
 
 /* By a plain set, on a condition, and in a batch. */
 static void set_without_an_empty_place_is_stored(void **state)

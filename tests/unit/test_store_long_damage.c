@@ -4,6 +4,7 @@
  * be held in memory? Only its first bytes are looked at, which may tell its key;
  * a compaction copies it piece by piece. */
 
+#include "failing_calls.h"
 #include "known_store.h"
 #include "kvstore.h"
 #include "log/cursor.h"
@@ -28,36 +29,7 @@
 
 static struct {
     struct kv_io_table table;
-    int fails_in; /* This many calls from now. */
 } world;
-
-static bool fails_now(void)
-{
-    return world.fails_in > 0 && --world.fails_in == 0;
-}
-
-static ssize_t faulty_pread(int fd, void *buffer, size_t size, off_t offset)
-{
-    errno = EIO;
-    return fails_now() ? -1
-                       : kv_io_system_table()->pread(fd, buffer, size, offset);
-}
-
-static ssize_t faulty_pwrite(int fd,
-                             const void *bytes,
-                             size_t size,
-                             off_t offset)
-{
-    errno = ENOSPC;
-    return fails_now() ? -1
-                       : kv_io_system_table()->pwrite(fd, bytes, size, offset);
-}
-
-static void *faulty_malloc(size_t size)
-{
-    errno = ENOMEM;
-    return fails_now() ? NULL : kv_io_system_table()->malloc(size);
-}
 
 static int no_sync(int fd)
 {
@@ -72,11 +44,11 @@ static void no_sleep(int64_t ns)
 
 static int set_up(void **state)
 {
-    world.fails_in = 0;
+    failing_call = 0;
     world.table = *kv_io_system_table();
-    world.table.malloc = faulty_malloc;
-    world.table.pread = faulty_pread;
-    world.table.pwrite = faulty_pwrite;
+    world.table.malloc = failing_malloc;
+    world.table.pread = failing_pread;
+    world.table.pwrite = failing_pwrite;
     world.table.fsync = no_sync;
     world.table.fdatasync = no_sync;
     world.table.sleep_ns = no_sleep;
@@ -170,7 +142,7 @@ static void iterator_tells_that_key_too(void **state)
     assert_int_equal(go_to_key(iterator, "a", &entry), KVSTORE_OK);
     kvstore_status status = KVSTORE_OK;
     for (int n = 1; status != KVSTORE_OK || n == 1; n++) {
-        world.fails_in = n;
+        failing_call = n;
         status = go_to_key(iterator, LONG_KEY, &entry);
         if (status != KVSTORE_OK) {
             assert_true(n < 20);
@@ -178,7 +150,7 @@ static void iterator_tells_that_key_too(void **state)
             assert_true(status == KVSTORE_IO || status == KVSTORE_NO_MEMORY);
         }
     }
-    world.fails_in = 0;
+    failing_call = 0;
     assert_int_equal(entry->status, KVSTORE_CORRUPT);
     assert_int_equal(kvstore_last_error()->offset, strlen(first));
     assert_int_equal(go_to_key(iterator, "large", &entry), KVSTORE_OK);
@@ -228,10 +200,10 @@ static void compaction_copies_it_or_fails(void **state)
     int failed = 0;
     bool has_fired = true;
     for (int n = 1; has_fired; n += n < FIRST_CALLS ? 1 : FURTHER_STEP) {
-        world.fails_in = n;
+        failing_call = n;
         kvstore_status status = kvstore_compact(store);
-        has_fired = world.fails_in == 0;
-        world.fails_in = 0;
+        has_fired = failing_call == 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_OK || has_fired);
         failed += status != KVSTORE_OK ? 1 : 0;
         assert_value(store, "a", "1");

@@ -4,6 +4,7 @@
  * append, cut and change? It folds the log by itself, goes on from where it was
  * if it can, and believes damage only if it sees the same twice. */
 
+#include "failing_calls.h"
 #include "known_store.h"
 #include "kvstore.h"
 #include "log/log.h"
@@ -25,37 +26,11 @@
 static struct {
     struct kv_io_table table;
     const struct store_dir *dir;
-    int fails_in;
     int64_t passed_ns;
     void (*act)(void); /* At the pause with this number. */
     size_t acts_at;
     size_t pauses;
 } world;
-
-static bool fails_now(void)
-{
-    return world.fails_in > 0 && --world.fails_in == 0;
-}
-
-static ssize_t faulty_pread(int fd, void *buffer, size_t size, off_t offset)
-{
-    errno = EIO;
-    return fails_now() ? -1
-                       : kv_io_system_table()->pread(fd, buffer, size, offset);
-}
-
-static void *faulty_malloc(size_t size)
-{
-    errno = ENOMEM;
-    return fails_now() ? NULL : kv_io_system_table()->malloc(size);
-}
-
-static int faulty_fstatat(int dir_fd, const char *name, struct stat *stat_out)
-{
-    errno = EIO;
-    return fails_now() ? -1
-                       : kv_io_system_table()->fstatat(dir_fd, name, stat_out);
-}
 
 static int64_t told_clock(void)
 {
@@ -81,11 +56,12 @@ static int set_up(void **state)
 {
     int result = store_dir_set_up(state);
     memset(&world, 0, sizeof world);
+    failing_call = 0;
     world.dir = *state;
     world.table = *kv_io_system_table();
-    world.table.pread = faulty_pread;
-    world.table.malloc = faulty_malloc;
-    world.table.fstatat = faulty_fstatat;
+    world.table.pread = failing_pread;
+    world.table.malloc = failing_malloc;
+    world.table.fstatat = failing_fstatat;
     world.table.clock_coarse_ns = told_clock;
     world.table.clock_ns = told_fine_clock;
     world.table.sleep_ns = acting_sleep;
@@ -138,9 +114,9 @@ static void appended_lines_are_seen_after_any_failure(void **state)
         name_key(key, sizeof key, n);
         (void)snprintf(line, sizeof line, SET("%s", "2") "\n", key);
         append(line);
-        world.fails_in = n % 20 + 1;
+        failing_call = n % 20 + 1;
         kvstore_status status = try_get(store, key);
-        world.fails_in = 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_OK || status == KVSTORE_IO ||
                     status == KVSTORE_NO_MEMORY);
         failed += status != KVSTORE_OK ? 1 : 0;
@@ -166,9 +142,9 @@ static void growth_that_fails_is_made_up_for(void **state)
             (void)snprintf(line, sizeof line, SET("%s", "2") "\n", key);
             append(line);
         }
-        world.fails_in = n;
+        failing_call = n;
         kvstore_status status = try_get(store, key);
-        world.fails_in = 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_OK || status == KVSTORE_IO ||
                     status == KVSTORE_NO_MEMORY);
         world.passed_ns += LOOK_NS;

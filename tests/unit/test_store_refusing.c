@@ -4,6 +4,7 @@
  * on the way: one whose log has records of a newer version, one that is repaired,
  * one whose index is of an earlier boot? */
 
+#include "failing_calls.h"
 #include "index/file.h"
 #include "index/table.h"
 #include "known_store.h"
@@ -28,27 +29,8 @@
 
 static struct {
     struct kv_io_table table;
-    int fails_in;
     uint64_t boot;
 } world;
-
-static bool fails_now(void)
-{
-    return world.fails_in > 0 && --world.fails_in == 0;
-}
-
-static ssize_t faulty_pread(int fd, void *buffer, size_t size, off_t offset)
-{
-    errno = EIO;
-    return fails_now() ? -1
-                       : kv_io_system_table()->pread(fd, buffer, size, offset);
-}
-
-static void *faulty_malloc(size_t size)
-{
-    errno = ENOMEM;
-    return fails_now() ? NULL : kv_io_system_table()->malloc(size);
-}
 
 static int told_boot_id(uint64_t *id_out)
 {
@@ -63,11 +45,11 @@ static void no_sleep(int64_t ns)
 
 static int set_up(void **state)
 {
-    world.fails_in = 0;
+    failing_call = 0;
     world.boot = 1;
     world.table = *kv_io_system_table();
-    world.table.pread = faulty_pread;
-    world.table.malloc = faulty_malloc;
+    world.table.pread = failing_pread;
+    world.table.malloc = failing_malloc;
     world.table.boot_id = told_boot_id;
     world.table.sleep_ns = no_sleep;
     kv_io_swap_table(&world.table);
@@ -142,9 +124,9 @@ static void newer_record_that_cannot_be_read_is_no_reason_to_write(void **state)
     for (int n = 1; status != KVSTORE_UNSUPPORTED || n == 1; n++) {
         assert_true(n < CALLS_MAX);
         kvstore *store = open_plain(dir);
-        world.fails_in = n;
+        failing_call = n;
         status = try_set(store, "a", "2");
-        world.fails_in = 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_UNSUPPORTED || is_of_a_call(status));
         failed += status != KVSTORE_UNSUPPORTED ? 1 : 0;
         assert_refused(store, offset);
@@ -164,9 +146,9 @@ static void newer_record_is_found_by_a_new_index(void **state)
         assert_true(n < CALLS_MAX);
         kvstore *store = open_plain(dir);
         store_header_word(dir, TOTAL_AT(counts.unknown_offset), 0);
-        world.fails_in = n;
+        failing_call = n;
         status = try_set(store, "a", "2");
-        world.fails_in = 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_UNSUPPORTED || is_of_a_call(status));
         assert_refused(store, offset);
         assert_int_equal(load_header_word(dir, TOTAL_AT(counts.unknown_offset)),
@@ -267,10 +249,10 @@ static void repair_that_fails_leaves_the_store(void **state)
                        sizeof name,
                        "store.log.cut-%ju",
                        (uintmax_t)checked_stats(store).damaged_offset);
-        world.fails_in = n;
+        failing_call = n;
         kvstore_status status = kvstore_repair(store, NULL, NULL);
-        has_fired = world.fails_in == 0;
-        world.fails_in = 0;
+        has_fired = failing_call == 0;
+        failing_call = 0;
         failed += status != KVSTORE_OK ? 1 : 0;
         assert_true(status == KVSTORE_OK ||
                     (has_fired && (status == KVSTORE_COMPACTION_FAILED ||
@@ -311,10 +293,10 @@ static void damaged_keys_are_checked_in_another_boot(void **state)
         slot.entry.pointer.offset = older;
         store_slot(dir, &slot);
         world.boot++;
-        world.fails_in = n;
+        failing_call = n;
         kvstore_status status = kvstore_open(dir->path, &options, &store);
-        has_fired = world.fails_in == 0;
-        world.fails_in = 0;
+        has_fired = failing_call == 0;
+        failing_call = 0;
         assert_true(status == KVSTORE_OK || is_of_a_call(status));
         store = store != NULL ? store : open_plain(dir);
         assert_corrupt(store, "a", newer);

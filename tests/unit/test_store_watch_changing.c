@@ -4,6 +4,7 @@
  * between the moment when it was noted and that when its large value is read? It
  * begins anew with the state of the store, and never tells what was not stored. */
 
+#include "failing_calls.h"
 #include "known_store.h"
 #include "kvstore.h"
 #include "log/log.h"
@@ -25,33 +26,14 @@
 
 static struct {
     struct kv_io_table table;
-    int fails_in;
 } world;
-
-static bool fails_now(void)
-{
-    return world.fails_in > 0 && --world.fails_in == 0;
-}
-
-static ssize_t faulty_pread(int fd, void *buffer, size_t size, off_t offset)
-{
-    errno = EIO;
-    return fails_now() ? -1
-                       : kv_io_system_table()->pread(fd, buffer, size, offset);
-}
-
-static void *faulty_malloc(size_t size)
-{
-    errno = ENOMEM;
-    return fails_now() ? NULL : kv_io_system_table()->malloc(size);
-}
 
 static int set_up(void **state)
 {
-    world.fails_in = 0;
+    failing_call = 0;
     world.table = *kv_io_system_table();
-    world.table.pread = faulty_pread;
-    world.table.malloc = faulty_malloc;
+    world.table.pread = failing_pread;
+    world.table.malloc = failing_malloc;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -193,13 +175,13 @@ static void large_value_is_told_after_failures(void **state)
     int failed = 0;
     for (int n = 1; status != KVSTORE_OK; n++) {
         assert_true(n < 20);
-        world.fails_in = n;
+        failing_call = n;
         status = kvstore_watcher_next(scene.watcher, 0, &change);
         failed += status != KVSTORE_OK ? 1 : 0;
         assert_true(status == KVSTORE_OK || status == KVSTORE_IO ||
                     status == KVSTORE_NO_MEMORY);
     }
-    world.fails_in = 0;
+    failing_call = 0;
     assert_true(failed >= 2);
     assert_int_equal(change->kind, KVSTORE_CHANGE_SET);
     assert_int_equal(change->entry->value_size, LARGE_SIZE);
