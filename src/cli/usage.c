@@ -154,9 +154,10 @@ bool cli_usage_check_child(const struct cli_command *command, const char *first)
         return true;
     }
     cli_tell(
-        "%s: '%s' is no CMD: options go in front of KEY, and '--' in front "
+        "%s: '%.*s' is no CMD: options go in front of KEY, and '--' in front "
         "of a CMD that begins like one",
         command->name,
+        name_size(first),
         first);
     (void)cli_usage_read_on(command);
     return false;

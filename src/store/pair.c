@@ -349,9 +349,7 @@ kvstore_status kv_pair_check(struct kvstore *store,
     return status;
 }
 
-/* True if nobody learns from a check by this handle: then it need not keep others
- * from writing. Else one checks for all, under the writers' lock. */
-static bool checks_for_itself(const struct kvstore *store,
+bool kv_pair_is_checked_alone(const struct kvstore *store,
                               const struct kv_pair *pair)
 {
     return store->is_read_only || store->boot_id == 0 ||
@@ -369,7 +367,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
-        may_check && !*has_more_out && checks_for_itself(store, &pair)) {
+        may_check && !*has_more_out && kv_pair_is_checked_alone(store, &pair)) {
         /* Lines past an index at rest are not acknowledged: but it may be of an
          * earlier moment, as a power cut leaves it, and they may have been since.
          * Who has the lock finds out. */

@@ -96,6 +96,11 @@ kvstore_status kv_pair_open(const struct kvstore *store,
                             enum kv_index_file_trust *trust_out,
                             bool *has_more_out);
 
+/* True if nobody learns from a check of the index by this handle: then it need not
+ * keep others from writing. Else one checks for all, under the writers' lock. */
+bool kv_pair_is_checked_alone(const struct kvstore *store,
+                              const struct kv_pair *pair);
+
 /* Checks an index that is unchecked against all of its log. It stays so if
  * something is written meanwhile, or a writer has died while it published. */
 kvstore_status kv_pair_check(struct kvstore *store,

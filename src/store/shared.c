@@ -246,19 +246,6 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-/* True if this handle checks an index for itself alone: it tells nobody, takes no
- * index away, and folds the lines past it under the lock. */
-static bool checks_for_nobody(const struct kvstore *store,
-                              const struct kv_pair *pair)
-{
-    const struct kv_table *table = &pair->index.table;
-    bool is_told_neither = store->boot_id == 0 ||
-                           (kv_io_mount_id(&pair->log.file) == 0 &&
-                            kv_index_file_is_of_boot(table, store->boot_id));
-    return is_told_neither &&
-           atomic_load(&table->header->state) == KV_TABLE_LIVE;
-}
-
 static bool is_poisoned(const struct kv_pair *pair)
 {
     return atomic_load(&pair->index.table.header->poisoned_inode) ==
@@ -276,6 +263,15 @@ static bool is_poison_in_force(const struct kv_pair *pair,
            (boot_id == 0
                 ? kv_index_file_is_held(&pair->index.memory)
                 : kv_index_file_is_of_boot(&pair->index.table, boot_id));
+}
+
+/* True if this handle tells nobody of an index that others may go by: it takes it
+ * from nobody, and folds the lines past it under the lock. */
+static bool leaves_to_others(const struct kvstore *store,
+                             const struct kv_pair *pair)
+{
+    return atomic_load(&pair->index.table.header->state) == KV_TABLE_LIVE &&
+           kv_pair_is_checked_alone(store, pair);
 }
 
 /* Finds out whether an index that others do not go by yet lacks lines that may
@@ -296,7 +292,7 @@ static kvstore_status lacks_lines(const struct kvstore *store,
         return KVSTORE_OK;
     }
     if (is_poisoned(pair) ? is_poison_in_force(pair, trust, store->boot_id)
-                          : is_unchecked && checks_for_nobody(store, pair)) {
+                          : is_unchecked && leaves_to_others(store, pair)) {
         return KVSTORE_OK;
     }
     kvstore_status status = kv_io_end(&pair->log.file, &size);

@@ -153,11 +153,12 @@ static void note_failed_sync(kvstore *store)
 static kvstore_status pass_barriers(kvstore *store)
 {
     bool is_done = false;
-    bool has_failed = false; /* Here, and not before. */
+    bool has_failed = false; /* This call's sync, rather than one before. */
     kvstore_status status = KVSTORE_OK;
     while (status == KVSTORE_OK && !is_done) {
         struct kv_barrier *barrier = NULL;
         status = enter_barrier(store, &barrier, &is_done);
+        /* Past the look for poison, by which an earlier one would show. */
         has_failed = status == KVSTORE_IO && (is_done || barrier != NULL);
         if (status == KVSTORE_OK && barrier != NULL) {
             status = kv_store_sync_by(store, barrier);

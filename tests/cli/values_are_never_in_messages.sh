@@ -21,7 +21,8 @@ if grep -qi secret "$scratch/capture/stderr"; then
     fail 'the value is shown'
 fi
 for words in '--if-valeu=secret rm key' 'rm --if-valeu=secret key' \
-    '--if-value=secret rm key' 'set key other --if-value=secret'; do
+    '--if-value=secret rm key' 'set key other --if-value=secret' \
+    'update key --if-value=secret tr a b'; do
     # The words are to be split.
     # shellcheck disable=SC2086
     expect_status 2 kvstore $words
