@@ -246,7 +246,7 @@ kvstore_status kv_store_rebuild_locked(struct kvstore *store,
     return status;
 }
 
-static bool is_poisoned(const struct kv_pair *pair)
+static bool names_poison(const struct kv_pair *pair)
 {
     return atomic_load(&pair->index.table.header->poisoned_inode) ==
            pair->log.inode;
@@ -291,8 +291,8 @@ static kvstore_status lacks_lines(const struct kvstore *store,
         kv_table_writing(&pair->index.table) == KV_TABLE_PUBLISHING) {
         return KVSTORE_OK;
     }
-    if (is_poisoned(pair) ? is_poison_in_force(pair, trust, store->boot_id)
-                          : is_unchecked && leaves_to_others(store, pair)) {
+    if (names_poison(pair) ? is_poison_in_force(pair, trust, store->boot_id)
+                           : is_unchecked && leaves_to_others(store, pair)) {
         return KVSTORE_OK;
     }
     kvstore_status status = kv_io_end(&pair->log.file, &size);
@@ -353,7 +353,12 @@ static kvstore_status leave_index(struct kvstore *store,
                                   enum kv_store_alone alone,
                                   kvstore_status status)
 {
-    if (alone == KV_ALONE_TO_REWRITE && kv_index_file_is_refused()) {
+    bool is_poisoned = kv_store_is_poisoned(store);
+    if (is_poisoned && kv_index_file_is_held(&store->index.memory)) {
+        return status; /* They were not. */
+    }
+    if (alone == KV_ALONE_TO_REWRITE && !is_poisoned &&
+        kv_index_file_is_refused()) {
         return go_alone(store, alone);
     }
     kv_error_hold();

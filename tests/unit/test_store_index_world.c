@@ -1084,6 +1084,33 @@ static void handle_without_boot_hides_no_line_on_a_full_disk(void **state)
     kvstore_close(store);
 }
 
+/* Beside others that hold the index, a line past it is not acknowledged, and none
+ * shows it once its sync has failed. */
+static void handle_without_boot_shows_no_line_whose_sync_failed(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
+    make_known(dir);
+    kvstore *holder = open_plain(dir);
+    world.boot = 0;
+    kvstore *store = open_with(dir, &options);
+    append_by_hand(dir, "1");
+    rest(20);
+    world.is_broken = true;
+    assert_int_equal(try_set(store, "key-1", "2"), KVSTORE_IO);
+    world.is_broken = false;
+
+    assert_absent(store, "hand");
+    assert_int_equal(try_set(store, "key-1", "2"), KVSTORE_IO);
+    assert_absent(store, "hand");
+    world.boot = 1;
+    must_compact(holder);
+    assert_absent(holder, "hand");
+    kvstore_close(store);
+    kvstore_close(holder);
+}
+
 /* One that checks for itself alone takes no index away, and needs no room for
  * another. */
 static void handle_without_mount_or_boot_leaves_the_index(void **state)
@@ -1389,6 +1416,7 @@ int main(void)
         WORLD_TEST(death_over_forgotten_poison_hides_nothing),
         WORLD_TEST(failed_sync_over_a_short_index_loses_nothing),
         WORLD_TEST(handle_without_boot_hides_no_line_on_a_full_disk),
+        WORLD_TEST(handle_without_boot_shows_no_line_whose_sync_failed),
         WORLD_TEST(handle_without_mount_or_boot_leaves_the_index),
         WORLD_TEST(handle_without_boot_completes_no_short_index),
         WORLD_TEST(failed_barrier_is_told_by_name),
