@@ -119,7 +119,7 @@ static bool may_be_served(const struct scene *scene,
            (scene->is_lied_to &&
             (log_model_has_in_batch(
                  &scene->model, key, value->bytes, value->size) ||
-             log_model_has_unended(
+             log_model_has_hidden(
                  &scene->model, key, value->bytes, value->size)));
 }
 

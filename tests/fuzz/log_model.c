@@ -60,21 +60,41 @@ static bool hides_record(const struct log_model *model, size_t offset)
     return is_hidden && bytes[model->size - 1] != '\n';
 }
 
-/* Reads the record that a line goes on after. False: there is none. */
-static bool read_unended(const struct log_model *model,
-                         const struct log_line *line,
-                         struct line_verdict *verdict_out)
+/* True if a record may begin at a place in a line: at its beginning, or after a
+ * NUL where no LF ends the line, which would be another line if one did. */
+static bool may_begin(const struct log_model *model,
+                      const struct log_line *line,
+                      size_t at)
 {
     const char *text = model->bytes + line->offset;
-    for (size_t size = 1; size < line->size; size++) {
-        if (text[size - 1] != '}') {
+    return at == 0 || (text[at - 1] == '\0' && text[at] == '{' &&
+                       line->offset + line->size == model->size);
+}
+
+/* Looks, from a place in a line on, for a record that the line goes on after, or
+ * that is hidden by its NULs. at: its place. False: there is none. */
+static bool read_hidden(const struct log_model *model,
+                        const struct log_line *line,
+                        size_t *at,
+                        struct line_verdict *verdict_out)
+{
+    const char *text = model->bytes + line->offset;
+    for (; *at < line->size; (*at)++) {
+        if (!may_begin(model, line, *at)) {
             continue;
         }
-        line_oracle_read(text, size, verdict_out);
-        if (verdict_out->kind == LINE_SET || verdict_out->kind == LINE_REMOVE) {
-            return true;
+        size_t last = *at == 0 ? line->size - 1 : line->size;
+        for (size_t end = *at + 1; end <= last; end++) {
+            if (text[end - 1] != '}') {
+                continue;
+            }
+            line_oracle_read(text + *at, end - *at, verdict_out);
+            if (verdict_out->kind == LINE_SET ||
+                verdict_out->kind == LINE_REMOVE) {
+                return true;
+            }
+            line_oracle_release(verdict_out);
         }
-        line_oracle_release(verdict_out);
     }
     return false;
 }
@@ -83,7 +103,8 @@ static bool is_unended(const struct log_model *model,
                        const struct log_line *line)
 {
     struct line_verdict verdict;
-    bool is_there = read_unended(model, line, &verdict);
+    size_t at = 0;
+    bool is_there = read_hidden(model, line, &at, &verdict);
     if (is_there) {
         line_oracle_release(&verdict);
     }
@@ -283,18 +304,31 @@ bool log_model_has_in_batch(const struct log_model *model,
     return has_it;
 }
 
-bool log_model_has_unended(const struct log_model *model,
-                           const struct line_text *key,
-                           const void *value,
-                           size_t value_size)
+/* True if one of a line's hidden records gives the key this value. */
+static bool hides(const struct log_model *model,
+                  const struct log_line *line,
+                  const struct line_text *key,
+                  const void *value,
+                  size_t value_size)
+{
+    bool has_it = false;
+    struct line_verdict verdict;
+    for (size_t at = 0; !has_it && read_hidden(model, line, &at, &verdict);
+         at++) {
+        has_it = gives(&verdict, key, value, value_size);
+        line_oracle_release(&verdict);
+    }
+    return has_it;
+}
+
+bool log_model_has_hidden(const struct log_model *model,
+                          const struct line_text *key,
+                          const void *value,
+                          size_t value_size)
 {
     bool has_it = false;
     for (size_t i = 0; i < model->count && !has_it; i++) {
-        struct line_verdict verdict;
-        if (read_unended(model, &model->lines[i], &verdict)) {
-            has_it = gives(&verdict, key, value, value_size);
-            line_oracle_release(&verdict);
-        }
+        has_it = hides(model, &model->lines[i], key, value, value_size);
     }
     return has_it;
 }

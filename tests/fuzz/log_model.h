@@ -66,12 +66,12 @@ bool log_model_has_in_batch(const struct log_model *model,
                             const void *value,
                             size_t value_size);
 
-/* True if a line goes on after a record that gives the key this value, as if it
- * had lost its LF. */
-bool log_model_has_unended(const struct log_model *model,
-                           const struct line_text *key,
-                           const void *value,
-                           size_t value_size);
+/* True if a record that gives the key this value has lost its LF: the line goes
+ * on after it, or is the last one and hides it by NULs before it. */
+bool log_model_has_hidden(const struct log_model *model,
+                          const struct line_text *key,
+                          const void *value,
+                          size_t value_size);
 
 /* True if the library can be asked for it. */
 bool log_model_is_key(const struct line_text *key);
