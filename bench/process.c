@@ -200,3 +200,19 @@ bool bench_time_tool(struct bench_run *run,
     *true_out = bench_median(true_times, done) * 1e6;
     return true;
 }
+
+uint64_t bench_written_bytes(void)
+{
+    char line[128];
+    uint64_t bytes = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "wchar:", 6) == 0) {
+            bytes = strtoull(line + 6, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return bytes;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Commands that the benchmark runs and times. */
+/* Commands that the benchmark runs and times, and the process itself. */
 
 #ifndef BENCH_PROCESS_H
 #define BENCH_PROCESS_H
@@ -25,5 +25,9 @@ bool bench_time_tool(struct bench_run *run,
                      bool is_set,
                      double *tool_out,
                      double *true_out);
+
+/* Bytes that this process has passed to write calls, not what went into a mapped
+ * file; 0 where the system does not tell. */
+uint64_t bench_written_bytes(void);
 
 #endif

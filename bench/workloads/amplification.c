@@ -11,12 +11,11 @@
  * set, and how long each new log was when first seen. The index is in a mapped
  * file; its new files are counted separately, by their size. */
 
+#include "process.h"
 #include "sampler.h"
 #include "workload.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define COMPACTION_COUNT 8u
@@ -34,22 +33,6 @@ struct amplification {
     uint64_t compactions;
     uint64_t written; /* With write calls. */
 };
-
-static uint64_t written_so_far(void)
-{
-    char line[128];
-    uint64_t bytes = 0;
-    FILE *file = fopen("/proc/self/io", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "wchar:", 6) == 0) {
-            bytes = strtoull(line + 6, NULL, 10);
-        }
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return bytes;
-}
 
 static bool set_one(struct amplification *it)
 {
@@ -159,7 +142,7 @@ static bool begin(struct amplification *it)
     it->sampler.store = run->store;
     it->sampler.dir = run->settings.dir;
     it->sampler.live_bytes = counters.live_bytes;
-    it->written = written_so_far();
+    it->written = bench_written_bytes();
     return bench_sampler_start(&it->sampler);
 }
 
@@ -172,7 +155,7 @@ static bool run_with(struct bench_run *run, const uint32_t *numbers)
         return false;
     }
     bool is_done = set_many(&it);
-    it.written = written_so_far() - it.written;
+    it.written = bench_written_bytes() - it.written;
     bench_sampler_end(&it.sampler);
     bench_close(&it.opened);
     if (is_done) {
