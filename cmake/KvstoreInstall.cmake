@@ -40,6 +40,8 @@ if(PROJECT_IS_TOP_LEVEL)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs"
     DESTINATION "${CMAKE_INSTALL_DOCDIR}"
     FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/examples"
+    DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 endif()
 
 # Programs link what an archive needs. A shared library brings it along, and the

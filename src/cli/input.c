@@ -60,8 +60,7 @@ static bool grow(struct cli_input *input)
     }
     char *bytes = realloc(input->bytes, capacity);
     if (bytes == NULL) {
-        cli_tell("no memory for a value of more than %ju bytes",
-                 (uintmax_t)input->size);
+        cli_tell("no memory for %ju bytes of a value", (uintmax_t)capacity);
         return false;
     }
     input->bytes = bytes;

@@ -86,8 +86,7 @@ static enum cli_piece make_room(struct cli_lines *lines)
                                                : 2 * lines->capacity;
         char *buffer = malloc(capacity);
         if (buffer == NULL) {
-            cli_tell("no memory for a line of more than %ju bytes",
-                     (uintmax_t)used);
+            cli_tell("no memory for %ju bytes of a line", (uintmax_t)capacity);
             return CLI_PIECE_FAILED;
         }
         if (lines->buffer != NULL) {

@@ -22,7 +22,8 @@ endif()
 string(REPLACE "|" ";" library_files "${LIBRARY_FILES}")
 list(TRANSFORM library_files PREPEND "${LIB_DIR}/")
 file(GLOB documents RELATIVE "${SOURCE_DIR}"
-  "${SOURCE_DIR}/docs/*.md" "${SOURCE_DIR}/docs/plots/*.svg")
+  "${SOURCE_DIR}/docs/*.md" "${SOURCE_DIR}/docs/plots/*.svg"
+  "${SOURCE_DIR}/examples/*")
 list(APPEND documents LICENSE README.md)
 list(TRANSFORM documents PREPEND "${DOC_DIR}/")
 set(promised

@@ -59,6 +59,7 @@ done <<'EOF'
 -rw-r--r-- share/doc/kvstore/changelog.gz
 -rw-r--r-- share/doc/kvstore/copyright
 -rw-r--r-- share/doc/kvstore/docs/tour.md
+-rw-r--r-- share/doc/kvstore/examples/counter.c
 -rw-r--r-- share/fish/vendor_completions.d/kvstore.fish
 -rw-r--r-- share/man/man1/kvstore.1.gz
 -rw-r--r-- share/man/man3/kvstore.3.gz
