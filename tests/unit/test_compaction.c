@@ -979,6 +979,40 @@ static void log_that_shrank_ends_it(void **state)
     close_pair(&pair);
 }
 
+static void append_set(const struct store_dir *dir, const char *key)
+{
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, key, "1");
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+}
+
+/* What a round has copied is cut off, and something else is written there. */
+static void line_of_a_round_that_was_exchanged_ends_it(void **state)
+{
+    const struct store_dir *dir = *state;
+    struct pair pair = make_small_pair(dir);
+    struct kv_compaction compaction = {.directory = &dir->directory,
+                                       .log = &pair.log,
+                                       .index = &pair.index,
+                                       .new_log = KV_LOG_NONE,
+                                       .new_index = KV_INDEX_NONE};
+    size_t copied = store_dir_file_size(dir, KV_LOG_NAME);
+    assert_int_equal(kv_compaction_begin(&compaction), KVSTORE_OK);
+    assert_int_equal(kv_compaction_copy(&compaction), KVSTORE_OK);
+    append_set(dir, "x");
+    size_t end = store_dir_file_size(dir, KV_LOG_NAME);
+    assert_int_equal(kv_compaction_follow(&compaction, end), KVSTORE_OK);
+    assert_int_equal(kv_compaction_follow(&compaction, end), KVSTORE_OK);
+    store_dir_truncate(dir, KV_LOG_NAME, copied);
+    append_set(dir, "y");
+
+    assert_int_equal(kv_compaction_follow(&compaction, end), KVSTORE_CORRUPT);
+
+    kv_compaction_release(&compaction);
+    close_pair(&pair);
+}
+
 /* The process that made it may have it open still, and would hold the log. */
 static void leftover_is_made_anew(void **state)
 {
@@ -1258,6 +1292,7 @@ static const struct CMUnitTest tests[] = {
     STORE_TEST(edited_key_ends_it),
     STORE_TEST(slot_of_another_key_ends_it),
     STORE_TEST(log_that_shrank_ends_it),
+    STORE_TEST(line_of_a_round_that_was_exchanged_ends_it),
     STORE_TEST(leftover_is_made_anew),
     STORE_TEST(link_to_the_log_in_the_way_goes),
     STORE_TEST(fifo_in_the_way_goes),
