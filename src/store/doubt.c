@@ -16,8 +16,14 @@
 
 /* --- An index that is wrong --- */
 
+/* Others may go on with that index: it stays, but this handle does not go back to
+ * it. */
 static kvstore_status rebuild_privately(struct kvstore *store)
 {
+    if (store->index.is_shared) {
+        store->wrong_secret = store->index.table.secret.words[0];
+        store->wrong_inode = store->log.inode;
+    }
     kvstore_status status = kv_store_load_privately(store, false);
     if (status == KVSTORE_OK) {
         kv_store_note_rebuild(store);

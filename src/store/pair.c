@@ -357,6 +357,14 @@ bool kv_pair_is_checked_alone(const struct kvstore *store,
             kv_index_file_is_of_boot(&pair->index.table, store->boot_id));
 }
 
+bool kv_pair_is_known_wrong(const struct kvstore *store,
+                            const struct kv_pair *pair)
+{
+    return store->wrong_inode != 0 && pair->index.is_shared &&
+           pair->log.inode == store->wrong_inode &&
+           pair->index.table.secret.words[0] == store->wrong_secret;
+}
+
 kvstore_status kv_store_open_pair(struct kvstore *store,
                                   bool may_check,
                                   enum kv_index_file_trust *trust_out,
@@ -366,6 +374,9 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
     *has_more_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
+    if (status == KVSTORE_OK && kv_pair_is_known_wrong(store, &pair)) {
+        *trust_out = KV_INDEX_FILE_UNTRUSTED;
+    }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&
         may_check && !*has_more_out && kv_pair_is_checked_alone(store, &pair)) {
         /* Lines past an index at rest are not acknowledged: but it may be of an

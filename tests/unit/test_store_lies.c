@@ -31,6 +31,7 @@ static struct {
     bool has_no_locks;  /* As on a file system without them. */
     bool has_no_memory; /* For anything large. */
     uint64_t boot;
+    kvstore *writer; /* Sets a key before each read of a file; or NULL. */
 } world;
 
 static int refusing_flock(int fd, int operation)
@@ -51,6 +52,17 @@ static void *short_malloc(size_t size)
     return kv_io_system_table()->malloc(size);
 }
 
+static ssize_t beside_pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    kvstore *writer = world.writer;
+    world.writer = NULL;
+    if (writer != NULL) {
+        must_set(writer, "beside", "1");
+        world.writer = writer;
+    }
+    return kv_io_system_table()->pread(fd, bytes, size, offset);
+}
+
 static int told_boot_id(uint64_t *id_out)
 {
     *id_out = world.boot;
@@ -65,6 +77,7 @@ static int set_up(void **state)
     world.table.flock = refusing_flock;
     world.table.malloc = short_malloc;
     world.table.boot_id = told_boot_id;
+    world.table.pread = beside_pread;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -326,6 +339,37 @@ static void read_finds_the_value_though_the_lock_is_taken(void **state)
     }
 }
 
+/* A reader that may build no index for all goes by its own one until another has
+ * that name, however busy the writers are. */
+static void reader_leaves_an_index_that_lies(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *writer = open_hasty(dir);
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    kvstore *reader = open_with(dir, &options);
+    lead_astray(dir, "key-1");
+
+    world.writer = writer;
+    assert_value(reader, "key-1", value_of(1));
+    world.writer = NULL;
+    for (int i = 0; i < 3; i++) {
+        must_set(writer, "beside", "2");
+        assert_value(reader, "key-1", value_of(1));
+        assert_value(reader, "beside", "2");
+        assert_int_equal(checked_stats(reader).slow_open,
+                         KVSTORE_OPEN_PRIVATELY);
+    }
+
+    assert_value(writer, "key-1", value_of(1)); /* It builds the index anew. */
+    must_set(writer, "beside", "3");
+    assert_value(reader, "beside", "3");
+    assert_int_equal(checked_stats(reader).slow_open, KVSTORE_OPEN_FAST);
+    kvstore_close(reader);
+    kvstore_close(writer);
+}
+
 static void read_that_cannot_lock_says_why(void **state)
 {
     const struct store_dir *dir = *state;
@@ -495,6 +539,7 @@ int main(void)
         LIE_TEST(watcher_begins_where_the_log_ends),
         LIE_TEST(watcher_that_cannot_settle_says_why),
         LIE_TEST(read_finds_the_value_though_the_lock_is_taken),
+        LIE_TEST(reader_leaves_an_index_that_lies),
         LIE_TEST(read_that_cannot_lock_says_why),
         LIE_TEST(condition_is_judged_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_in_spite_of_a_lie),
