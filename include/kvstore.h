@@ -1029,8 +1029,9 @@ KVSTORE_CHECKED kvstore_status kvstore_expire(kvstore *store,
  * @retval KVSTORE_OK        Stored; durable as the handle's options say.
  * @retval KVSTORE_CONFLICT  The value is no such number, or the sum is beyond 64
  *                           bits; nothing was written. Sets no error.
- * @retval KVSTORE_INVALID   A NULL pointer, an expiry that has passed or is out
- *                           of bounds, or a handle after fork.
+ * @retval KVSTORE_INVALID   A NULL pointer, an expiry out of its bounds or, for a
+ *                           key that is absent, one that has passed, or a handle
+ *                           after fork.
  * @retval KVSTORE_CORRUPT   The key's newest line is damaged; nothing was
  *                           written.
  *
@@ -1364,7 +1365,7 @@ kvstore_status kvstore_watcher_create(const kvstore *store,
  * Looks every 10 ms whether there is one. Changes come in the order of the log,
  * each once; a batch is there as a whole. Compactions are followed. One that has
  * not looked while two of them came and went, or whose log was repaired,
- * exchanged or changed, gets KVSTORE_CHANGE_RESET, all keys as they are at one
+ * exchanged or changed, gets KVSTORE_CHANGE_RESET, all keys that are there at one
  * moment, each once, KVSTORE_CHANGE_CURRENT, and what follows that moment; so
  * does one that cannot share the index, after each compaction. As long as a
  * watcher is behind, the space of a log that was compacted is not free. A reset
@@ -1375,9 +1376,10 @@ kvstore_status kvstore_watcher_create(const kvstore *store,
  * tells its key is a KVSTORE_CHANGE_SET whose entry has the status
  * KVSTORE_CORRUPT; a record of a newer version one with KVSTORE_UNSUPPORTED; a
  * value that is too long one with KVSTORE_TOO_LARGE; a KVSTORE_CHANGE_REMOVE has
- * KVSTORE_NOT_FOUND. A key that has expired by then is told all the same, with
- * its time, and once it has come the key is absent. Lines that a program appends
- * without the lock are there when the next write or opening has found them.
+ * KVSTORE_NOT_FOUND. A change whose key has expired since is told all the same,
+ * with its time, and once that has come the key is absent. Lines that a program
+ * appends without the lock are there when the next write or opening has found
+ * them.
  *
  * A thread that waits may be cancelled (pthread_cancel): between two looks, when
  * it holds nothing. The watcher is as before.

@@ -148,8 +148,9 @@ static kvstore_status match_key(struct kv_changes *changes,
 }
 
 /* True if no other record, or damage, of the key of an item comes after it up to
- * the end of a state; and it does not say that the key is gone. */
-static bool is_of_state(const struct kv_changes *changes,
+ * the end of a state; and it does not say that the key is gone, nor has
+ * expired. */
+static bool is_of_state(struct kv_changes *changes,
                         const struct kv_fold_item *item)
 {
     if (changes->state == NULL) {
@@ -166,7 +167,9 @@ static bool is_of_state(const struct kv_changes *changes,
             newest = offset > newest ? offset : newest;
         }
     }
-    return newest == item->pointer.offset && item->type != KV_RECORD_REMOVE;
+    return newest == item->pointer.offset && item->type != KV_RECORD_REMOVE &&
+           (item->type != KV_RECORD_SET ||
+            kv_expiry_is_live(&changes->expiry, item->record));
 }
 
 /* --- Noting --- */

@@ -11,6 +11,7 @@
 #include "index/index.h"
 #include "kvstore.h"
 #include "log/log.h"
+#include "record/expiry.h"
 #include "store/changes_place.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct kv_changes {
     const struct kv_index *state; /* Only what it leads to, each as a Set; or
                                      NULL: all changes. */
 
+    struct kv_expiry expiry;       /* Of the state: when it was looked at. */
     struct kv_changes_place place; /* Past what is noted. */
 
     struct kv_changes_note *notes;

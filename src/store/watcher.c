@@ -279,6 +279,7 @@ static kvstore_status find_state(struct kvstore_watcher *watcher)
         return status;
     }
     watcher->changes.state = &watcher->state;
+    watcher->changes.expiry = (struct kv_expiry){.has_asked = false};
     kv_changes_go_to(&watcher->changes, &start);
     return KVSTORE_OK;
 }

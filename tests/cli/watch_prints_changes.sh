@@ -25,6 +25,13 @@ expect_stdout '{"event":"reset"}' '{"event":"set","key":"b:1","value":"y"}'
 expect_status 0 kvstore watch --limit 0
 expect_stdout
 
+# A key that has expired is none of all keys.
+kvstore set --expires 10ms e:1 brief
+sleep 0.1
+kvstore set e:2 there
+expect_status 0 kvstore watch --since start --limit 1 e:
+expect_stdout reset "$(printf 'set\te:2\tthere')"
+
 # News only, without --since: nothing of before.
 kvstore watch --limit 1 t: >news &
 plain=$!

@@ -323,6 +323,24 @@ static void what_expires_says_when(void **state)
     kvstore_close(store);
 }
 
+static void what_has_expired_is_none_of_all_keys(void **state)
+{
+    kvstore *store = open_plain(*state);
+    struct log_text text = LOG_TEXT_EMPTY;
+    log_text_set(&text, "past", "1");
+    log_text_expiring_set(&text, "past", "2", 1);
+    log_text_expiring_set(&text, "later", "1", 9000000000000);
+    append_lines(state, store, &text);
+    kvstore_watcher *watcher = watch_from_start(store);
+
+    expect_kind(watcher, KVSTORE_CHANGE_RESET);
+    expect_set(watcher, "later", "1");
+    expect_set(watcher, "last", "line");
+    expect_kind(watcher, KVSTORE_CHANGE_CURRENT);
+    kvstore_watcher_free(watcher);
+    kvstore_close(store);
+}
+
 /* --- The index --- */
 
 static void growth_is_followed(void **state)
@@ -682,6 +700,7 @@ int main(void)
         STORE_TEST(damage_that_tells_its_key_is_a_change),
         STORE_TEST(a_newer_record_is_a_change_that_cannot_be_read),
         STORE_TEST(what_expires_says_when),
+        STORE_TEST(what_has_expired_is_none_of_all_keys),
         STORE_TEST(growth_is_followed),
         STORE_TEST(an_index_that_is_built_anew_is_followed),
         STORE_TEST(a_private_index_is_enough),
