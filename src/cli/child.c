@@ -71,11 +71,14 @@ int cli_child_start(char **words,
                     const sigset_t *mask,
                     pid_t *child_out)
 {
+    struct sigaction is_default = {.sa_handler = SIG_DFL};
     int report[2] = {-1, -1};
 
     if (!cli_child_pipe(report)) {
         return errno;
     }
+    /* Where it is ignored, nobody would learn how the child ended. */
+    (void)sigaction(SIGCHLD, &is_default, NULL);
     pid_t child = fork();
     int error = child < 0 ? errno : 0;
     if (child == 0) {

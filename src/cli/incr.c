@@ -50,6 +50,11 @@ static int add(const struct cli_options *options,
         return cli_store_failed(options, "add to", key, status);
     }
     cli_print("%" PRId64 "\n", sum);
+    cli_flush();
+    if (cli_output_has_failed()) {
+        cli_tell(
+            "'%s' in '%s' was added to all the same", key, options->data_dir);
+    }
     cli_store_compact_if_due(options, store);
     return CLI_DONE;
 }

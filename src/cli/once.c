@@ -105,13 +105,10 @@ static int attend(struct cli_lease *lease, pid_t child, const sigset_t *signals)
 static int run(struct cli_lease *lease, char **words)
 {
     static const int streams[2] = {-1, -1};
-    struct sigaction is_default = {.sa_handler = SIG_DFL};
     sigset_t signals;
     sigset_t before;
     pid_t child = -1;
 
-    /* Where it is ignored, nobody would learn how the command ended. */
-    (void)sigaction(SIGCHLD, &is_default, NULL);
     fill_signals(&signals);
     (void)sigprocmask(SIG_BLOCK, &signals, &before);
     int error = cli_child_start(words, streams, &before, &child);

@@ -10,6 +10,7 @@
 #include "cli/usage.h"
 #include <kvstore.h>
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,16 +84,21 @@ static void put_back(const struct taker *taker, const void *key, size_t size)
     const kvstore_set_options wanted = {.size = sizeof(wanted),
                                         .condition = KVSTORE_IF_ABSENT,
                                         .expires_ms = taker->expires_ms};
+    kvstore_status status = kvstore_set_with(
+        taker->store, key, size, taker->value, taker->value_size, &wanted);
 
-    cli_flush();
-    if (kvstore_set_with(taker->store,
-                         key,
-                         size,
-                         taker->value,
-                         taker->value_size,
-                         &wanted) == KVSTORE_OK) {
+    if (status == KVSTORE_OK) {
         cli_tell_key("was put back", key, size);
+        return;
     }
+    if (status != KVSTORE_CONFLICT) {
+        (void)cli_store_key_failed(
+            taker->options, "put back", key, size, status);
+    }
+    cli_tell_key("was taken and not put back; its value is in store.log until "
+                 "a compaction",
+                 key,
+                 size);
 }
 
 /* CLI_NOT_FOUND: the key is not there, or was taken by another. */
@@ -193,6 +199,7 @@ int cli_command_take(const struct cli_options *options,
                      char **operands)
 {
     struct taker taker = {.options = options};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
     int result = check(options, count, operands);
 
     if (result == CLI_DONE) {
@@ -201,6 +208,8 @@ int cli_command_take(const struct cli_options *options,
     if (result != CLI_DONE) {
         return result;
     }
+    /* A reader that is gone must not keep this from putting back. */
+    (void)sigaction(SIGPIPE, &ignore, NULL);
     taker.format = cli_format_of(choose_form(options));
     result = count == 0 ? take_first(&taker)
                         : take_key(&taker, operands[0], strlen(operands[0]));

@@ -24,3 +24,12 @@ expect_value key old
 expect_status 0 kvstore set key new
 expect_value key new
 expect_value key new
+
+# There is room for the line that removes a key, and none for its value.
+head -c 6000 large | kvstore set --data-dir disk/queue --stdin job
+: >disk/out
+cat large large >disk/rest 2>/dev/null || :
+expect_status 3 shell '"$KVSTORE" --data-dir disk/queue take job >disk/out'
+expect_stderr_match "cannot put back 'job' in 'disk/queue': .*No space left"
+expect_stderr_match 'was taken and not put back; its value is in store.log until a compaction: job'
+[ "$(grep -c '"Set"' disk/queue/store.log)" -eq 1 ] || fail 'its value is gone'

@@ -9,11 +9,17 @@ head -c 1000000 /dev/zero | tr '\0' v | kvstore set --stdin long
 kvstore set empty ''
 
 for command in 'get short' 'get -r short' 'get long' 'get -r long' \
-    'get empty' 'incr hits' --help 'rm --help' -V; do
+    'get empty' --help 'rm --help' -V; do
     expect_status 3 shell "\"\$KVSTORE\" $command >/dev/full"
     expect_stderr \
         'kvstore: cannot write standard output: No space left on device'
 done
+
+# What was counted is counted, and said to be.
+expect_status 3 shell '"$KVSTORE" incr hits >/dev/full'
+expect_stderr 'kvstore: cannot write standard output: No space left on device' \
+    "kvstore: 'hits' in './data' was added to all the same"
+expect_value hits 1
 
 printf '%s\n' 'what is this' '{"Set":{"key":"d","val":"4"}}' >>data/store.log
 expect_status 6 kvstore verify

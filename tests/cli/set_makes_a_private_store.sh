@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# set makes the directory and those above it, for the owner alone.
+# set makes the directory and those above it, for the owner alone, also where the
+# umask takes the owner's own rights away.
 
 . "$(dirname "$0")/support.sh"
 
-for mask in 000 022 077; do
+for mask in 000 022 077 277 377; do
     rm -rf a
     umask $mask
     expect_status 0 kvstore -d a/b/c set key value

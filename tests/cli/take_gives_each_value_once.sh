@@ -28,6 +28,16 @@ expect_status 2 kvstore take ''
 kvstore set key value
 expect_status 3 shell '"$KVSTORE" take key >/dev/full'
 expect_value key value
+mkfifo pipe
+: <pipe &
+reader=$!
+exec 3>pipe
+wait $reader
+expect_status 3 shell '"$KVSTORE" take key >&3'
+exec 3>&-
+expect_stderr 'kvstore: cannot write standard output: Broken pipe' \
+    'kvstore: was put back: key'
+expect_value key value
 
 seq 10 40 | sed 's/.*/{"key":"q:&","value":"job &"}/' | kvstore import
 expect_status 0 kvstore take --prefix q:

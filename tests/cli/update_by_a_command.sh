@@ -77,6 +77,10 @@ expect_status 0 kvstore update large tr x y
 expect_status 0 kvstore update large echo small
 expect_value large small
 
+# A parent that ignores the end of its children says nothing about ours.
+expect_status 0 shell 'trap "" CHLD; exec "$KVSTORE" update large echo smaller'
+expect_value large smaller
+
 for operands in 'key' 'key --'; do
     expect_status 2 kvstore update $operands
     expect_stderr_match 'update: too few operands'
