@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DIRECTORY_NAME "the data directory"
@@ -32,12 +33,42 @@ kvstore_status kv_io_open_directory(const char *path,
     return KVSTORE_OK;
 }
 
+/* Gives the owner of a directory that was made just now the rights that the umask
+ * has taken away. */
+static kvstore_status give_owner_rights(const char *path)
+{
+    int fd = kv_io_descriptors_open(
+        AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (fd < 0) {
+        return kv_fail_errno(KVSTORE_IO,
+                             errno,
+                             "cannot open '%s', which was just made; the umask "
+                             "may take away its owner's rights",
+                             path);
+    }
+    struct stat stat;
+    kvstore_status status = KVSTORE_OK;
+    if (kv_io_table()->fstat(fd, &stat) != 0 ||
+        ((stat.st_mode & S_IRWXU) != S_IRWXU &&
+         kv_io_table()->fchmod(fd, (stat.st_mode & 07777) | S_IRWXU) != 0)) {
+        status = kv_fail_errno(
+            KVSTORE_IO, errno, "cannot set the mode of '%s'", path);
+    }
+    kv_io_descriptors_close(fd);
+    return status;
+}
+
 /* Makes one directory if there is none, and syncs the one above, even if
  * another process made it: that process may have been killed before its sync.
  * If the one above may not be read, it cannot be synced. */
 static kvstore_status make_directory(const char *path, const char *above)
 {
-    if (kv_io_table()->mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (kv_io_table()->mkdir(path, 0700) == 0) {
+        kvstore_status status = give_owner_rights(path);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+    } else if (errno != EEXIST) {
         return kv_fail_errno(KVSTORE_IO, errno, "cannot create '%s'", path);
     }
     int fd = kv_io_descriptors_open(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);

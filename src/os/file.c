@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 /* S_ISVTX, which POSIX keeps to its XSI option. */
@@ -155,9 +156,12 @@ kvstore_status kv_io_read_some(const struct kv_io_file *file,
         part = kv_io_table()->pread(file->fd, buffer, size, (off_t)offset);
     } while (part < 0 && errno == EINTR);
     *read_out = part < 0 ? 0 : (size_t)part;
-    return part < 0
-               ? kv_fail_errno(KVSTORE_IO, errno, "cannot read %s", file->name)
-               : KVSTORE_OK;
+    return part < 0 ? kv_fail_errno(KVSTORE_IO,
+                                    errno,
+                                    "cannot read %s at offset %" PRIu64,
+                                    file->name,
+                                    offset)
+                    : KVSTORE_OK;
 }
 
 kvstore_status kv_io_read(const struct kv_io_file *file,
@@ -254,7 +258,11 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size)
 kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 {
     if (kv_io_table()->fdatasync(file->fd) != 0) {
-        return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
+        return kv_fail_errno(
+            KVSTORE_IO,
+            errno,
+            "cannot sync %s: what was written last may be lost",
+            file->name);
     }
     return KVSTORE_OK;
 }
@@ -262,7 +270,11 @@ kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 kvstore_status kv_io_sync(const struct kv_io_file *file)
 {
     if (kv_io_table()->fsync(file->fd) != 0) {
-        return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
+        return kv_fail_errno(
+            KVSTORE_IO,
+            errno,
+            "cannot sync %s: what was written last may be lost",
+            file->name);
     }
     return KVSTORE_OK;
 }

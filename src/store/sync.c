@@ -49,6 +49,17 @@ static kvstore_status sync_log_and_name(struct kvstore *store)
     return status;
 }
 
+/* Tells what the failed sync of the last error means. */
+static kvstore_status fail_lost(void)
+{
+    return kv_fail_errno(
+        KVSTORE_IO,
+        kvstore_last_error()->system_errno,
+        "cannot sync %s, which may have lost what was written "
+        "last, and takes no writes until it has been compacted",
+        KV_LOG_NAME);
+}
+
 /* One sync at a time: of two that run at once on one descriptor, the kernel
  * reports to only one that pages are lost. */
 kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
@@ -58,6 +69,7 @@ kvstore_status kv_store_sync(struct kvstore *store, uint64_t end)
     if (status == KVSTORE_OK) {
         status = sync_log_and_name(store);
         if (status != KVSTORE_OK && !kv_io_was_unavailable()) {
+            status = fail_lost();
             kv_store_poison(store);
         } else if (status == KVSTORE_OK && atomic_load(&store->synced) < end) {
             atomic_store(&store->synced, end);
@@ -89,6 +101,7 @@ kvstore_status kv_store_sync_by(struct kvstore *store,
     if (status != KVSTORE_OK && !kv_io_was_unavailable()) {
         kv_reader_lock_read(&store->reader_lock);
         if (kv_barrier_is_of(barrier, &store->log)) {
+            status = fail_lost();
             kv_store_poison(store);
         } else {
             status = KVSTORE_OK;
