@@ -13,6 +13,7 @@
 #include "kvstore.h"
 #include "os/system.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 /* How often a writer checks whether the readers are gone, which takes them
@@ -62,7 +63,10 @@ void kv_reader_lock_read(struct kv_reader_lock *lock)
 
 void kv_reader_lock_end_read(struct kv_reader_lock *lock)
 {
-    atomic_fetch_sub_explicit(own_readers(lock), 1, memory_order_release);
+    unsigned before =
+        atomic_fetch_sub_explicit(own_readers(lock), 1, memory_order_release);
+    assert(before > 0);
+    (void)before;
 }
 
 void kv_reader_lock_write(struct kv_reader_lock *lock)

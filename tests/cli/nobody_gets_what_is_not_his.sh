@@ -97,6 +97,14 @@ mkdir own
 chmod 755 own
 expect_status 0 kvstore -d own set key value
 [ "$(stat -c %a own/store.log)" = 600 ] || fail 'the umask was not heeded'
+# A list for new files counts, and the umask does not.
+mkdir listed
+chmod 755 listed
+if command -v setfacl >/dev/null && setfacl -d -m "u:$reader:rw" listed \
+    2>/dev/null; then
+    expect_status 0 kvstore -d listed set key value
+    expect_status 0 as "$reader" ./program -d listed get key
+fi
 for file in shared/store.index own/store.index; do
     [ "$(stat -c '%u %g %a' "$file")" = \
         "$(stat -c '%u %g %a' "${file%index}log")" ] ||

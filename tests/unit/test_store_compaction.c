@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -264,6 +265,22 @@ static void failed_compaction_is_reported_by_its_call(void **state)
     kvstore_close(store);
 }
 
+/* The handle is as it was: it can be closed, and asked again. */
+static void lost_log_is_told_where_none_may_be_due(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore *store = open_plain(dir);
+    must_set(store, "key", VALUE);
+    assert_int_equal(unlinkat(dir->directory.fd, KV_LOG_NAME, 0), 0);
+    kv_io_sleep_ns(30000000); /* Until the names are looked at. */
+
+    assert_int_equal(kvstore_compact_if_due(store), KVSTORE_IO);
+
+    assert_int_equal(kvstore_last_error()->system_errno, ENOENT);
+    assert_int_equal(kvstore_compact_if_due(store), KVSTORE_IO);
+    kvstore_close(store);
+}
+
 static int renamed;
 
 static int noting_rename(int fd, const char *from, const char *to)
@@ -318,6 +335,7 @@ int main(void)
         TABLE_TEST(failed_compaction_is_not_tried_at_every_set),
         TABLE_TEST(stats_tell_whether_one_is_due),
         TABLE_TEST(failed_compaction_is_reported_by_its_call),
+        STORE_TEST(lost_log_is_told_where_none_may_be_due),
         TABLE_TEST(unsynced_directory_refuses_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

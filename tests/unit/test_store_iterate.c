@@ -148,6 +148,22 @@ static void keys_and_values_come_in_order(void **state)
     kvstore_close(store);
 }
 
+/* Past the bytes that are kept of each, keys are compared in the log. */
+static void keys_with_escapes_come_in_order(void **state)
+{
+    kvstore *store = open_plain(*state);
+    must_set(store, "k", "1");
+    must_set(store, "more than \"sixteen\", b", "2");
+    must_set(store, "more than \"sixteen\", a", "3");
+    must_set(store, "more than \"sixteen\"", "4");
+
+    assert_all(store,
+               "k=1 more\\20than\\20\"sixteen\"=4 "
+               "more\\20than\\20\"sixteen\",\\20a=3 "
+               "more\\20than\\20\"sixteen\",\\20b=2 ");
+    kvstore_close(store);
+}
+
 static void range_is_obeyed(void **state)
 {
     kvstore *store = open_plain(*state);
@@ -859,6 +875,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(keys_and_values_come_in_order),
+        STORE_TEST(keys_with_escapes_come_in_order),
         STORE_TEST(range_is_obeyed),
         STORE_TEST(prefix_may_be_any_bytes),
         STORE_TEST(foreign_lines_match_a_prefix),

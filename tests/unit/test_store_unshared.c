@@ -649,6 +649,32 @@ static void durable_reader_syncs_before_it_reports(void **state)
     kvstore_close(store);
 }
 
+static int failing_fdatasync(int fd)
+{
+    (void)fd;
+    errno = EIO;
+    return -1;
+}
+
+/* What cannot be synced is not told, the first time; later it is known to be as
+ * it is. */
+static void durable_reader_that_cannot_sync_says_so(void **state)
+{
+    const struct store_dir *dir = *state;
+    kvstore_options options = plain_options();
+    options.sync = KVSTORE_SYNC_ALWAYS;
+    make_known(dir);
+    remove_index(dir);
+    fill_disk();
+    kvstore *store = open_with(dir, &options);
+    world.table.fdatasync = failing_fdatasync;
+
+    assert_int_equal(try_get(store, "key-1"), KVSTORE_IO);
+
+    assert_int_equal(kvstore_last_error()->system_errno, EIO);
+    kvstore_close(store);
+}
+
 /* --- Readers of a private index --- */
 
 /* Opens a read-only handle that no index can be mapped for. */
@@ -786,6 +812,7 @@ int main(void)
         WORLD_TEST(private_compaction_hides_no_later_set),
         WORLD_TEST(sync_of_a_private_pair_includes_the_name),
         WORLD_TEST(durable_reader_syncs_before_it_reports),
+        WORLD_TEST(durable_reader_that_cannot_sync_says_so),
         WORLD_TEST(private_reader_follows_beside_its_reads),
         WORLD_TEST(private_index_grows_and_keeps_its_keys),
         WORLD_TEST(private_reader_joins_a_writer),
