@@ -37,6 +37,16 @@ expect_status 0 kvstore get -o link a
 expect_status 0 kvstore get -o /dev/null a
 [ -c /dev/null ] || fail '/dev/null was replaced'
 
+# The store's own files are not replaced.
+ln -s data/store.log own
+for file in data/store.log data/store.index own; do
+    expect_status 3 kvstore get -o $file a
+    expect_stderr "kvstore: cannot write '$file': it is a file of this store"
+    expect_status 3 kvstore export -o $file
+done
+rm own
+expect_value a 1
+
 expect_status 3 kvstore get -o absent/out a
 expect_stderr "kvstore: cannot write 'absent/out': No such file or directory"
 expect_status 3 kvstore get -o . a
