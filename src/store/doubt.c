@@ -16,14 +16,8 @@
 
 /* --- An index that is wrong --- */
 
-/* Others may go on with that index: it stays, but this handle does not go back to
- * it. */
 static kvstore_status rebuild_privately(struct kvstore *store)
 {
-    if (store->index.is_shared) {
-        store->wrong_secret = store->index.table.secret.words[0];
-        store->wrong_inode = store->log.inode;
-    }
     kvstore_status status = kv_store_load_privately(store, false);
     if (status == KVSTORE_OK) {
         kv_store_note_rebuild(store);
@@ -31,6 +25,25 @@ static kvstore_status rebuild_privately(struct kvstore *store)
     return status;
 }
 
+/* Past the gate. */
+static kvstore_status rebuild(struct kvstore *store, int64_t deadline_ns)
+{
+    if (store->is_read_only) {
+        return rebuild_privately(store);
+    }
+    kvstore_status status = kv_store_lock_writers(store, deadline_ns);
+    if (status == KVSTORE_OK) {
+        status = kv_store_rebuild_locked(store, KV_ALONE_TO_READ);
+        kv_store_unlock_writers(store);
+    } else if (status == KVSTORE_BUSY) {
+        status = rebuild_privately(store);
+    }
+    return status;
+}
+
+/* If this ends with an index of the handle's own, others may go on with the one
+ * that has the name, but this handle does not read by it again. With the lock it
+ * does: sets need no more of it, and the next read has it built for all. */
 kvstore_status kv_store_rebuild(struct kvstore *store)
 {
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
@@ -40,16 +53,13 @@ kvstore_status kv_store_rebuild(struct kvstore *store)
         return status;
     }
     store->is_quiet = false;
-    if (store->is_read_only) {
-        status = rebuild_privately(store);
-    } else {
-        status = kv_store_lock_writers(store, deadline_ns);
-        if (status == KVSTORE_OK) {
-            status = kv_store_rebuild_locked(store, KV_ALONE_TO_READ);
-            kv_store_unlock_writers(store);
-        } else if (status == KVSTORE_BUSY) {
-            status = rebuild_privately(store);
-        }
+    bool was_shared = store->index.is_shared;
+    uint64_t secret = was_shared ? store->index.table.secret.words[0] : 0;
+    uint64_t inode = store->log.inode;
+    status = rebuild(store, deadline_ns);
+    if (status == KVSTORE_OK && was_shared && !store->index.is_shared) {
+        store->left_secret = secret;
+        store->left_inode = inode;
     }
     kv_store_leave_gate(store);
     return status;

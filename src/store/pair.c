@@ -96,6 +96,7 @@ void kv_store_install(struct kvstore *store,
         kv_index_begin_use(&store->index);
     }
     if (index->is_shared) {
+        store->left_inode = 0;
         /* No process cuts the log within what a shared index has of it. */
         kv_log_map(&store->log);
         if (store->is_exclusive) {
@@ -357,12 +358,13 @@ bool kv_pair_is_checked_alone(const struct kvstore *store,
             kv_index_file_is_of_boot(&pair->index.table, store->boot_id));
 }
 
-bool kv_pair_is_known_wrong(const struct kvstore *store,
-                            const struct kv_pair *pair)
+/* True if the handle goes by its own index since reads have found this one
+ * wrong. */
+static bool has_left(const struct kvstore *store, const struct kv_pair *pair)
 {
-    return store->wrong_inode != 0 && pair->index.is_shared &&
-           pair->log.inode == store->wrong_inode &&
-           pair->index.table.secret.words[0] == store->wrong_secret;
+    return store->left_inode != 0 && pair->index.is_shared &&
+           pair->log.inode == store->left_inode &&
+           pair->index.table.secret.words[0] == store->left_secret;
 }
 
 kvstore_status kv_store_open_pair(struct kvstore *store,
@@ -374,7 +376,7 @@ kvstore_status kv_store_open_pair(struct kvstore *store,
     *has_more_out = false;
     int64_t looked_ns = kv_io_clock_coarse_ns();
     kvstore_status status = kv_pair_open(store, &pair, trust_out, has_more_out);
-    if (status == KVSTORE_OK && kv_pair_is_known_wrong(store, &pair)) {
+    if (status == KVSTORE_OK && has_left(store, &pair)) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&

@@ -96,10 +96,6 @@ kvstore_status kv_pair_open(const struct kvstore *store,
                             enum kv_index_file_trust *trust_out,
                             bool *has_more_out);
 
-/* True if reads have found the index of a pair wrong. */
-bool kv_pair_is_known_wrong(const struct kvstore *store,
-                            const struct kv_pair *pair) KV_GATED;
-
 /* True if nobody learns from a check of the index by this handle: then it need not
  * keep others from writing. Else one checks for all, under the writers' lock. */
 bool kv_pair_is_checked_alone(const struct kvstore *store,

@@ -317,7 +317,7 @@ static kvstore_status open_settled(struct kvstore *store,
     if (status == KVSTORE_OK && has_more) {
         status = lacks_lines(store, pair, *trust_out, &is_short);
     }
-    if (is_short || kv_pair_is_known_wrong(store, pair)) {
+    if (is_short) {
         *trust_out = KV_INDEX_FILE_UNTRUSTED;
     }
     if (status == KVSTORE_OK && *trust_out == KV_INDEX_FILE_UNCHECKED &&

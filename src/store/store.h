@@ -88,10 +88,11 @@ struct kvstore {
     /* Past the gate: */
     bool must_yield; /* Another was waiting when this handle released the
                         lock. */
-    /* A shared index that a read has found wrong, and that this handle could not
-     * build anew: its secret, which growth keeps, and the inode of its log. */
-    uint64_t wrong_secret;
-    uint64_t wrong_inode;
+    /* The shared index that this handle has left for its own, since a read found
+     * it wrong, and it could not be built anew: its secret, which growth keeps, and
+     * the inode of its log; or 0. */
+    uint64_t left_secret;
+    uint64_t left_inode;
 
     /* The pair that reads and writes use. The lock is held for writing while
      * another pair takes its place; the index changes under its readers. */

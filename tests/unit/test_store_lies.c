@@ -31,6 +31,8 @@ static struct {
     bool has_no_locks;  /* As on a file system without them. */
     bool has_no_memory; /* For anything large. */
     uint64_t boot;
+    bool is_full;    /* There is no room for an index. */
+    int refusals;    /* Of that. */
     kvstore *writer; /* Sets a key before each read of a file; or NULL. */
 } world;
 
@@ -63,6 +65,16 @@ static ssize_t beside_pread(int fd, void *bytes, size_t size, off_t offset)
     return kv_io_system_table()->pread(fd, bytes, size, offset);
 }
 
+static int refusing_allocate_blocks(int fd, off_t size)
+{
+    if (world.is_full) {
+        world.refusals++;
+        errno = ENOSPC;
+        return -1;
+    }
+    return kv_io_system_table()->allocate_blocks(fd, size);
+}
+
 static int told_boot_id(uint64_t *id_out)
 {
     *id_out = world.boot;
@@ -78,6 +90,7 @@ static int set_up(void **state)
     world.table.malloc = short_malloc;
     world.table.boot_id = told_boot_id;
     world.table.pread = beside_pread;
+    world.table.allocate_blocks = refusing_allocate_blocks;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -370,6 +383,37 @@ static void reader_leaves_an_index_that_lies(void **state)
     kvstore_close(writer);
 }
 
+/* Where there is no room to build it anew, that is not tried at each read, and sets
+ * and removes go on. */
+static void full_disk_does_not_bring_it_back(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore *other = open_hasty(dir);
+    kvstore *store = open_plain(dir);
+    lead_astray(dir, "key-1");
+    world.is_full = true;
+
+    assert_value(store, "key-1", value_of(1));
+    int refusals = world.refusals;
+    assert_true(refusals > 0);
+    for (int i = 0; i < 3; i++) {
+        must_set(other, "key-2", "other");
+        assert_value(store, "key-1", value_of(1));
+        assert_value(store, "key-2", "other");
+    }
+    assert_int_equal(world.refusals, refusals);
+    must_set(store, "key-2", "own");
+    must_remove(store, "key-3");
+    assert_value(other, "key-2", "own");
+
+    world.is_full = false;
+    assert_value(store, "key-1", value_of(1));
+    assert_int_equal(checked_stats(store).slow_open, KVSTORE_OPEN_FAST);
+    kvstore_close(store);
+    kvstore_close(other);
+}
+
 static void read_that_cannot_lock_says_why(void **state)
 {
     const struct store_dir *dir = *state;
@@ -540,6 +584,7 @@ int main(void)
         LIE_TEST(watcher_that_cannot_settle_says_why),
         LIE_TEST(read_finds_the_value_though_the_lock_is_taken),
         LIE_TEST(reader_leaves_an_index_that_lies),
+        LIE_TEST(full_disk_does_not_bring_it_back),
         LIE_TEST(read_that_cannot_lock_says_why),
         LIE_TEST(condition_is_judged_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_in_spite_of_a_lie),
