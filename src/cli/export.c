@@ -40,8 +40,7 @@ static int export_range(const struct cli_options *options,
 
     /* Before anything is printed; if it fails, it is only slower. */
     (void)setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-    if (file != NULL && (!cli_store_may_replace(options, file) ||
-                         !cli_target_begin(&target, file))) {
+    if (file != NULL && !cli_target_begin(&target, file, options->data_dir)) {
         (void)cli_target_end(&target, false);
         return CLI_FAILED;
     }

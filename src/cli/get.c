@@ -110,8 +110,8 @@ static int get_keys(struct getter *getter, int count, char **keys)
     const char *file = getter->options->values[CLI_OPTION_OUTPUT];
     struct cli_target target = {0};
 
-    if (file != NULL && (!cli_store_may_replace(getter->options, file) ||
-                         !cli_target_begin(&target, file))) {
+    if (file != NULL &&
+        !cli_target_begin(&target, file, getter->options->data_dir)) {
         (void)cli_target_end(&target, false);
         return CLI_FAILED;
     }

@@ -247,24 +247,6 @@ void cli_store_end(void)
     cli_progress_clear(&progress);
 }
 
-bool cli_store_may_replace(const struct cli_options *options, const char *file)
-{
-    static const char *const names[] = {"store.log", "store.index"};
-    char own[PATH_MAX];
-    struct stat found;
-    struct stat status;
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)snprintf(own, sizeof(own), "%s/%s", options->data_dir, names[i]);
-        if (stat(file, &found) == 0 && stat(own, &status) == 0 &&
-            found.st_dev == status.st_dev && found.st_ino == status.st_ino) {
-            cli_tell("cannot write '%s': it is a file of this store", file);
-            return false;
-        }
-    }
-    return true;
-}
-
 int cli_store_call_failed(const struct cli_options *options,
                           const char *verb,
                           kvstore_status status)

@@ -61,9 +61,6 @@ void cli_store_tell(uint64_t done, uint64_t total);
 /* Called after that, before anything is printed. */
 void cli_store_end(void);
 
-/* False, after a message, if a file is one of the store's own. */
-bool cli_store_may_replace(const struct cli_options *options, const char *file);
-
 /* Reports that a call about the whole store failed, as in "cannot compact
  * './data': reason", and returns the exit status. */
 int cli_store_call_failed(const struct cli_options *options,

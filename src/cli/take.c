@@ -213,7 +213,7 @@ int cli_command_take(const struct cli_options *options,
     taker.format = cli_format_of(choose_form(options));
     result = count == 0 ? take_first(&taker)
                         : take_key(&taker, operands[0], strlen(operands[0]));
-    if (result == CLI_DONE) {
+    if (result == CLI_DONE && !cli_output_has_failed()) {
         cli_store_compact_if_due(options, taker.store);
     }
     cli_store_close(taker.store);

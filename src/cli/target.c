@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +118,31 @@ static bool begin_temporary(struct cli_target *target)
     return divert(fd, target->name);
 }
 
-bool cli_target_begin(struct cli_target *target, const char *file)
+/* True if the file, which need not be there, has a name of a store's files. */
+static bool is_of_store(const char *file, const char *data_dir)
+{
+    const char *slash = strrchr(file, '/');
+    const char *name = slash == NULL ? file : slash + 1;
+    size_t size = (size_t)(name - file);
+    char parent[PATH_MAX] = ".";
+    struct stat status;
+    struct stat own;
+
+    if (strncmp(name, "store.", strlen("store.")) != 0 ||
+        size >= sizeof(parent)) {
+        return false;
+    }
+    if (size > 0) {
+        memcpy(parent, file, size);
+        parent[size] = '\0';
+    }
+    return stat(parent, &status) == 0 && stat(data_dir, &own) == 0 &&
+           status.st_dev == own.st_dev && status.st_ino == own.st_ino;
+}
+
+bool cli_target_begin(struct cli_target *target,
+                      const char *file,
+                      const char *data_dir)
 {
     struct stat status;
 
@@ -129,6 +154,10 @@ bool cli_target_begin(struct cli_target *target, const char *file)
     target->file = realpath(file, NULL);
     if (target->file == NULL) {
         target->file = strdup(file);
+    }
+    if (target->file != NULL && is_of_store(target->file, data_dir)) {
+        cli_tell("cannot write '%s': it is a file of this store", file);
+        return false;
     }
     return target->file == NULL ? fail(file) : begin_temporary(target);
 }

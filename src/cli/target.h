@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Sends what would go to standard output into a file, which is replaced whole or
- * not at all. Knows no commands and no store. */
+ * not at all. Knows no commands, and of a store only what its files are called. */
 
 #ifndef CLI_TARGET_H
 #define CLI_TARGET_H
@@ -16,9 +16,11 @@ struct cli_target {
 };
 
 /* From now on standard output is the file of this name. What is no regular file,
- * such as /dev/null, is written as it is. False: that is not possible, which was
- * reported. */
-bool cli_target_begin(struct cli_target *target, const char *file);
+ * such as /dev/null, is written as it is. False: that is not possible, or the file
+ * is one of the store's in a directory; this was reported. */
+bool cli_target_begin(struct cli_target *target,
+                      const char *file,
+                      const char *data_dir);
 
 /* Puts what was written in the place of the file, or if it is not wanted, removes
  * it. False: that failed, which was reported. target may be zero. */

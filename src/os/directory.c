@@ -34,28 +34,27 @@ kvstore_status kv_io_open_directory(const char *path,
 }
 
 /* Gives the owner of a directory that was made just now the rights that the umask
- * has taken away. */
+ * has taken away. Whoever opens it learns of other failures. */
 static kvstore_status give_owner_rights(const char *path)
 {
     int fd = kv_io_descriptors_open(
         AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd < 0) {
-        return kv_fail_errno(KVSTORE_IO,
-                             errno,
-                             "cannot open '%s', which was just made; the umask "
-                             "may take away its owner's rights",
-                             path);
+        return errno == EACCES
+                   ? kv_fail_errno(KVSTORE_IO,
+                                   errno,
+                                   "cannot open '%s', which was made just now; "
+                                   "the umask takes away its owner's rights",
+                                   path)
+                   : KVSTORE_OK;
     }
     struct stat stat;
-    kvstore_status status = KVSTORE_OK;
-    if (kv_io_table()->fstat(fd, &stat) != 0 ||
-        ((stat.st_mode & S_IRWXU) != S_IRWXU &&
-         kv_io_table()->fchmod(fd, (stat.st_mode & 07777) | S_IRWXU) != 0)) {
-        status = kv_fail_errno(
-            KVSTORE_IO, errno, "cannot set the mode of '%s'", path);
+    if (kv_io_table()->fstat(fd, &stat) == 0 &&
+        (stat.st_mode & S_IRWXU) != S_IRWXU) {
+        (void)kv_io_table()->fchmod(fd, (stat.st_mode & 07777) | S_IRWXU);
     }
     kv_io_descriptors_close(fd);
-    return status;
+    return KVSTORE_OK;
 }
 
 /* Makes one directory if there is none, and syncs the one above, even if

@@ -258,11 +258,7 @@ kvstore_status kv_io_truncate(const struct kv_io_file *file, uint64_t size)
 kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 {
     if (kv_io_table()->fdatasync(file->fd) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO,
-            errno,
-            "cannot sync %s: what was written last may be lost",
-            file->name);
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
     }
     return KVSTORE_OK;
 }
@@ -270,11 +266,7 @@ kvstore_status kv_io_sync_data(const struct kv_io_file *file)
 kvstore_status kv_io_sync(const struct kv_io_file *file)
 {
     if (kv_io_table()->fsync(file->fd) != 0) {
-        return kv_fail_errno(
-            KVSTORE_IO,
-            errno,
-            "cannot sync %s: what was written last may be lost",
-            file->name);
+        return kv_fail_errno(KVSTORE_IO, errno, "cannot sync %s", file->name);
     }
     return KVSTORE_OK;
 }

@@ -39,12 +39,16 @@ expect_status 0 kvstore get -o /dev/null a
 
 # The store's own files are not replaced.
 ln -s data/store.log own
-for file in data/store.log data/store.index own; do
+(cd data && : >store.log.cut-5)
+for file in data/store.log data/store.index own ./data//store.log.cut-5 \
+    data/store.log.compact; do
     expect_status 3 kvstore get -o $file a
     expect_stderr "kvstore: cannot write '$file': it is a file of this store"
     expect_status 3 kvstore export -o $file
 done
-rm own
+rm own data/store.log.cut-5
+expect_status 0 kvstore get -o store.log a
+rm store.log
 expect_value a 1
 
 expect_status 3 kvstore get -o absent/out a

@@ -140,6 +140,125 @@ static kvstore_status call_repair(struct scene *scene)
     return kvstore_repair(scene->store, see_damage, NULL);
 }
 
+/* --- Those that ask before they change --- */
+
+static kvstore_status call_exists(struct scene *scene)
+{
+    return kvstore_exists(scene->store, scene->key, strlen(scene->key));
+}
+
+static kvstore_status call_set_with(struct scene *scene)
+{
+    const kvstore_set_options wanted = {.size = sizeof wanted,
+                                        .condition = KVSTORE_IF_PRESENT};
+    return kvstore_set_with(
+        scene->store, "key-2", 5, value_of(2), strlen(value_of(2)), &wanted);
+}
+
+static kvstore_status call_remove_if(struct scene *scene)
+{
+    must_set(scene->store, "gone", "1");
+    return kvstore_remove_if(scene->store, "gone", 4, "1", 1);
+}
+
+static kvstore_status call_take(struct scene *scene)
+{
+    void *value = NULL;
+    size_t size = 0;
+    must_set(scene->store, "gone", "1");
+    kvstore_status status =
+        kvstore_take(scene->store, "gone", 4, &value, &size);
+    kvstore_free(value);
+    return status;
+}
+
+static kvstore_status call_expire(struct scene *scene)
+{
+    return kvstore_expire(scene->store, "key-2", 5, KVSTORE_EXPIRES_NEVER);
+}
+
+static kvstore_status call_increment(struct scene *scene)
+{
+    int64_t sum = 0;
+    return kvstore_increment(
+        scene->store, "count", 5, 1, KVSTORE_EXPIRES_NEVER, &sum);
+}
+
+static bool set_again(void *context,
+                      const kvstore_entry *current,
+                      kvstore_batch *batch)
+{
+    (void)context;
+    return kvstore_batch_set(batch,
+                             current->key,
+                             current->key_size,
+                             "1",
+                             1,
+                             KVSTORE_EXPIRES_NEVER) == KVSTORE_OK;
+}
+
+static kvstore_status call_update(struct scene *scene)
+{
+    return kvstore_update(scene->store, "updated", 7, set_again, NULL);
+}
+
+static kvstore_status call_write(struct scene *scene)
+{
+    kvstore_batch *batch = NULL;
+    kvstore_status status = kvstore_batch_create(&batch);
+    for (int i = 0; i < 2 && status == KVSTORE_OK; i++) {
+        status = kvstore_batch_set(
+            batch, i == 0 ? "one" : "two", 3, "1", 1, KVSTORE_EXPIRES_NEVER);
+    }
+    if (status == KVSTORE_OK) {
+        status = kvstore_write(scene->store, batch);
+    }
+    kvstore_batch_free(batch);
+    return status;
+}
+
+/* --- Those that read everything --- */
+
+static kvstore_status call_iterate(struct scene *scene)
+{
+    kvstore_iterator *iterator = NULL;
+    const kvstore_entry *entry = NULL;
+    kvstore_status status =
+        kvstore_iterator_create(scene->store, NULL, &iterator);
+    if (status == KVSTORE_OK) {
+        status = kvstore_iterator_next(iterator, &entry);
+    }
+    kvstore_iterator_free(iterator);
+    return status;
+}
+
+static kvstore_status call_watch(struct scene *scene)
+{
+    const kvstore_watch_options options = {.size = sizeof options,
+                                           .from_start = true};
+    kvstore_watcher *watcher = NULL;
+    const kvstore_change *change = NULL;
+    kvstore_status status =
+        kvstore_watcher_create(scene->store, &options, &watcher);
+    if (status == KVSTORE_OK) {
+        status = kvstore_watcher_next(watcher, 0, &change);
+    }
+    kvstore_watcher_free(watcher);
+    return status;
+}
+
+static kvstore_status call_backup(struct scene *scene)
+{
+    char path[512];
+    static atomic_int count;
+    (void)snprintf(path,
+                   sizeof path,
+                   "%s/backup-%d",
+                   scene->dir->path,
+                   atomic_fetch_add(&count, 1));
+    return kvstore_backup(scene->store, path);
+}
+
 static const struct call {
     const char *name;
     kvstore_status (*make)(struct scene *scene);
@@ -157,6 +276,17 @@ static const struct call {
     {"list", call_list},
     {"verify", call_verify},
     {"repair", call_repair},
+    {"exists", call_exists},
+    {"set_with", call_set_with},
+    {"remove_if", call_remove_if},
+    {"take", call_take},
+    {"expire", call_expire},
+    {"increment", call_increment},
+    {"update", call_update},
+    {"write", call_write},
+    {"iterate", call_iterate},
+    {"watch", call_watch},
+    {"backup", call_backup},
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 

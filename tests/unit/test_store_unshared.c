@@ -38,6 +38,7 @@ static struct {
     int room_error;   /* Of the room for it. */
     int map_error;    /* Of a mapping that can be written. */
     int directory_syncs;
+    int data_syncs;
     int sync_error; /* Of a description that cannot write. */
 } world;
 
@@ -75,6 +76,12 @@ static void *refusing_mmap(size_t size, bool is_writable, int fd, off_t offset)
     return kv_io_system_table()->mmap(size, is_writable, fd, offset);
 }
 
+static int counting_fdatasync(int fd)
+{
+    world.data_syncs++;
+    return kv_io_system_table()->fdatasync(fd);
+}
+
 static int counting_fsync(int fd)
 {
     struct stat stat;
@@ -106,6 +113,7 @@ static int enter_world(void **state)
     world.table.allocate_blocks = refusing_allocate_blocks;
     world.table.mmap = refusing_mmap;
     world.table.fsync = counting_fsync;
+    world.table.fdatasync = counting_fdatasync;
     kv_io_swap_table(&world.table);
     return store_dir_set_up(state);
 }
@@ -640,10 +648,12 @@ static void durable_reader_syncs_before_it_reports(void **state)
     fill_disk();
     kvstore *store = open_with(dir, &options);
     int before = world.directory_syncs;
+    world.data_syncs = 0;
 
     assert_known(store);
 
     assert_int_equal(world.directory_syncs, before + 1);
+    assert_int_equal(world.data_syncs, 1);
     assert_refused(store, ENOSPC);
     assert_known(store);
     kvstore_close(store);
