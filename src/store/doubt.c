@@ -26,7 +26,8 @@ static kvstore_status rebuild_privately(struct kvstore *store)
 }
 
 /* Past the gate. */
-static kvstore_status rebuild(struct kvstore *store, int64_t deadline_ns)
+static kvstore_status rebuild_past_gate(struct kvstore *store,
+                                        int64_t deadline_ns)
 {
     if (store->is_read_only) {
         return rebuild_privately(store);
@@ -56,7 +57,7 @@ kvstore_status kv_store_rebuild(struct kvstore *store)
     bool was_shared = store->index.is_shared;
     uint64_t secret = was_shared ? store->index.table.secret.words[0] : 0;
     uint64_t inode = store->log.inode;
-    status = rebuild(store, deadline_ns);
+    status = rebuild_past_gate(store, deadline_ns);
     if (status == KVSTORE_OK && was_shared && !store->index.is_shared) {
         store->left_secret = secret;
         store->left_inode = inode;
