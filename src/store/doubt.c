@@ -45,7 +45,7 @@ static kvstore_status rebuild_past_gate(struct kvstore *store,
 /* If this ends with an index of the handle's own, others may go on with the one
  * that has the name, but this handle does not read by it again. With the lock it
  * does: sets need no more of it, and the next read has it built for all. */
-kvstore_status kv_store_rebuild(struct kvstore *store)
+kvstore_status kv_store_rebuild(struct kvstore *store, uint64_t secret)
 {
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);
     struct kv_gate_waiter waiter = {.has_work = false};
@@ -55,9 +55,10 @@ kvstore_status kv_store_rebuild(struct kvstore *store)
     }
     store->is_quiet = false;
     bool was_shared = store->index.is_shared;
-    uint64_t secret = was_shared ? store->index.table.secret.words[0] : 0;
     uint64_t inode = store->log.inode;
-    status = rebuild_past_gate(store, deadline_ns);
+    if (store->index.table.secret.words[0] == secret) {
+        status = rebuild_past_gate(store, deadline_ns);
+    }
     if (status == KVSTORE_OK && was_shared && !store->index.is_shared) {
         store->left_secret = secret;
         store->left_inode = inode;

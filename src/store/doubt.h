@@ -11,8 +11,9 @@
 
 #include <stdint.h>
 
-/* Builds the index anew, because it was found to be wrong. */
-kvstore_status kv_store_rebuild(struct kvstore *store);
+/* Builds the index anew, because that with this secret was found to be wrong.
+ * Does nothing if the handle has another one by now. */
+kvstore_status kv_store_rebuild(struct kvstore *store, uint64_t secret);
 
 /* Tries to have the index settled by the writers' lock, where its totals are not
  * exact. KVSTORE_OK: it is, or it cannot be. */

@@ -154,6 +154,7 @@ kvstore_status kv_store_answer(kvstore *store,
         is_of_half_batch(store, find)) {
         *doubt_out = KV_HALF_BATCH | find->pointer.offset;
     }
+    destination->secret = store->index.table.secret.words[0];
     kvstore_status status = *doubt_out == KV_NO_OFFSET
                                 ? answer(store, find, destination)
                                 : KVSTORE_OK;
@@ -219,7 +220,7 @@ static kvstore_status end_doubt(kvstore *store,
     kvstore_status status =
         (*doubt & KV_HALF_BATCH) != 0
             ? kv_store_await_batch(store, *doubt & ~KV_HALF_BATCH)
-            : kv_store_rebuild(store);
+            : kv_store_rebuild(store, destination->secret);
     *doubt = KV_NO_OFFSET;
     return status == KVSTORE_OK
                ? look_up(store, key, key_size, destination, doubt)

@@ -28,6 +28,7 @@ struct kv_store_destination {
     bool is_allocated; /* By the library, with one NUL after the value. */
     bool is_unwanted;  /* Nowhere: that there is a value is enough. */
     bool takes_half;   /* Also from a batch that is being published. */
+    uint64_t secret;   /* Of the index in which a doubt arose. */
     size_t value_size;
     int64_t expires_ms;       /* When it expires; 0: never. */
     struct kv_expiry *expiry; /* Of the call. */

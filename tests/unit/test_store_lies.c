@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "os/lock.h"
 #include "replay.h"
+#include "store/doubt.h"
 #include "store_calls.h"
 
 #include <errno.h>
@@ -414,6 +415,25 @@ static void full_disk_does_not_bring_it_back(void **state)
     kvstore_close(other);
 }
 
+/* Of two threads that find it wrong, one has it built. */
+static void another_index_by_now_is_not_built_again(void **state)
+{
+    const struct store_dir *dir = *state;
+    make_known(dir);
+    kvstore_options options = plain_options();
+    options.read_only = true;
+    kvstore *reader = open_with(dir, &options);
+    uint64_t secret = reader->index.table.secret.words[0];
+
+    assert_int_equal(kv_store_rebuild(reader, secret + 1), KVSTORE_OK);
+    assert_true(reader->index.is_shared);
+    assert_int_equal(kv_store_rebuild(reader, secret), KVSTORE_OK);
+    assert_false(reader->index.is_shared);
+
+    assert_known(reader);
+    kvstore_close(reader);
+}
+
 static void read_that_cannot_lock_says_why(void **state)
 {
     const struct store_dir *dir = *state;
@@ -585,6 +605,7 @@ int main(void)
         LIE_TEST(read_finds_the_value_though_the_lock_is_taken),
         LIE_TEST(reader_leaves_an_index_that_lies),
         LIE_TEST(full_disk_does_not_bring_it_back),
+        LIE_TEST(another_index_by_now_is_not_built_again),
         LIE_TEST(read_that_cannot_lock_says_why),
         LIE_TEST(condition_is_judged_in_spite_of_a_lie),
         LIE_TEST(batch_is_written_in_spite_of_a_lie),
