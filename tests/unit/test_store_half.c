@@ -6,8 +6,10 @@
 
 #include "index/file.h"
 #include "kvstore.h"
+#include "os/gate.h"
 #include "os/system.h"
 #include "replay.h"
+#include "store/store.h"
 #include "store_calls.h"
 
 #include <setjmp.h>
@@ -142,6 +144,23 @@ static void get_of_a_reader_does_too(void **state)
     read_in_the_middle(*state, true, get_first_and_last);
 }
 
+/* Another thread of the handle is writing, and stays so. */
+static void get_beside_a_thread(void)
+{
+    struct kv_gate_waiter waiter = {.has_work = false};
+    world.now_ns = kv_io_system_table()->clock_ns();
+    assert_int_equal(
+        kv_gate_enter(&world.other->gate, &waiter, KV_GATE_NO_DEADLINE),
+        KVSTORE_OK);
+    assert_value(world.other, "key-000", "new");
+    kv_gate_leave(&world.other->gate);
+}
+
+static void get_does_not_wait_for_the_own_threads(void **state)
+{
+    read_in_the_middle(*state, false, get_beside_a_thread);
+}
+
 static void get_all_at_once(void)
 {
     static char keys[KEYS][16];
@@ -210,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HALF_TEST(get_waits_for_a_moment_only),
         HALF_TEST(get_of_a_reader_does_too),
+        HALF_TEST(get_does_not_wait_for_the_own_threads),
         HALF_TEST(many_keys_wait_once),
         HALF_TEST(watcher_hears_of_a_batch_when_all_can_read_it),
     };
