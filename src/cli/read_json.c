@@ -207,10 +207,27 @@ static const char *read_line(const char *line,
     return wrong;
 }
 
+/* True if a record of a log, or a condition, may have the member; others mean
+ * nothing there. */
+static bool is_of_variant(const struct cli_member *member,
+                          enum cli_change_kind kind)
+{
+    switch (kind) {
+    case CLI_CHANGE_SET:
+        return !cli_member_is(member, "value64");
+    case CLI_CHANGE_REMOVE:
+        return cli_member_is(member, "key") || cli_member_is(member, "key64") ||
+               cli_member_is(member, "sum");
+    default:
+        return true;
+    }
+}
+
 static const char *read_variant(const struct cli_member *variant,
-                                bool is_condition,
+                                enum cli_change_kind kind,
                                 struct fields *fields)
 {
+    bool is_condition = kind == CLI_CHANGE_REQUIRE;
     struct cli_object object =
         cli_object_of(variant->value, variant->value_size);
     struct cli_member member;
@@ -221,7 +238,7 @@ static const char *read_variant(const struct cli_member *variant,
             wrong = read_condition(&member, KVSTORE_IF_ABSENT, fields);
         } else if (is_condition && cli_member_is(&member, "present")) {
             wrong = read_condition(&member, KVSTORE_IF_PRESENT, fields);
-        } else {
+        } else if (is_of_variant(&member, kind)) {
             wrong = take_member(&member, fields);
         }
     }
@@ -353,8 +370,7 @@ const char *cli_read_json(const char *line,
         return make_change(&fields, CLI_CHANGE_SET, decoded, change_out);
     }
     struct fields inner = {.has_key = false};
-    wrong = read_variant(
-        &fields.variant, fields.variant_kind == CLI_CHANGE_REQUIRE, &inner);
+    wrong = read_variant(&fields.variant, fields.variant_kind, &inner);
     if (wrong == NULL && inner.has_sum &&
         !kv_record_has_fitting_sum(line, line + size)) {
         wrong = "its sum does not fit";

@@ -48,6 +48,14 @@ expect_value 'last line' 'no newline'
 printf ' \t{"key":"space","value":"y"} \t\n' | kvstore import
 expect_value space y
 
+# Of a line of a log, what means nothing there is passed over.
+printf '%s\n' '{"Set":{"key":"log","val":"2","value64":"!","x":1}}' \
+    '{"Set":{"key":"gone","val":"1"}}' \
+    '{"Remove":{"key":"gone","expires":"soon","val64":"!","value":5}}' >lines
+expect_status 0 kvstore import lines
+expect_value log 2
+expect_absent gone
+
 # A mark of the byte order, CR LF, and a last line without a newline.
 printf '\357\273\277{"key":"mark","value":"1"}\r\n{"key":"cut","value":"2"}' |
     kvstore import -
