@@ -154,10 +154,12 @@ kvstore_status kv_store_answer(kvstore *store,
         is_of_half_batch(store, find)) {
         *doubt_out = KV_HALF_BATCH | find->pointer.offset;
     }
-    destination->secret = store->index.table.secret.words[0];
-    kvstore_status status = *doubt_out == KV_NO_OFFSET
-                                ? answer(store, find, destination)
-                                : KVSTORE_OK;
+    kvstore_status status = KVSTORE_OK;
+    if (*doubt_out == KV_NO_OFFSET) {
+        status = answer(store, find, destination);
+    } else {
+        destination->secret = store->index.table.secret.words[0];
+    }
     kv_index_find_release(find);
     return status;
 }

@@ -40,12 +40,15 @@ expect_stderr 'kvstore: cannot write standard output: Broken pipe' \
 expect_value key value
 
 # What cannot go back either stays in the log, though a compaction is due.
-head -c 1200000 /dev/zero | tr '\0' v | kvstore -d big set --stdin job
+head -c 1046500 /dev/zero | tr '\0' f | kvstore -d big set --stdin filler
+kvstore -d big set filler small
+head -c 3000 /dev/zero | tr '\0' v | kvstore -d big set --stdin job
 blocks=$(($(stat -c %s big/store.log) / 512 + 2))
 expect_status 3 shell "ulimit -f $blocks; exec \"\$KVSTORE\" -d big take job >/dev/full"
 expect_stderr_match "cannot put back 'job' in 'big': .*File too large"
 expect_stderr_match 'was taken and not put back; its value is in store.log until a compaction: job'
 grep -q '"Set":{"key":"job"' big/store.log || fail 'it is not there'
+kvstore -d big stats --json | grep -q '"compaction_due":true' || fail 'none is due'
 
 seq 10 40 | sed 's/.*/{"key":"q:&","value":"job &"}/' | kvstore import
 expect_status 0 kvstore take --prefix q:

@@ -638,15 +638,20 @@ static void sync_of_a_private_pair_includes_the_name(void **state)
     kvstore_close(store);
 }
 
-static void durable_reader_syncs_before_it_reports(void **state)
+/* Opens a durable handle that has no room for an index. */
+static kvstore *open_durable_alone(const struct store_dir *dir)
 {
-    const struct store_dir *dir = *state;
     kvstore_options options = plain_options();
     options.sync = KVSTORE_SYNC_ALWAYS;
     make_known(dir);
     remove_index(dir);
     fill_disk();
-    kvstore *store = open_with(dir, &options);
+    return open_with(dir, &options);
+}
+
+static void durable_reader_syncs_before_it_reports(void **state)
+{
+    kvstore *store = open_durable_alone(*state);
     int before = world.directory_syncs;
     world.data_syncs = 0;
 
@@ -666,22 +671,17 @@ static int failing_fdatasync(int fd)
     return -1;
 }
 
-/* What cannot be synced is not told, the first time; later it is known to be as
- * it is. */
+/* What cannot be synced is not told the first time. Then nothing more is to be
+ * had of syncs. */
 static void durable_reader_that_cannot_sync_says_so(void **state)
 {
-    const struct store_dir *dir = *state;
-    kvstore_options options = plain_options();
-    options.sync = KVSTORE_SYNC_ALWAYS;
-    make_known(dir);
-    remove_index(dir);
-    fill_disk();
-    kvstore *store = open_with(dir, &options);
+    kvstore *store = open_durable_alone(*state);
     world.table.fdatasync = failing_fdatasync;
 
     assert_int_equal(try_get(store, "key-1"), KVSTORE_IO);
 
     assert_int_equal(kvstore_last_error()->system_errno, EIO);
+    assert_known(store);
     kvstore_close(store);
 }
 
