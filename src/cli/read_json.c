@@ -197,14 +197,16 @@ static const char *read_line(const char *line,
     struct cli_object object = cli_object_of(line, size);
     struct cli_member member;
     const char *wrong = NULL;
+    const char *wrong_flat = NULL;
 
     while (wrong == NULL && cli_object_next(&object, &member)) {
-        wrong = take_member(&member, fields);
-        if (wrong == NULL) {
-            wrong = take_variant(&member, fields);
-        }
+        const char *wrong_member = take_member(&member, fields);
+        wrong_flat = wrong_flat == NULL ? wrong_member : wrong_flat;
+        wrong = take_variant(&member, fields);
     }
-    return wrong;
+    /* Beside a record of a log, other members mean nothing. */
+    bool is_of_log = fields->variant.value != NULL && !fields->has_key;
+    return wrong == NULL && !is_of_log ? wrong_flat : wrong;
 }
 
 /* True if a record of a log, or a condition, may have the member; others mean

@@ -44,7 +44,7 @@ static kvstore_status rebuild_past_gate(struct kvstore *store,
 
 /* If this ends with an index of the handle's own, others may go on with the one
  * that has the name, but this handle does not read by it again. With the lock it
- * does: sets need no more of it, and the next read has it built for all. */
+ * does: sets need no more of it, and the next read that doubts it tries again. */
 kvstore_status kv_store_rebuild(struct kvstore *store, uint64_t secret)
 {
     int64_t deadline_ns = kv_store_deadline(store->lock_timeout_ms);

@@ -89,8 +89,8 @@ struct kvstore {
     bool must_yield; /* Another was waiting when this handle released the
                         lock. */
     /* The shared index that this handle has left for its own, since a read found
-     * it wrong, and it could not be built anew: its secret, which growth keeps, and
-     * the inode of its log; or 0. */
+     * it wrong, and it could not be built anew: its secret, which growth and
+     * compaction keep, and the inode of its log; or 0. */
     uint64_t left_secret;
     uint64_t left_inode;
 

@@ -50,7 +50,7 @@ expect_value space y
 
 # Of a line of a log, what means nothing there is passed over.
 printf '%s\n' '{"Set":{"key":"log","val":"2","value64":"!","x":1}}' \
-    '{"Set":{"key":"gone","val":"1"}}' \
+    '{"value":null,"Set":{"key":"gone","val":"1"},"expires":"x","val":1}' \
     '{"Remove":{"key":"gone","expires":"soon","val64":"!","value":5}}' >lines
 expect_status 0 kvstore import lines
 expect_value log 2
