@@ -67,7 +67,7 @@ kvstore_status kv_log_cursor_fork(const struct kv_log_cursor *other,
     return KVSTORE_OK;
 }
 
-static void drop_long_line(struct kv_log_cursor *cursor)
+void kv_log_cursor_drop_long_line(struct kv_log_cursor *cursor)
 {
     if (cursor->long_line != NULL) {
         kv_io_free(cursor->long_line);
@@ -77,7 +77,7 @@ static void drop_long_line(struct kv_log_cursor *cursor)
 
 void kv_log_cursor_release(struct kv_log_cursor *cursor)
 {
-    drop_long_line(cursor);
+    kv_log_cursor_drop_long_line(cursor);
     kv_io_free(cursor->allocated);
     cursor->allocated = NULL;
     cursor->window = NULL;
@@ -194,28 +194,10 @@ static void move_cursor(struct kv_log_cursor *cursor, uint64_t offset)
     }
 }
 
-const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
-                               size_t *count_out)
-{
-    *count_out = bytes_ahead(cursor);
-    return cursor->window + cursor->window_size - *count_out;
-}
-
-void kv_log_cursor_take(struct kv_log_cursor *cursor,
-                        size_t length,
-                        struct kv_log_view *view_out)
-{
-    size_t ahead = bytes_ahead(cursor);
-    const char *bytes = cursor->window + cursor->window_size - ahead;
-    assert(length > 0 && length <= ahead && bytes[length - 1] == '\n');
-    drop_long_line(cursor);
-    view_line(cursor, bytes, length, view_out);
-}
-
 void kv_log_cursor_skip(struct kv_log_cursor *cursor, size_t size)
 {
     assert(size <= bytes_ahead(cursor));
-    drop_long_line(cursor);
+    kv_log_cursor_drop_long_line(cursor);
     cursor->offset += size;
 }
 
@@ -402,7 +384,7 @@ static kvstore_status next_unheld(struct kv_log_cursor *cursor,
 kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out)
 {
-    drop_long_line(cursor);
+    kv_log_cursor_drop_long_line(cursor);
     for (;;) {
         size_t ahead = 0;
         const char *bytes = kv_log_cursor_peek(cursor, &ahead);

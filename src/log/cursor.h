@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "log/pointer.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,15 +77,37 @@ kvstore_status kv_log_cursor_next(struct kv_log_cursor *cursor,
                                   struct kv_log_view *view_out);
 
 /* Returns the bytes at the cursor that are in memory; count_out may be 0. */
-const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
-                               size_t *count_out);
+static inline const char *kv_log_cursor_peek(const struct kv_log_cursor *cursor,
+                                             size_t *count_out)
+{
+    size_t at = (size_t)(cursor->offset - cursor->window_offset);
+    *count_out = cursor->window_size - at;
+    return cursor->window + at;
+}
+
+/* Frees the memory of the line under the cursor, if that is not the window. */
+void kv_log_cursor_drop_long_line(struct kv_log_cursor *cursor);
 
 /* kv_log_cursor_next() for a caller that has seen, among the bytes at the
  * cursor, that the line there has this length: no NUL, and no newline but its
  * last byte. */
-void kv_log_cursor_take(struct kv_log_cursor *cursor,
-                        size_t length,
-                        struct kv_log_view *view_out);
+static inline void kv_log_cursor_take(struct kv_log_cursor *cursor,
+                                      size_t length,
+                                      struct kv_log_view *view_out)
+{
+    size_t ahead = 0;
+    const char *bytes = kv_log_cursor_peek(cursor, &ahead);
+    assert(length > 0 && length <= ahead && bytes[length - 1] == '\n');
+    if (cursor->long_line != NULL) {
+        kv_log_cursor_drop_long_line(cursor);
+    }
+    *view_out = (struct kv_log_view){
+        .pointer = {.offset = cursor->offset, .length = length},
+        .bytes = bytes,
+        .size = length - 1,
+        .is_terminated = true};
+    cursor->offset += length;
+}
 
 /* Moves past bytes in memory that are whole lines, without NULs. */
 void kv_log_cursor_skip(struct kv_log_cursor *cursor, size_t size);

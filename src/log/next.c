@@ -20,19 +20,10 @@ static kvstore_status decode(const struct kv_log_view *view,
     return KVSTORE_OK;
 }
 
-/* Most lines are sound and canonical: the decoder finds the end of these, so no
- * search for it is needed. */
-kvstore_status kv_log_next_record(struct kv_log_cursor *cursor,
-                                  struct kv_log_view *view_out,
-                                  struct kv_record *record_out)
+kvstore_status kv_log_next_other(struct kv_log_cursor *cursor,
+                                 struct kv_log_view *view_out,
+                                 struct kv_record *record_out)
 {
-    size_t count = 0;
-    const char *bytes = kv_log_cursor_peek(cursor, &count);
-    size_t length = kv_record_decode_ahead(bytes, count, record_out);
-    if (length != 0) {
-        kv_log_cursor_take(cursor, length, view_out);
-        return KVSTORE_OK;
-    }
     kvstore_status status = kv_log_cursor_next(cursor, view_out);
     return status == KVSTORE_OK ? decode(view_out, record_out) : status;
 }
