@@ -8,6 +8,7 @@
 #include "os/system.h"
 #include "record/foreign.h"
 #include "record/names.h"
+#include "record/scan.h"
 #include "record/sum.h"
 #include "record/text.h"
 
@@ -166,6 +167,36 @@ static bool decode_canonical(const char *line,
     return true;
 }
 
+/* Decodes what most lines are: a Set of plain texts, and a sum that fits. Its
+ * end is found first, so that the value need not be searched for its own.
+ * Returns the line's length, or 0. */
+static size_t decode_plain_set(const char *line,
+                               const char *limit,
+                               struct kv_record *record)
+{
+    const char *at = line;
+    if (!take_literal(&at, limit, LITERAL(SET_HEAD KEY_NAME))) {
+        return 0;
+    }
+    const char *end = kv_scan_line_end(at, limit);
+    if (end == limit || *end != '\n' || !kv_record_has_sum_tail(at, end)) {
+        return 0;
+    }
+    const char *value_end = end - KV_RECORD_SUM_TAIL_SIZE - 1;
+    const char *key_end = kv_scan_text(at, value_end);
+    const char *value = key_end;
+    if (!take_literal(&value, value_end, LITERAL("\"" VAL_NAME)) ||
+        *value_end != '"' || !kv_scan_is_plain(value, value_end) ||
+        !kv_record_is_sum_fitting(line, end)) {
+        return 0;
+    }
+    record->type = KV_RECORD_SET;
+    record->has_key = true;
+    record->key = kv_text_plain(at, (size_t)(key_end - at));
+    record->value = kv_text_plain(value, (size_t)(value_end - value));
+    return (size_t)(end + 1 - line);
+}
+
 size_t kv_record_decode_ahead(const char *bytes,
                               size_t size,
                               struct kv_record *record_out)
@@ -174,6 +205,10 @@ size_t kv_record_decode_ahead(const char *bytes,
     const char *end =
         bytes + (size < KV_LINE_SIZE_MAX ? size : KV_LINE_SIZE_MAX);
     reset(record_out, KV_RECORD_BLANK);
+    size_t length = decode_plain_set(bytes, end, record_out);
+    if (length != 0) {
+        return length;
+    }
     const char *at = scan_members(bytes, end, record_out);
     if (at == NULL) {
         return 0;
