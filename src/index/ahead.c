@@ -44,7 +44,7 @@ void kv_index_start_finds(const struct kv_index *index,
         if (is_key(&items[i])) {
             starts_out[i].key =
                 kv_index_plain_key(table, items[i].key, items[i].key_size);
-            kv_table_prefetch(table, starts_out[i].key.hash);
+            kv_table_prefetch(table, starts_out[i].key.hash.tag);
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -129,19 +129,22 @@ static bool count_superseded(struct kv_table_counts *counts,
     return true;
 }
 
-/* Counts a line in the totals. */
+/* Counts a line in the totals. The end of an index in use has been stored
+ * already. */
 static void count_line(struct kv_index *index, const struct kv_fold_item *item)
 {
     struct kv_table_totals *totals = &index->totals;
     assert(item->pointer.offset == totals->applied);
     count_item(&totals->counts, item);
     totals->applied = item->pointer.offset + item->pointer.length;
+    if (!index->is_in_use) {
+        atomic_store_explicit(
+            &index->table.header->end, totals->applied, memory_order_relaxed);
+    }
     totals->follows = kv_fold_follows(item);
     if (item->bytes != NULL) {
-        bool is_sound =
-            item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
         totals->last = item->pointer;
-        totals->last_sum = kv_index_line_sum(item->bytes, item->size, is_sound);
+        totals->last_sum = kv_index_item_sum(item);
     }
 }
 
@@ -196,19 +199,12 @@ static void replace_older(struct kv_index *index,
     }
 }
 
-/* Before a slot leads to a line: readers of the whole log rely on it. */
-static void announce(struct kv_index *index, const struct kv_table_entry *entry)
+/* Before the first slot of damage: only then a get looks for one. */
+static void announce_damage(struct kv_index *index)
 {
-    struct kv_table_header *header = index->table.header;
-    uint64_t end = entry->pointer.offset + entry->pointer.length;
-    if (!index->is_in_use &&
-        atomic_load_explicit(&header->end, memory_order_relaxed) < end) {
-        store_end(index, end);
-    }
-    if (entry->kind == KV_TABLE_DAMAGE) {
-        atomic_store_explicit(&header->has_damage, 1, memory_order_release);
-        kv_io_step("has damage");
-    }
+    atomic_store_explicit(
+        &index->table.header->has_damage, 1, memory_order_release);
+    kv_io_step("has damage");
 }
 
 /* Stores an entry in the target: an empty slot, or that of an older record. Only
@@ -231,7 +227,9 @@ static void point(struct kv_index *index,
         totals->slots_used++;
         totals->damage_slots += entry->kind == KV_TABLE_DAMAGE ? 1 : 0;
     }
-    announce(index, entry);
+    if (entry->kind == KV_TABLE_DAMAGE) {
+        announce_damage(index);
+    }
     kv_table_put(
         &index->table, target->hash, target->place, !target->has_older, entry);
 }
@@ -266,18 +264,18 @@ static kvstore_status find_place(struct kv_index *index,
     return status;
 }
 
-static kvstore_status take_slot(struct kv_index *index,
-                                const struct kv_log *log,
-                                struct kv_table_hash hash,
-                                const struct kv_table_entry *entry,
-                                bool *is_new_out)
+kvstore_status kv_index_put_slot(struct kv_index *index,
+                                 const struct kv_log *log,
+                                 struct kv_table_slot slot,
+                                 bool *is_new_out)
 {
-    struct kv_index_target target = {.hash = hash};
+    struct kv_table_entry entry = kv_table_entry_of(slot);
+    struct kv_index_target target = {.hash = kv_table_hash_of(slot)};
     kvstore_status status =
-        find_place(index, log, entry->kind == KV_TABLE_DAMAGE, &target);
+        find_place(index, log, entry.kind == KV_TABLE_DAMAGE, &target);
     *is_new_out = !target.has_older;
     if (status == KVSTORE_OK) {
-        point(index, log, &target, entry);
+        point(index, log, &target, &entry);
     }
     return status;
 }
@@ -300,42 +298,12 @@ static kvstore_status check_limit(const struct kv_fold_item *item)
                : KVSTORE_OK;
 }
 
-kvstore_status kv_index_apply_hash(struct kv_index *index,
-                                   const struct kv_log *log,
-                                   const struct kv_fold_item *item,
-                                   struct kv_table_hash hash,
-                                   bool *is_new_out)
+kvstore_status kv_index_count_line(struct kv_index *index,
+                                   const struct kv_fold_item *item)
 {
-    struct kv_table_entry entry = entry_of(item);
-    assert(kv_index_is_indexed(item));
-    *is_new_out = false;
     kvstore_status status = check_limit(item);
     if (status == KVSTORE_OK) {
-        status = take_slot(index, log, hash, &entry, is_new_out);
-    }
-    if (status == KVSTORE_OK) {
         count_line(index, item);
-    }
-    return status;
-}
-
-kvstore_status kv_index_apply(struct kv_index *index,
-                              const struct kv_log *log,
-                              const struct kv_fold_item *item)
-{
-    if (!kv_index_is_indexed(item)) {
-        kvstore_status status = check_limit(item);
-        if (status == KVSTORE_OK) {
-            count_line(index, item);
-        }
-        return status;
-    }
-    struct kv_index_key key;
-    bool is_new = false;
-    kvstore_status status = kv_index_get_key(&index->table, item->record, &key);
-    if (status == KVSTORE_OK) {
-        status = kv_index_apply_hash(index, log, item, key.hash, &is_new);
-        kv_io_free(key.allocated);
     }
     return status;
 }
@@ -347,7 +315,7 @@ void kv_index_begin_target(const struct kv_index *index,
 {
     target_out->hash = kv_table_hash(&index->table, key, key_size);
     target_out->secret_word = index->table.secret.words[0];
-    kv_table_prefetch(&index->table, target_out->hash);
+    kv_table_prefetch(&index->table, target_out->hash.tag);
 }
 
 kvstore_status kv_index_find_target(const struct kv_index *index,
@@ -396,57 +364,45 @@ void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
 
 /* --- Many lines --- */
 
-static kvstore_status apply_oldest(struct kv_index_queue *queue)
+/* A table takes about an eighth of its log, or more. */
+#define TABLE_SHARE 8u
+
+static kvstore_status put_slot(void *context, struct kv_table_slot slot)
 {
-    const struct kv_index_queued *queued =
-        &queue->queued[queue->left++ % KV_INDEX_QUEUE_SIZE];
+    const struct kv_index_queue *queue = context;
     bool is_new = false;
-    return take_slot(
-        queue->index, queue->log, queued->hash, &queued->entry, &is_new);
+    return kv_index_put_slot(queue->index, queue->log, slot, &is_new);
 }
 
-static kvstore_status enqueue(struct kv_index_queue *queue,
-                              struct kv_table_hash hash,
-                              const struct kv_fold_item *item)
+kvstore_status kv_index_queue_init(struct kv_index_queue *queue,
+                                   struct kv_index *index,
+                                   const struct kv_log *log,
+                                   uint64_t size)
 {
-    kvstore_status status = KVSTORE_OK;
-    if (queue->entered - queue->left == KV_INDEX_QUEUE_SIZE) {
-        status = apply_oldest(queue);
-    }
-    struct kv_index_queued *queued =
-        &queue->queued[queue->entered++ % KV_INDEX_QUEUE_SIZE];
-    queued->hash = hash;
-    queued->entry = entry_of(item);
-    kv_table_prefetch(&queue->index->table, hash);
-    return status;
+    uint64_t table_size = index->is_in_use ? 0 : size / TABLE_SHARE;
+    *queue = (struct kv_index_queue){.index = index, .log = log};
+    return kv_parts_create(
+        &index->table, table_size, put_slot, queue, &queue->parts);
 }
 
 kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
                                     const struct kv_fold_item *item)
 {
-    kvstore_status status = check_limit(item);
-    if (status == KVSTORE_OK && kv_index_is_indexed(item)) {
-        struct kv_index_key key;
-        status = kv_index_get_key(&queue->index->table, item->record, &key);
-        if (status == KVSTORE_OK) {
-            status = enqueue(queue, key.hash, item);
-            kv_io_free(key.allocated);
-        }
+    struct kv_table_slot slot;
+    kvstore_status status = kv_index_count_line(queue->index, item);
+    if (status != KVSTORE_OK || !kv_index_is_indexed(item)) {
+        return status;
     }
-    if (status == KVSTORE_OK) {
-        count_line(queue->index, item);
-    }
-    return status;
+    status = kv_index_make_slot(&queue->index->table, item, &slot);
+    return status == KVSTORE_OK ? kv_parts_put(queue->parts, slot) : status;
 }
 
 kvstore_status kv_index_queue_flush(struct kv_index_queue *queue)
 {
-    kvstore_status status = KVSTORE_OK;
-    while (status == KVSTORE_OK && queue->left < queue->entered) {
-        status = apply_oldest(queue);
-    }
-    if (!queue->index->is_in_use) {
-        store_end(queue->index, queue->index->totals.applied);
-    }
-    return status;
+    return kv_parts_empty(queue->parts);
+}
+
+void kv_index_queue_release(struct kv_index_queue *queue)
+{
+    kv_io_free(queue->parts);
 }

@@ -6,10 +6,10 @@
 #define KV_INDEX_APPLY_H
 
 #include "index/index.h"
+#include "index/parts.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
-#include "log/pointer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,19 +28,17 @@ void kv_index_end_publishing(struct kv_index *index, bool is_at_end);
 
 /* --- Applying --- */
 
-/* Applies a line that begins where the last one ended. Only an index that is
- * not in use grows for it; so nothing else fails for want of room. */
-kvstore_status kv_index_apply(struct kv_index *index,
-                              const struct kv_log *log,
-                              const struct kv_fold_item *item);
+/* Counts a line that begins where the last one ended. */
+kvstore_status kv_index_count_line(struct kv_index *index,
+                                   const struct kv_fold_item *item);
 
-/* The same for an item that has a slot, whose key has this hash. is_new_out: its
- * key had none of this kind. */
-kvstore_status kv_index_apply_hash(struct kv_index *index,
-                                   const struct kv_log *log,
-                                   const struct kv_fold_item *item,
-                                   struct kv_table_hash hash,
-                                   bool *is_new_out);
+/* Puts the slot of a line that has been counted. Only an index that is not in
+ * use grows for it; so nothing else fails for want of room. is_new_out: its key
+ * had none of this kind. */
+kvstore_status kv_index_put_slot(struct kv_index *index,
+                                 const struct kv_log *log,
+                                 struct kv_table_slot slot,
+                                 bool *is_new_out);
 
 /* Where a record that is about to be written will be. */
 struct kv_index_target {
@@ -83,27 +81,26 @@ void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes);
 
 /* --- Many lines --- */
 
-/* Slots that wait until the processor has fetched their buckets. */
-#define KV_INDEX_QUEUE_SIZE 32u
-
-struct kv_index_queued {
-    struct kv_table_hash hash;
-    struct kv_table_entry entry;
-};
-
+/* Applies lines in a row. */
 struct kv_index_queue {
-    struct kv_index *index;   /* Borrowed, as is the log; */
-    const struct kv_log *log; /* the rest is zero at first. */
-    uint64_t entered;
-    uint64_t left;
-    struct kv_index_queued queued[KV_INDEX_QUEUE_SIZE];
+    struct kv_index *index;   /* Borrowed, as is */
+    const struct kv_log *log; /* the log. */
+    struct kv_parts *parts;   /* Slots that wait. */
 };
 
-/* kv_index_apply() for many lines in a row: faster, but each of them is sure to
- * be in its slot only after kv_index_queue_flush(). After a failure the index is
- * good for nothing. */
+/* The queue stays where it is. About so many bytes of the log will be applied.
+ * The caller releases the queue, also after a failure. */
+kvstore_status kv_index_queue_init(struct kv_index_queue *queue,
+                                   struct kv_index *index,
+                                   const struct kv_log *log,
+                                   uint64_t size);
+
+/* Applies a line that begins where the last one ended. It is sure to be in its
+ * slot only after kv_index_queue_flush(); in an index in use, slots are stored in
+ * log order. After a failure the index is good for nothing. */
 kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
                                     const struct kv_fold_item *item);
 kvstore_status kv_index_queue_flush(struct kv_index_queue *queue);
+void kv_index_queue_release(struct kv_index_queue *queue);
 
 #endif

@@ -57,8 +57,10 @@ static kvstore_status fold_into(struct folding *folding,
     range.is_over = &folding->meets_damage;
     kvstore_status status =
         kv_fold(folding->queue.log, range, apply_item, folding, result_out);
-    return status == KVSTORE_OK ? kv_index_queue_flush(&folding->queue)
-                                : status;
+    if (status == KVSTORE_OK) {
+        status = kv_index_queue_flush(&folding->queue);
+    }
+    return status;
 }
 
 /* Notes how much of the log a compaction would keep. The records that have
@@ -139,10 +141,15 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
     struct kv_fold_result result;
     struct kv_fold_range range = rest_of(index, size);
     range.progress = progress;
-    struct folding folding = {.queue = {.index = index, .log = log},
-                              .stops_at_damage = stops_at_damage};
+    struct folding folding = {.stops_at_damage = stops_at_damage};
+    kvstore_status status = kv_index_queue_init(
+        &folding.queue, index, log, size - index->totals.applied);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
     kv_index_begin_publishing(index, size + 1);
-    kvstore_status status = fold_into(&folding, range, &result);
+    status = fold_into(&folding, range, &result);
+    kv_index_queue_release(&folding.queue);
     *is_whole_out = !folding.meets_damage;
     if (status != KVSTORE_OK) {
         index->is_in_doubt = true;
@@ -199,8 +206,12 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct folding folding = {.queue = {.index = &index, .log = log}};
-    status = fold_into(&folding, range, result_out);
+    struct folding folding = {.meets_damage = false};
+    status = kv_index_queue_init(&folding.queue, &index, log, range.end);
+    if (status == KVSTORE_OK) {
+        status = fold_into(&folding, range, result_out);
+    }
+    kv_index_queue_release(&folding.queue);
     if (status == KVSTORE_OK && index.is_in_doubt) {
         status = kv_fail(KVSTORE_IO,
                          "%s cannot be read, or was changed under a running "

@@ -7,7 +7,9 @@
 
 #include "index/check.h"
 
+#include "log/line.h"
 #include "os/system.h"
+#include "record/decode.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -114,34 +116,60 @@ bool kv_index_check_is_marked(struct kv_index_check *check, uint64_t offset)
 }
 
 void kv_index_check_meet(struct kv_index_check *check,
-                         struct kv_table_hash hash,
-                         const struct kv_table_entry *entry)
+                         struct kv_table_slot slot)
 {
-    check->met += kv_table_mix(kv_table_slot_of(hash, entry), check->random);
+    check->met += kv_table_mix(slot, check->random);
 }
 
-kvstore_status kv_index_check_leads_on(const struct kv_index_check *check,
-                                       const struct kv_index_key *key,
-                                       uint64_t offset,
-                                       bool *leads_on_out)
+/* Finds out whether a slot leads to a record of the same key as a line. */
+static kvstore_status leads_to_key(const struct kv_index_check *check,
+                                   struct kv_table_slot slot,
+                                   const struct kv_record *record,
+                                   bool *leads_on_out)
 {
-    struct kv_table_slot slot =
-        kv_table_get(&check->index->table, key->hash, false);
-    struct kv_index_start start = {.key = *key,
-                                   .has_entry = slot.tag != 0,
+    struct kv_index_start start = {.has_entry = true,
                                    .entry = kv_table_entry_of(slot)};
-    uint64_t to = start.entry.pointer.offset;
-    *leads_on_out = start.has_entry && to > offset;
-    if (!*leads_on_out || to < check->log_end) {
-        return KVSTORE_OK;
-    }
     struct kv_index_find find;
     kvstore_status status =
-        kv_index_go_on(check->index, check->log, &start, &find);
+        kv_index_get_key(&check->index->table, record, &start.key);
+    if (status == KVSTORE_OK) {
+        status = kv_index_go_on(check->index, check->log, &start, &find);
+        kv_io_free(start.key.allocated);
+    }
     if (status == KVSTORE_OK) {
         *leads_on_out = find.is_found;
         kv_index_find_release(&find);
     }
+    return status;
+}
+
+kvstore_status kv_index_check_leads_on(const struct kv_index_check *check,
+                                       struct kv_table_hash hash,
+                                       uint64_t offset,
+                                       bool *leads_on_out)
+{
+    struct kv_table_slot slot = kv_table_get(&check->index->table, hash, false);
+    uint64_t to = kv_table_entry_of(slot).pointer.offset;
+    bool leads_on = slot.tag != 0 && to > offset;
+    *leads_on_out = leads_on && to < check->log_end;
+    if (*leads_on_out || !leads_on) {
+        return KVSTORE_OK;
+    }
+    struct kv_log_line line;
+    struct kv_record record;
+    kvstore_status status =
+        kv_log_read_line(check->log, offset, check->log_end, &line);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    status = kv_record_decode(line.bytes, line.size, &record);
+    if (status == KVSTORE_OK) {
+        status = record.has_key
+                     ? leads_to_key(check, slot, &record, leads_on_out)
+                     : KVSTORE_OK;
+        kv_record_release(&record);
+    }
+    kv_log_line_release(&line);
     return status;
 }
 

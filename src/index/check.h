@@ -41,14 +41,13 @@ bool kv_index_check_is_marked(struct kv_index_check *check, uint64_t offset);
 
 /* Sums a record that is marked. */
 void kv_index_check_meet(struct kv_index_check *check,
-                         struct kv_table_hash hash,
-                         const struct kv_table_entry *entry);
+                         struct kv_table_slot slot);
 
 /* Finds out whether the slot of a record that is not marked leads on to a later
  * one. One before the end is met by the check itself; one that was written since
  * is read. */
 kvstore_status kv_index_check_leads_on(const struct kv_index_check *check,
-                                       const struct kv_index_key *key,
+                                       struct kv_table_hash hash,
                                        uint64_t offset,
                                        bool *leads_on_out);
 

@@ -441,12 +441,12 @@ void kv_index_find_release(struct kv_index_find *find)
 
 /* --- Checking --- */
 
-uint64_t kv_index_line_sum(const char *bytes, size_t size, bool is_sound)
+uint64_t kv_index_line_sum(const char *bytes, size_t size)
 {
     uint64_t digits = 0;
     const char *end = bytes + size;
     return kv_record_get_sum_digits(bytes, end, &digits) &&
-                   (is_sound || kv_record_has_fitting_sum(bytes, end))
+                   kv_record_has_fitting_sum(bytes, end)
                ? digits
                : XXH3_64bits(bytes, size);
 }
@@ -471,9 +471,8 @@ kvstore_status kv_index_matches(const struct kv_index *index,
     if (status != KVSTORE_OK) {
         return status;
     }
-    *matches_out =
-        line.length == totals->last.length &&
-        kv_index_line_sum(line.bytes, line.size, false) == totals->last_sum;
+    *matches_out = line.length == totals->last.length &&
+                   kv_index_line_sum(line.bytes, line.size) == totals->last_sum;
     kv_log_line_release(&line);
     return KVSTORE_OK;
 }

@@ -14,7 +14,9 @@
 #include "log/log.h"
 #include "log/pointer.h"
 #include "os/file.h"
+#include "os/system.h"
 #include "record/record.h"
+#include "record/sum.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -136,9 +138,20 @@ kvstore_status kv_index_go_on(const struct kv_index *index,
 bool kv_index_is_reachable(const struct kv_fold_item *item);
 
 /* Returns what is noted of the last line applied, to know it again: the digits
- * of its sum, if that fits; else a hash of all of it. is_sound: a sum that it
- * may have is known to fit. */
-uint64_t kv_index_line_sum(const char *bytes, size_t size, bool is_sound);
+ * of its sum, if that fits; else a hash of all of it. */
+uint64_t kv_index_line_sum(const char *bytes, size_t size);
+
+/* The same of an item that the fold has judged. */
+static inline uint64_t kv_index_item_sum(const struct kv_fold_item *item)
+{
+    uint64_t digits = 0;
+    bool is_sound =
+        item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
+    return is_sound && kv_record_get_sum_digits(
+                           item->bytes, item->bytes + item->size, &digits)
+               ? digits
+               : kv_index_line_sum(item->bytes, item->size);
+}
 
 /* Finds out whether the last line applied is still what it was. */
 kvstore_status kv_index_matches(const struct kv_index *index,
@@ -154,5 +167,28 @@ bool kv_index_is_indexed(const struct kv_fold_item *item);
 
 /* What the slot of an item that has one leads to. */
 enum kv_table_kind kv_index_kind(const struct kv_fold_item *item);
+
+/* Sets slot_out to the slot of an item that has one. Most keys are in their line
+ * as they are. */
+static inline kvstore_status kv_index_make_slot(const struct kv_table *table,
+                                                const struct kv_fold_item *item,
+                                                struct kv_table_slot *slot_out)
+{
+    const struct kv_text *text = &item->record->key;
+    struct kv_index_key key = {.allocated = NULL};
+    if (text->form == KV_TEXT_PLAIN) {
+        key.hash = kv_table_hash(table, text->raw, text->size);
+    } else {
+        kvstore_status status = kv_index_get_key(table, item->record, &key);
+        if (status != KVSTORE_OK) {
+            return status;
+        }
+        kv_io_free(key.allocated);
+    }
+    const struct kv_table_entry entry = {.pointer = item->pointer,
+                                         .kind = kv_index_kind(item)};
+    *slot_out = kv_table_slot_of(key.hash, &entry);
+    return KVSTORE_OK;
+}
 
 #endif

@@ -96,20 +96,6 @@ struct kv_table_hash kv_table_hash(const struct kv_table *table,
                                   .check = hash.high64 >> (64 - CHECK_BITS)};
 }
 
-uint64_t kv_table_home(uint64_t tag, uint64_t bucket_count)
-{
-    /* tag * bucket_count / 2^64: the count has at most 32 bits. */
-    uint64_t low = (tag & UINT32_MAX) * bucket_count >> 32;
-    return ((tag >> 32) * bucket_count + low) >> 32;
-}
-
-void kv_table_prefetch(const struct kv_table *table, struct kv_table_hash hash)
-{
-    uint64_t bucket = kv_table_home(hash.tag, table->bucket_count);
-    __builtin_prefetch(
-        (const void *)&table->words[bucket * KV_TABLE_BUCKET_SLOTS * 2]);
-}
-
 /* --- Slots --- */
 
 struct kv_table_entry kv_table_entry_of(struct kv_table_slot slot)
@@ -119,6 +105,12 @@ struct kv_table_entry kv_table_entry_of(struct kv_table_slot slot)
         .pointer = {.offset = word & KV_OFFSET_MAX,
                     .length = word >> LENGTH_SHIFT & KV_TABLE_LENGTH_LONG},
         .kind = (enum kv_table_kind)(word >> KIND_SHIFT & 3)};
+}
+
+struct kv_table_hash kv_table_hash_of(struct kv_table_slot slot)
+{
+    return (struct kv_table_hash){.tag = slot.tag,
+                                  .check = slot.pointer >> CHECK_SHIFT};
 }
 
 struct kv_table_slot kv_table_slot_of(struct kv_table_hash hash,

@@ -55,8 +55,26 @@ struct kv_table_hash kv_table_hash(const struct kv_table *table,
                                    const void *key,
                                    size_t key_size);
 
-/* Asks the processor to fetch the bucket where a walk begins. */
-void kv_table_prefetch(const struct kv_table *table, struct kv_table_hash hash);
+/* Returns the bucket where the walk for a tag begins, in a table with so many.
+ * It grows with the tag. */
+static inline uint64_t kv_table_home(uint64_t tag, uint64_t bucket_count)
+{
+    /* tag * bucket_count / 2^64: the count has at most 32 bits. */
+    uint64_t low = (tag & UINT32_MAX) * bucket_count >> 32;
+    return ((tag >> 32) * bucket_count + low) >> 32;
+}
+
+/* Asks the processor to fetch the bucket where a walk begins. GCC takes a call
+ * of a function that does nothing else for one without effect, and drops it,
+ * unless it was inlined before. */
+__attribute__((always_inline)) static inline void kv_table_prefetch(
+    const struct kv_table *table,
+    uint64_t tag)
+{
+    uint64_t bucket = kv_table_home(tag, table->bucket_count);
+    __builtin_prefetch(
+        (const void *)&table->words[bucket * KV_TABLE_BUCKET_SLOTS * 2]);
+}
 
 /* A slot as it is stored. */
 struct kv_table_slot {
@@ -64,6 +82,7 @@ struct kv_table_slot {
     uint64_t pointer;
 };
 struct kv_table_entry kv_table_entry_of(struct kv_table_slot slot);
+struct kv_table_hash kv_table_hash_of(struct kv_table_slot slot);
 struct kv_table_slot kv_table_slot_of(struct kv_table_hash hash,
                                       const struct kv_table_entry *entry);
 
@@ -115,10 +134,6 @@ static inline uint64_t kv_table_slot_count(const struct kv_table *table)
 }
 
 struct kv_table_slot kv_table_load(const struct kv_table *table, uint64_t slot);
-
-/* Returns the bucket where the walk for a tag begins, in a table with so many.
- * It grows with the tag. */
-uint64_t kv_table_home(uint64_t tag, uint64_t bucket_count);
 
 /* Walks that come by chance are much shorter. A copy of a table gives longer ones
  * up: somebody has made keys, or slots, that crowd. */

@@ -11,9 +11,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SUM_NAME ",\"sum\":\""
+#define SUM_NAME KV_RECORD_SUM_NAME
 #define SUM_NAME_SIZE (sizeof(SUM_NAME) - 1)
-#define SUM_END "\"}}"
+#define SUM_END KV_RECORD_SUM_END
 #define SUM_END_SIZE (sizeof(SUM_END) - 1)
 #define SUM_DIGITS ((size_t)8)
 
@@ -39,28 +39,6 @@ static uint64_t sum_digits(const char *start, const char *comma)
     digits = __builtin_bswap64(digits);
 #endif
     return digits;
-}
-
-bool kv_record_has_sum_tail(const char *line, const char *end)
-{
-    assert(line <= end);
-    if ((size_t)(end - line) < KV_RECORD_SUM_TAIL_SIZE) {
-        return false;
-    }
-    const char *tail = end - KV_RECORD_SUM_TAIL_SIZE;
-    return memcmp(tail, SUM_NAME, SUM_NAME_SIZE) == 0 &&
-           memcmp(end - SUM_END_SIZE, SUM_END, SUM_END_SIZE) == 0;
-}
-
-bool kv_record_get_sum_digits(const char *line,
-                              const char *end,
-                              uint64_t *digits_out)
-{
-    if (!kv_record_has_sum_tail(line, end)) {
-        return false;
-    }
-    memcpy(digits_out, end - SUM_END_SIZE - SUM_DIGITS, sizeof *digits_out);
-    return true;
 }
 
 bool kv_record_is_sum_fitting(const char *start, const char *end)

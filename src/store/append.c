@@ -141,7 +141,7 @@ kvstore_status kv_store_append_blank(struct kvstore *store)
             .type = KV_RECORD_BLANK,
             .record = &blank};
         kv_index_begin_publishing(&store->index, end + lines.size);
-        (void)kv_index_apply(&store->index, &store->log, &item);
+        (void)kv_index_count_line(&store->index, &item);
         kv_index_end_publishing(&store->index, !store->is_exclusive);
     }
     return status;

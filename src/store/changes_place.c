@@ -11,10 +11,8 @@ void kv_changes_pass(struct kv_changes_place *place,
                      const struct kv_fold_item *item)
 {
     if (item->bytes != NULL) {
-        bool is_sound =
-            item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
         place->last = item->pointer;
-        place->last_sum = kv_index_line_sum(item->bytes, item->size, is_sound);
+        place->last_sum = kv_index_item_sum(item);
     }
 }
 

@@ -72,12 +72,14 @@ static kvstore_status prepare(struct kv_compaction *compaction)
 {
     const struct kv_index *index = compaction->index;
     compaction->buffer = kv_io_allocate(KV_COMPACTION_BUFFER_SIZE);
-    compaction->queue = kv_compaction_queue_create();
-    if (compaction->buffer == NULL || compaction->queue == NULL) {
+    if (compaction->buffer == NULL) {
         return KVSTORE_NO_MEMORY;
     }
     kvstore_status status = kv_index_check_create(
         index, compaction->log, index->totals.applied, &compaction->check);
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_begin_copy(compaction);
+    }
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -139,15 +141,12 @@ kvstore_status kv_compaction_copy(struct kv_compaction *compaction)
                             kv_compaction_copy_item);
     }
     if (status == KVSTORE_OK) {
-        status = kv_compaction_empty_queue(compaction);
-    }
-    if (status == KVSTORE_OK) {
         status = kv_compaction_flush(compaction);
     }
     if (status == KVSTORE_OK) {
         status = check_copy(compaction);
     }
-    return status == KVSTORE_OK ? kv_compaction_check_index(compaction)
+    return status == KVSTORE_OK ? kv_compaction_finish_copy(compaction)
                                 : status;
 }
 
@@ -214,10 +213,12 @@ void kv_compaction_release(struct kv_compaction *compaction)
 {
     kv_error_hold();
     kv_io_free(compaction->buffer);
-    kv_io_free(compaction->queue);
+    kv_io_free(compaction->newest);
+    kv_io_free(compaction->others);
     kv_io_free(compaction->check);
     compaction->buffer = NULL;
-    compaction->queue = NULL;
+    compaction->newest = NULL;
+    compaction->others = NULL;
     compaction->check = NULL;
     kv_successor_discard(compaction->directory, &compaction->new_log);
     kv_index_release(&compaction->new_index);

@@ -79,38 +79,28 @@ static bool is_of_batch(const struct kv_fold_item *item)
     return item->type != KV_RECORD_DAMAGED && item->record->batch != 0;
 }
 
-/* Visits an item, or what it is without its batch. */
-static kvstore_status visit_alone(
-    struct kv_compaction *compaction,
-    const struct kv_fold_item *item,
-    kvstore_status (*visit)(struct kv_compaction *compaction,
-                            const struct kv_fold_item *item))
+/* Sets alone_out to an item, or to what it is without its batch: then in a line
+ * that the caller frees. */
+static kvstore_status take_out_of_batch(const struct kv_fold_item *item,
+                                        struct kv_fold_item *alone_out,
+                                        char **line_out)
 {
-    if (!is_of_batch(item)) {
-        return visit(compaction, item);
-    }
     size_t line_size = 0;
-    char *line = NULL;
-    kvstore_status status = encode_without_batch(item, &line, &line_size);
-    if (status != KVSTORE_OK) {
-        return status;
+    *alone_out = *item;
+    *line_out = NULL;
+    if (!is_of_batch(item)) {
+        return KVSTORE_OK;
     }
-    struct kv_fold_item alone = *item;
-    alone.bytes = line;
-    alone.size = line_size - 1;
-    alone.pointer.length = line_size;
-    status = visit(compaction, &alone);
-    kv_io_free(line);
+    kvstore_status status = encode_without_batch(item, line_out, &line_size);
+    if (status == KVSTORE_OK) {
+        alone_out->bytes = *line_out;
+        alone_out->size = line_size - 1;
+        alone_out->pointer.length = line_size;
+    }
     return status;
 }
 
 /* --- Keeping a line --- */
-
-static kvstore_status apply(struct kv_compaction *compaction,
-                            const struct kv_fold_item *item)
-{
-    return kv_index_apply(&compaction->new_index, &compaction->new_log, item);
-}
 
 /* Puts what must come before an item, and counts it: a newline belongs to the
  * damage before it. */
@@ -128,7 +118,8 @@ static kvstore_status open_gap(struct kv_compaction *compaction,
                         .length = gap.blank_size},
             .type = KV_RECORD_BLANK,
             .record = &blank};
-        kvstore_status status = apply(compaction, &line);
+        kvstore_status status =
+            kv_index_count_line(&compaction->new_index, &line);
         if (status != KVSTORE_OK) {
             return status;
         }
@@ -136,27 +127,103 @@ static kvstore_status open_gap(struct kv_compaction *compaction,
     return kv_compaction_put_gap(compaction, gap);
 }
 
-static kvstore_status keep_item(struct kv_compaction *compaction,
-                                const struct kv_fold_item *item)
+/* Puts a line into the new log. moved_out: where it is there. */
+static kvstore_status put_item(struct kv_compaction *compaction,
+                               const struct kv_fold_item *item,
+                               struct kv_log_pointer *moved_out)
 {
-    kvstore_status status = open_gap(compaction, item);
+    bool may_need_gap = item->is_closed || compaction->is_open;
+    kvstore_status status =
+        may_need_gap ? open_gap(compaction, item) : KVSTORE_OK;
     if (status != KVSTORE_OK) {
         return status;
     }
     struct kv_fold_item moved = *item;
     moved.pointer.offset = kv_compaction_offset(compaction);
+    *moved_out = moved.pointer;
     status = kv_compaction_put_line(compaction, item);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
-    assert(kv_compaction_offset(compaction) ==
-           moved.pointer.offset + moved.pointer.length);
-    return apply(compaction, &moved);
+    return status == KVSTORE_OK
+               ? kv_index_count_line(&compaction->new_index, &moved)
+               : status;
 }
+
+/* --- The new index --- */
+
+static kvstore_status refuse_index(void)
+{
+    return kv_fail(
+        KVSTORE_CORRUPT, "the index does not belong to %s", KV_LOG_NAME);
+}
+
+/* Puts a slot into the new index; one of no length is of a record that was
+ * not kept, and only looked up. There must be no record of the key yet: else
+ * the old index has led to one that is not the newest. */
+static kvstore_status enter(void *context, struct kv_table_slot slot)
+{
+    struct kv_compaction *compaction = context;
+    struct kv_index *index = &compaction->new_index;
+    struct kv_table_entry entry = kv_table_entry_of(slot);
+    struct kv_table_hash hash = kv_table_hash_of(slot);
+    bool is_new = true;
+    kvstore_status status = KVSTORE_OK;
+    if (entry.pointer.length == 0) {
+        is_new = kv_table_get(&index->table, hash, false).tag == 0;
+    } else {
+        status = kv_index_put_slot(index, &compaction->new_log, slot, &is_new);
+    }
+    return status == KVSTORE_OK && !is_new && entry.kind != KV_TABLE_DAMAGE
+               ? refuse_index()
+               : status;
+}
+
+static kvstore_status enter_later(struct kv_compaction *compaction,
+                                  struct kv_table_slot slot,
+                                  struct kv_log_pointer pointer)
+{
+    struct kv_table_entry entry = kv_table_entry_of(slot);
+    entry.pointer = pointer;
+    return kv_parts_put(compaction->newest,
+                        kv_table_slot_of(kv_table_hash_of(slot), &entry));
+}
+
+/* --- The old index --- */
+
+/* The slot of a record that no slot leads to must lead on to a later one. */
+static kvstore_status check_other(void *context, struct kv_table_slot slot)
+{
+    const struct kv_compaction *compaction = context;
+    bool leads_on = false;
+    kvstore_status status =
+        kv_index_check_leads_on(compaction->check,
+                                kv_table_hash_of(slot),
+                                kv_table_entry_of(slot).pointer.offset,
+                                &leads_on);
+    return status == KVSTORE_OK && !leads_on ? refuse_index() : status;
+}
+
+/* --- The copy --- */
 
 static bool is_record(const struct kv_fold_item *item)
 {
     return item->type == KV_RECORD_SET || item->type == KV_RECORD_REMOVE;
+}
+
+/* Keeps an item. slot: its own, or NULL. */
+static kvstore_status keep(struct kv_compaction *compaction,
+                           const struct kv_fold_item *item,
+                           const struct kv_table_slot *slot)
+{
+    struct kv_fold_item alone;
+    struct kv_log_pointer moved;
+    char *line = NULL;
+    kvstore_status status = take_out_of_batch(item, &alone, &line);
+    if (status == KVSTORE_OK) {
+        status = put_item(compaction, &alone, &moved);
+        kv_io_free(line);
+    }
+    return status == KVSTORE_OK && slot != NULL
+               ? enter_later(compaction, *slot, moved)
+               : status;
 }
 
 /* True if a record is kept when it is the newest of its key. While there is
@@ -168,247 +235,64 @@ static bool is_kept_if_newest(struct kv_compaction *compaction,
            kv_expiry_is_live(&compaction->expiry, item->record);
 }
 
-/* --- Checking the index --- */
-
-static kvstore_status refuse_index(uint64_t offset)
+static kvstore_status copy_record(struct kv_compaction *compaction,
+                                  const struct kv_fold_item *item,
+                                  const struct kv_table_slot *slot)
 {
-    return kv_fail_at(KVSTORE_CORRUPT,
-                      offset,
-                      "the index does not belong to %s",
-                      KV_LOG_NAME);
+    static const struct kv_log_pointer nowhere = {.length = 0};
+    if (!kv_index_check_is_marked(compaction->check, item->pointer.offset)) {
+        return kv_parts_put(compaction->others, *slot);
+    }
+    kv_index_check_meet(compaction->check, *slot);
+    return is_kept_if_newest(compaction, item)
+               ? keep(compaction, item, slot)
+               : enter_later(compaction, *slot, nowhere);
 }
 
-static kvstore_status check_unmarked(const struct kv_compaction *compaction,
-                                     const struct kv_index_key *key,
-                                     uint64_t offset)
+static kvstore_status copy(struct kv_compaction *compaction,
+                           const struct kv_fold_item *item)
 {
-    bool leads_on = false;
-    kvstore_status status =
-        kv_index_check_leads_on(compaction->check, key, offset, &leads_on);
-    return status == KVSTORE_OK && !leads_on ? refuse_index(offset) : status;
-}
-
-static void meet_marked(struct kv_compaction *compaction,
-                        struct kv_table_hash hash,
-                        const struct kv_fold_item *item)
-{
-    struct kv_table_entry entry = {.pointer = item->pointer,
-                                   .kind = kv_index_kind(item)};
-    kv_index_check_meet(compaction->check, hash, &entry);
-}
-
-/* There must be no record of the key in the new log yet: else the index has led
- * to one that is not the newest. */
-static kvstore_status check_is_first(const struct kv_compaction *compaction,
-                                     struct kv_table_hash hash,
-                                     const struct kv_fold_item *item)
-{
-    return kv_table_get(&compaction->new_index.table, hash, false).tag != 0
-               ? refuse_index(item->pointer.offset)
-               : KVSTORE_OK;
-}
-
-static kvstore_status check_marked(struct kv_compaction *compaction,
-                                   struct kv_table_hash hash,
-                                   const struct kv_fold_item *item)
-{
-    meet_marked(compaction, hash, item);
-    return check_is_first(compaction, hash, item);
-}
-
-kvstore_status kv_compaction_check_index(struct kv_compaction *compaction)
-{
-    return kv_index_check_is_true(compaction->check)
-               ? KVSTORE_OK
-               : refuse_index(compaction->copied);
-}
-
-/* --- The copy --- */
-
-static kvstore_status is_kept(struct kv_compaction *compaction,
-                              const struct kv_fold_item *item,
-                              bool *is_kept_out)
-{
-    *is_kept_out = item->type != KV_RECORD_BLANK;
-    if (!is_record(item) || !kv_index_is_reachable(item)) {
+    struct kv_table_slot slot;
+    if (item->type == KV_RECORD_BLANK) {
         return KVSTORE_OK;
     }
-    uint64_t offset = item->pointer.offset;
-    bool is_marked = kv_index_check_is_marked(compaction->check, offset);
-    struct kv_index_key key;
-    kvstore_status status =
-        kv_index_get_key(&compaction->index->table, item->record, &key);
-    if (status == KVSTORE_OK) {
-        status = is_marked ? check_marked(compaction, key.hash, item)
-                           : check_unmarked(compaction, &key, offset);
-        kv_io_free(key.allocated);
+    if (!kv_index_is_reachable(item)) {
+        return keep(compaction, item, NULL);
     }
-    *is_kept_out = is_marked && is_kept_if_newest(compaction, item);
-    return status;
+    kvstore_status status =
+        kv_index_make_slot(&compaction->index->table, item, &slot);
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return is_record(item) ? copy_record(compaction, item, &slot)
+                           : keep(compaction, item, &slot);
 }
 
-static kvstore_status copy_now(struct kv_compaction *compaction,
-                               const struct kv_fold_item *item)
+/* Of the new index the old one's size is guessed. */
+kvstore_status kv_compaction_begin_copy(struct kv_compaction *compaction)
 {
-    bool is_live = false;
-    kvstore_status status = is_kept(compaction, item, &is_live);
-    return status == KVSTORE_OK && is_live
-               ? visit_alone(compaction, item, keep_item)
+    const struct kv_table *old = &compaction->index->table;
+    uint64_t size = kv_table_region_size(old->bucket_count);
+    kvstore_status status = kv_parts_create(&compaction->new_index.table,
+                                            size,
+                                            enter,
+                                            compaction,
+                                            &compaction->newest);
+    return status == KVSTORE_OK
+               ? kv_parts_create(
+                     old, size, check_other, compaction, &compaction->others)
                : status;
 }
 
-/* --- The queue --- */
-
-/* Most records are short, and hold their key as it is. The marks say whether
- * the index leads to them. They wait here for memory: one that is marked, for
- * the slot in the new index where its key belongs; one that is not, for its
- * key's slot in the old index. */
-#define QUEUE_SIZE 32u
-#define QUEUED_LINE_SIZE_MAX 512u
-
-struct queued {
-    struct kv_log_pointer pointer;
-    struct kv_table_hash hash; /* Of its key. */
-    enum kv_record_type type;
-    int64_t expires_ms;
-    bool is_marked; /* The old index leads to it. */
-    bool is_kept;   /* If so, and the index is true. */
-    size_t size;    /* Of the line, without its newline. */
-    size_t key_size;
-    size_t key_at; /* In the line. */
-    char line[QUEUED_LINE_SIZE_MAX];
-};
-
-struct kv_compaction_queue {
-    uint64_t entered; /* Records so far: the last ones are in the queue, */
-    uint64_t left;    /* and this many have been copied, or not. */
-    struct queued queued[QUEUE_SIZE];
-};
-
-struct kv_compaction_queue *kv_compaction_queue_create(void)
+kvstore_status kv_compaction_finish_copy(struct kv_compaction *compaction)
 {
-    struct kv_compaction_queue *queue = kv_io_allocate(sizeof *queue);
-    if (queue != NULL) {
-        queue->entered = 0;
-        queue->left = 0;
-    }
-    return queue;
-}
-
-static bool can_wait(const struct kv_compaction *compaction,
-                     const struct kv_fold_item *item)
-{
-    if (compaction->keeps_removes || !is_record(item) ||
-        item->size > QUEUED_LINE_SIZE_MAX ||
-        item->pointer.length != item->size + 1 || is_of_batch(item)) {
-        return false;
-    }
-    /* A line in a form of its own is decoded elsewhere. */
-    const struct kv_text *key = &item->record->key;
-    return item->record->owned == NULL && key->form == KV_TEXT_PLAIN &&
-           kv_index_is_reachable(item);
-}
-
-static struct queued *queued_at(struct kv_compaction *compaction,
-                                uint64_t number)
-{
-    return &compaction->queue->queued[number % QUEUE_SIZE];
-}
-
-static void enter(struct kv_compaction *compaction,
-                  const struct kv_fold_item *item)
-{
-    struct queued *queued = queued_at(compaction, compaction->queue->entered++);
-    const struct kv_text *key = &item->record->key;
-    queued->pointer = item->pointer;
-    queued->type = item->type;
-    queued->expires_ms = item->record->expires_ms;
-    queued->is_marked =
-        kv_index_check_is_marked(compaction->check, item->pointer.offset);
-    queued->is_kept = queued->is_marked && is_kept_if_newest(compaction, item);
-    queued->size = item->size;
-    queued->key_size = key->size;
-    queued->key_at = (size_t)((const char *)key->raw - item->bytes);
-    memcpy(queued->line, item->bytes, item->size);
-    queued->hash =
-        kv_table_hash(&compaction->new_index.table, key->raw, key->size);
-    kv_table_prefetch(queued->is_marked ? &compaction->new_index.table
-                                        : &compaction->index->table,
-                      queued->hash);
-}
-
-/* Copies a record that is the newest, and gives it its slot, which must be a new
- * one. */
-static kvstore_status keep_queued(struct kv_compaction *compaction,
-                                  const struct kv_fold_item *item,
-                                  struct kv_table_hash hash)
-{
-    struct kv_fold_item moved = *item;
-    bool is_new = false;
-    moved.pointer.offset = kv_compaction_offset(compaction);
-    kvstore_status status = kv_compaction_put_line(compaction, item);
+    kvstore_status status = kv_parts_empty(compaction->newest);
     if (status == KVSTORE_OK) {
-        status = kv_index_apply_hash(&compaction->new_index,
-                                     &compaction->new_log,
-                                     &moved,
-                                     hash,
-                                     &is_new);
+        status = kv_parts_empty(compaction->others);
     }
-    return status == KVSTORE_OK && !is_new ? refuse_index(item->pointer.offset)
-                                           : status;
-}
-
-static kvstore_status leave_marked(struct kv_compaction *compaction,
-                                   const struct queued *queued)
-{
-    struct kv_record record = {
-        .type = queued->type,
-        .has_key = true,
-        .key = kv_text_plain(queued->line + queued->key_at, queued->key_size),
-        .expires_ms = queued->expires_ms};
-    struct kv_fold_item item = {.pointer = queued->pointer,
-                                .bytes = queued->line,
-                                .size = queued->size,
-                                .type = queued->type,
-                                .record = &record};
-    meet_marked(compaction, queued->hash, &item);
-    return queued->is_kept ? keep_queued(compaction, &item, queued->hash)
-                           : check_is_first(compaction, queued->hash, &item);
-}
-
-static kvstore_status leave_next(struct kv_compaction *compaction)
-{
-    const struct queued *queued =
-        queued_at(compaction, compaction->queue->left++);
-    if (queued->is_marked) {
-        return leave_marked(compaction, queued);
-    }
-    const struct kv_index_key key = {.bytes = queued->line + queued->key_at,
-                                     .size = queued->key_size,
-                                     .hash = queued->hash};
-    return check_unmarked(compaction, &key, queued->pointer.offset);
-}
-
-kvstore_status kv_compaction_empty_queue(struct kv_compaction *compaction)
-{
-    struct kv_compaction_queue *queue = compaction->queue;
-    kvstore_status status = KVSTORE_OK;
-    while (status == KVSTORE_OK && queue->left < queue->entered) {
-        status = leave_next(compaction);
-    }
-    return status;
-}
-
-static kvstore_status copy_later(struct kv_compaction *compaction,
-                                 const struct kv_fold_item *item)
-{
-    struct kv_compaction_queue *queue = compaction->queue;
-    kvstore_status status = KVSTORE_OK;
-    if (queue->entered - queue->left == QUEUE_SIZE) {
-        status = leave_next(compaction);
-    }
-    enter(compaction, item);
-    return status;
+    return status == KVSTORE_OK && !kv_index_check_is_true(compaction->check)
+               ? refuse_index()
+               : status;
 }
 
 /* --- The visits --- */
@@ -437,8 +321,7 @@ static void note_source(struct kv_compaction *compaction,
 {
     if (item->bytes != NULL) {
         compaction->mark.totals.last = item->pointer;
-        compaction->mark.totals.last_sum =
-            kv_index_line_sum(item->bytes, item->size, is_record(item));
+        compaction->mark.totals.last_sum = kv_index_item_sum(item);
     }
 }
 
@@ -447,13 +330,6 @@ kvstore_status kv_compaction_copy_item(void *context,
 {
     struct kv_compaction *compaction = context;
     kvstore_status status = check_given_up(compaction, item->pointer.offset);
-    note_source(compaction, item);
-    if (status == KVSTORE_OK && can_wait(compaction, item)) {
-        return copy_later(compaction, item);
-    }
-    if (status == KVSTORE_OK) {
-        status = kv_compaction_empty_queue(compaction);
-    }
     if (status == KVSTORE_OK && item->type == KV_RECORD_DAMAGED &&
         !compaction->keeps_removes) {
         /* The index does not know of any damage. */
@@ -462,17 +338,29 @@ kvstore_status kv_compaction_copy_item(void *context,
                             "a line of %s has rotted",
                             KV_LOG_NAME);
     }
-    return status == KVSTORE_OK ? copy_now(compaction, item) : status;
+    if (status == KVSTORE_OK) {
+        status = copy(compaction, item);
+    }
+    note_source(compaction, item);
+    return status;
 }
 
 /* The fold of the new log counts what is put here. */
-static kvstore_status follow_line(struct kv_compaction *compaction,
-                                  const struct kv_fold_item *item)
+static kvstore_status follow(struct kv_compaction *compaction,
+                             const struct kv_fold_item *item)
 {
-    kvstore_status status = kv_compaction_put_gap(
-        compaction, kv_compaction_gap_before(compaction, item));
-    return status == KVSTORE_OK ? kv_compaction_put_line(compaction, item)
-                                : status;
+    struct kv_fold_item alone;
+    char *line = NULL;
+    kvstore_status status = take_out_of_batch(item, &alone, &line);
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_put_gap(
+            compaction, kv_compaction_gap_before(compaction, &alone));
+    }
+    if (status == KVSTORE_OK) {
+        status = kv_compaction_put_line(compaction, &alone);
+    }
+    kv_io_free(line);
+    return status;
 }
 
 kvstore_status kv_compaction_follow_item(void *context,
@@ -482,5 +370,5 @@ kvstore_status kv_compaction_follow_item(void *context,
     note_source(context, item);
     return status != KVSTORE_OK || item->type == KV_RECORD_BLANK
                ? status
-               : visit_alone(context, item, follow_line);
+               : follow(context, item);
 }

@@ -13,51 +13,54 @@
 
 #include <string.h>
 
-kvstore_status kv_compaction_flush(struct kv_compaction *compaction)
+/* Moves on to the last two bytes after some more. */
+static void move_tail(char tail[2], const char *bytes, size_t size)
 {
-    kvstore_status status = kv_io_write(&compaction->new_log.file,
-                                        compaction->written,
-                                        compaction->buffer,
-                                        compaction->buffered);
+    if (size > 0) {
+        tail[0] = size > 1 ? bytes[size - 2] : tail[1];
+        tail[1] = bytes[size - 1];
+    }
+}
+
+static kvstore_status write_out(struct kv_compaction *compaction,
+                                const char *bytes,
+                                size_t size)
+{
+    kvstore_status status = kv_io_write(
+        &compaction->new_log.file, compaction->written, bytes, size);
     if (status == KVSTORE_OK) {
-        compaction->written += compaction->buffered;
-        compaction->buffered = 0;
+        compaction->written += size;
+        move_tail(compaction->tail, bytes, size);
     }
     return status;
 }
 
-static void note_tail(struct kv_compaction *compaction,
-                      const char *bytes,
-                      size_t size)
+kvstore_status kv_compaction_flush(struct kv_compaction *compaction)
 {
-    char *tail = compaction->tail;
-    tail[0] = size > 1 ? bytes[size - 2] : tail[1];
-    tail[1] = bytes[size - 1];
+    kvstore_status status =
+        write_out(compaction, compaction->buffer, compaction->buffered);
+    if (status == KVSTORE_OK) {
+        compaction->buffered = 0;
+    }
+    return status;
 }
 
 static kvstore_status put_bytes(struct kv_compaction *compaction,
                                 const char *bytes,
                                 size_t size)
 {
-    if (size == 0) {
-        return KVSTORE_OK;
-    }
-    note_tail(compaction, bytes, size);
     if (compaction->buffered + size > KV_COMPACTION_BUFFER_SIZE) {
         kvstore_status status = kv_compaction_flush(compaction);
         if (status != KVSTORE_OK) {
             return status;
         }
     }
-    if (size <= KV_COMPACTION_BUFFER_SIZE) {
-        memcpy(compaction->buffer + compaction->buffered, bytes, size);
-        compaction->buffered += size;
-        return KVSTORE_OK;
+    if (size > KV_COMPACTION_BUFFER_SIZE) {
+        return write_out(compaction, bytes, size);
     }
-    kvstore_status status = kv_io_write(
-        &compaction->new_log.file, compaction->written, bytes, size);
-    compaction->written += status == KVSTORE_OK ? size : 0;
-    return status;
+    memcpy(compaction->buffer + compaction->buffered, bytes, size);
+    compaction->buffered += size;
+    return KVSTORE_OK;
 }
 
 /* Copies a stretch of the old log that is not in memory as a whole. */
@@ -84,7 +87,7 @@ static kvstore_status copy_stretch(struct kv_compaction *compaction,
                         sizeof last,
                         &count);
     if (status == KVSTORE_OK && count == sizeof last) {
-        note_tail(compaction, last, sizeof last);
+        move_tail(compaction->tail, last, sizeof last);
     }
     return status;
 }
@@ -127,6 +130,7 @@ static size_t blank_size_before(const struct kv_compaction *compaction,
 {
     uint64_t offset = kv_compaction_offset(compaction) + (is_parted ? 1 : 0);
     char tail[2] = {compaction->tail[0], compaction->tail[1]};
+    move_tail(tail, compaction->buffer, compaction->buffered);
     if (is_parted) {
         tail[0] = tail[1];
         tail[1] = '\n';

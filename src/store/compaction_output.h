@@ -9,6 +9,7 @@
 
 #include "index/check.h"
 #include "index/index.h"
+#include "index/parts.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
@@ -53,11 +54,12 @@ struct kv_compaction {
     uint64_t synced;      /* and on the disk. */
     bool is_open;         /* The last line that was copied has no newline, */
     uint64_t open_until;  /* and ended here in the old log. */
-    char tail[2];         /* The last bytes that were put. */
+    char tail[2];         /* The last bytes before the buffer. */
     struct kv_expiry expiry;
-    struct kv_compaction_queue *queue;
     struct kv_index_check *check;
-    char *buffer; /* Bytes of it that are not in the file yet. */
+    struct kv_parts *newest; /* Slots on their way to the new index. */
+    struct kv_parts *others; /* Of other records, to be looked up in the old. */
+    char *buffer;            /* Bytes of it that are not in the file yet. */
     size_t buffered;
 };
 

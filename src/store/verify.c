@@ -174,7 +174,7 @@ static kvstore_status check_slot(struct check *check,
                                    .kind = kv_index_kind(item)};
     *leads_on_out = false;
     if (kv_index_check_is_marked(check->index, item->pointer.offset)) {
-        kv_index_check_meet(check->index, key->hash, &entry);
+        kv_index_check_meet(check->index, kv_table_slot_of(key->hash, &entry));
     }
     struct kv_table_slot slot =
         kv_table_get(&check->verify->index->table, key->hash, false);
@@ -185,7 +185,7 @@ static kvstore_status check_slot(struct check *check,
         return KVSTORE_OK;
     }
     kvstore_status status = kv_index_check_leads_on(
-        check->index, key, item->pointer.offset, leads_on_out);
+        check->index, key->hash, item->pointer.offset, leads_on_out);
     return status == KVSTORE_OK && *leads_on_out
                ? may_be_of_key(check->verify, slot, key, leads_on_out)
                : status;

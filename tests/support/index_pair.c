@@ -4,6 +4,7 @@
 
 #include "index_pair.h"
 
+#include "index/apply.h"
 #include "index/build.h"
 
 #include <string.h>
@@ -35,6 +36,21 @@ void close_pair(struct pair *pair)
 {
     kv_index_release(&pair->index);
     kv_log_close(&pair->log);
+}
+
+kvstore_status apply_line(struct pair *pair, const struct kv_fold_item *item)
+{
+    struct kv_table_slot slot;
+    bool is_new = false;
+    kvstore_status status = KVSTORE_OK;
+    if (kv_index_is_indexed(item)) {
+        status = kv_index_make_slot(&pair->index.table, item, &slot);
+    }
+    if (status == KVSTORE_OK && kv_index_is_indexed(item)) {
+        status = kv_index_put_slot(&pair->index, &pair->log, slot, &is_new);
+    }
+    return status == KVSTORE_OK ? kv_index_count_line(&pair->index, item)
+                                : status;
 }
 
 void assert_found(const struct pair *pair,

@@ -27,6 +27,9 @@ struct pair make_pair(void **state, struct log_text *text);
 
 void close_pair(struct pair *pair);
 
+/* Applies a line of the log that begins where the last one ended. */
+kvstore_status apply_line(struct pair *pair, const struct kv_fold_item *item);
+
 #define NOWHERE UINT64_MAX
 
 /* Asserts where a key's newest record is, and its newest line that cannot be

@@ -525,8 +525,7 @@ static void apply_set(void **state, struct pair *pair, const char *value)
                                 .size = text.size - 1,
                                 .type = record.type,
                                 .record = &record};
-    assert_int_equal(kv_index_apply(&pair->index, &pair->log, &item),
-                     KVSTORE_OK);
+    assert_int_equal(apply_line(pair, &item), KVSTORE_OK);
     kv_record_release(&record);
     log_text_release(&text);
 }

@@ -713,8 +713,7 @@ static kvstore_status try_to_set(const struct store_dir *dir,
 {
     struct line line = append_line(dir, set_text(key, "2"));
     line.item.record = &line.record;
-    kvstore_status status =
-        kv_index_apply(&pair->index, &pair->log, &line.item);
+    kvstore_status status = apply_line(pair, &line.item);
     if (status != KVSTORE_OK) {
         store_dir_truncate(dir, KV_LOG_NAME, line.item.pointer.offset);
     }
@@ -974,8 +973,7 @@ static void assert_steps(const struct store_dir *dir,
     kv_io_swap_table(&stepping_table);
 
     kv_index_begin_publishing(&pair->index, end + further);
-    assert_int_equal(kv_index_apply(&pair->index, &pair->log, &line.item),
-                     KVSTORE_OK);
+    assert_int_equal(apply_line(pair, &line.item), KVSTORE_OK);
     kv_index_end_publishing(&pair->index, true);
 
     kv_io_swap_table(kv_io_system_table());
