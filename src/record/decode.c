@@ -179,7 +179,9 @@ static size_t decode_plain_set(const char *line,
         return 0;
     }
     const char *end = kv_scan_line_end(at, limit);
-    if (end == limit || *end != '\n' || !kv_record_has_sum_tail(at, end)) {
+    if (end == limit || *end != '\n' ||
+        (size_t)(end - at) <= KV_RECORD_SUM_TAIL_SIZE ||
+        !kv_record_has_sum_tail(at, end)) {
         return 0;
     }
     const char *value_end = end - KV_RECORD_SUM_TAIL_SIZE - 1;

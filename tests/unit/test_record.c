@@ -1693,6 +1693,12 @@ static void no_other_line_tells_where_it_ends(void **state)
         "{'Set':{'key':'a','val':'b','batch':1,'expires':7}}",
         "{'Remove':{'key':'a','expires':7}}",
         "{'Set':{'key':'a'}}",
+        "{'Set':{'key':'",
+        "{'Set':{'key':','sum':'SUM'}}",
+        "{'Set':{'key':'','sum':'SUM'}}",
+        "{'Set':{'key':'a','sum':'SUM'}}",
+        "{'Set':{'key':'a','val':','sum':'SUM'}}",
+        "{'Set':{'key':'a','val':'b'c','sum':'SUM'}}",
         "{'Set':{'key64':'a','val':'b'}}",
         "{'Rename':{'key':'a'}}",
     };
