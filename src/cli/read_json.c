@@ -98,12 +98,16 @@ static const char *read_value(const struct cli_member *member,
                : "the value is no string";
 }
 
+/* The latest time has as many characters. A longer number with a fraction may
+ * become a whole one as it is rounded; in a log it is damage, too. */
+#define EXPIRY_SIZE_MAX ((size_t)16)
+
 /* A whole number of milliseconds; null is none. */
 static const char *read_expiry(const struct cli_member *member,
                                struct fields *fields)
 {
     static const char wrong[] = "expires is no time in milliseconds since 1970";
-    char digits[40];
+    char digits[EXPIRY_SIZE_MAX + 1];
 
     if (fields->has_expiry) {
         return twice;
@@ -112,7 +116,7 @@ static const char *read_expiry(const struct cli_member *member,
     if (is_word(member, "null")) {
         return NULL;
     }
-    if (is_string(member) || member->value_size >= sizeof(digits)) {
+    if (is_string(member) || member->value_size > EXPIRY_SIZE_MAX) {
         return wrong;
     }
     memcpy(digits, member->value, member->value_size);

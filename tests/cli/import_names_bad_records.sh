@@ -38,6 +38,8 @@ bad '{"key":"x","value":"1","expires":"1h"}' \
     'expires is no time in milliseconds since 1970'
 bad '{"key":"x","value":"1","expires":1.5}' \
     'expires is no time in milliseconds since 1970'
+bad '{"key":"x","value":"1","expires":8014398509481000.5}' \
+    'expires is no time in milliseconds since 1970'
 bad '{"key":"x","value":"1","expires":4102444800000,"expires":null}' \
     'a member is there twice'
 bad '{"Require":{"key":"x","absent":true}}' 'conditions are for batch'

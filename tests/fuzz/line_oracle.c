@@ -16,7 +16,7 @@
 #define SUM_TAIL_SIZE (sizeof(",\"sum\":\"xxxxxxxx\"}}") - 1)
 
 /* Longer numbers mean nothing. */
-#define NUMBER_SIZE_MAX 63u
+#define NUMBER_SIZE_MAX 16u
 
 #define EXPIRES_MAX ((double)((INT64_C(1) << 53) - 1))
 
