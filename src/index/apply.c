@@ -364,9 +364,6 @@ void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes)
 
 /* --- Many lines --- */
 
-/* A table takes about an eighth of its log, or more. */
-#define TABLE_SHARE 8u
-
 static kvstore_status put_slot(void *context, struct kv_table_slot slot)
 {
     const struct kv_index_queue *queue = context;
@@ -376,13 +373,11 @@ static kvstore_status put_slot(void *context, struct kv_table_slot slot)
 
 kvstore_status kv_index_queue_init(struct kv_index_queue *queue,
                                    struct kv_index *index,
-                                   const struct kv_log *log,
-                                   uint64_t size)
+                                   const struct kv_log *log)
 {
-    uint64_t table_size = index->is_in_use ? 0 : size / TABLE_SHARE;
     *queue = (struct kv_index_queue){.index = index, .log = log};
     return kv_parts_create(
-        &index->table, table_size, put_slot, queue, &queue->parts);
+        &index->table, index->is_in_use, put_slot, queue, &queue->parts);
 }
 
 kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
@@ -404,5 +399,5 @@ kvstore_status kv_index_queue_flush(struct kv_index_queue *queue)
 
 void kv_index_queue_release(struct kv_index_queue *queue)
 {
-    kv_io_free(queue->parts);
+    kv_parts_free(queue->parts);
 }

@@ -88,12 +88,10 @@ struct kv_index_queue {
     struct kv_parts *parts;   /* Slots that wait. */
 };
 
-/* The queue stays where it is. About so many bytes of the log will be applied.
- * The caller releases the queue, also after a failure. */
+/* The queue stays where it is. The caller releases it, also after a failure. */
 kvstore_status kv_index_queue_init(struct kv_index_queue *queue,
                                    struct kv_index *index,
-                                   const struct kv_log *log,
-                                   uint64_t size);
+                                   const struct kv_log *log);
 
 /* Applies a line that begins where the last one ended. It is sure to be in its
  * slot only after kv_index_queue_flush(); in an index in use, slots are stored in

@@ -142,8 +142,7 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
     struct kv_fold_range range = rest_of(index, size);
     range.progress = progress;
     struct folding folding = {.stops_at_damage = stops_at_damage};
-    kvstore_status status = kv_index_queue_init(
-        &folding.queue, index, log, size - index->totals.applied);
+    kvstore_status status = kv_index_queue_init(&folding.queue, index, log);
     if (status != KVSTORE_OK) {
         return status;
     }
@@ -207,7 +206,7 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
         return status;
     }
     struct folding folding = {.meets_damage = false};
-    status = kv_index_queue_init(&folding.queue, &index, log, range.end);
+    status = kv_index_queue_init(&folding.queue, &index, log);
     if (status == KVSTORE_OK) {
         status = fold_into(&folding, range, result_out);
     }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The highest bits of a tag name its part: the bucket where its walk begins grows
- * with the tag, whatever the table's size. */
+ * with the tag, whatever the table's size.
+ *
+ * Invariants:
+ * 1. A part has room for 16 times as many slots as wait for it. So whatever order
+ *    they come in, no part is much fuller than the others, and the walks in it
+ *    stay short. */
 
 #include "index/parts.h"
 
@@ -14,10 +19,7 @@
 #define KV_PARTS_CAPACITY 8192u
 #endif
 
-/* How large a part of the table is. */
-#ifndef KV_PARTS_SPAN
-#define KV_PARTS_SPAN ((uint64_t)2 << 20)
-#endif
+#define PART_SIZE_MIN (KV_PARTS_CAPACITY * sizeof(struct kv_table_slot) * 16)
 #define BITS_MAX 6u
 
 /* The bucket of a slot is prefetched before so many others are visited. */
@@ -25,39 +27,65 @@
 
 struct kv_parts {
     const struct kv_table *table;
+    bool keeps_order;
     kv_parts_visit visit;
     void *context;
     unsigned bits; /* Of a tag, that name its part. */
     unsigned counts[1u << BITS_MAX];
-    struct kv_table_slot slots[];
+    struct kv_table_slot *slots;
 };
 
-static unsigned bits_for(uint64_t table_size)
+/* Returns into how many parts the table is to be divided, as so many bits. */
+static unsigned wanted_bits(const struct kv_parts *parts)
 {
+    uint64_t size = parts->table->bucket_count * KV_TABLE_BUCKET_SIZE;
     unsigned bits = 0;
-    while (bits < BITS_MAX && table_size >> bits > KV_PARTS_SPAN) {
+    while (!parts->keeps_order && bits < BITS_MAX &&
+           size >> (bits + 1) >= PART_SIZE_MIN) {
         bits++;
     }
     return bits;
 }
 
+/* Makes parts, of which no slot waits. */
+static kvstore_status allocate_slots(struct kv_parts *parts, unsigned bits)
+{
+    size_t count = (size_t)KV_PARTS_CAPACITY << bits;
+    kv_io_free(parts->slots);
+    parts->bits = bits;
+    parts->slots = kv_io_allocate(count * sizeof(struct kv_table_slot));
+    return parts->slots != NULL ? KVSTORE_OK : KVSTORE_NO_MEMORY;
+}
+
 kvstore_status kv_parts_create(const struct kv_table *table,
-                               uint64_t table_size,
+                               bool keeps_order,
                                kv_parts_visit visit,
                                void *context,
                                struct kv_parts **parts_out)
 {
-    unsigned bits = bits_for(table_size);
-    size_t slot_count = (size_t)KV_PARTS_CAPACITY << bits;
-    struct kv_parts *parts = kv_io_allocate(
-        sizeof *parts + slot_count * sizeof(struct kv_table_slot));
+    struct kv_parts *parts = kv_io_allocate(sizeof *parts);
     *parts_out = parts;
     if (parts == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    *parts = (struct kv_parts){
-        .table = table, .visit = visit, .context = context, .bits = bits};
-    return KVSTORE_OK;
+    *parts = (struct kv_parts){.table = table,
+                               .keeps_order = keeps_order,
+                               .visit = visit,
+                               .context = context};
+    kvstore_status status = allocate_slots(parts, wanted_bits(parts));
+    if (status != KVSTORE_OK) {
+        kv_io_free(parts);
+        *parts_out = NULL;
+    }
+    return status;
+}
+
+void kv_parts_free(struct kv_parts *parts)
+{
+    if (parts != NULL) {
+        kv_io_free(parts->slots);
+        kv_io_free(parts);
+    }
 }
 
 static kvstore_status empty_part(struct kv_parts *parts, size_t part)
@@ -77,15 +105,6 @@ static kvstore_status empty_part(struct kv_parts *parts, size_t part)
     return status;
 }
 
-kvstore_status kv_parts_put(struct kv_parts *parts, struct kv_table_slot slot)
-{
-    size_t part = (size_t)(slot.tag >> 1 >> (63 - parts->bits));
-    unsigned count = parts->counts[part]++;
-    parts->slots[part * KV_PARTS_CAPACITY + count] = slot;
-    return count + 1 == KV_PARTS_CAPACITY ? empty_part(parts, part)
-                                          : KVSTORE_OK;
-}
-
 kvstore_status kv_parts_empty(struct kv_parts *parts)
 {
     kvstore_status status = KVSTORE_OK;
@@ -93,4 +112,27 @@ kvstore_status kv_parts_empty(struct kv_parts *parts)
         status = empty_part(parts, i);
     }
     return status;
+}
+
+/* Empties a part; and if the table has grown much, all others, so that there are
+ * more of them from then on. */
+static kvstore_status empty_full_part(struct kv_parts *parts, size_t part)
+{
+    kvstore_status status = empty_part(parts, part);
+    if (status == KVSTORE_OK && wanted_bits(parts) > parts->bits) {
+        status = kv_parts_empty(parts);
+        if (status == KVSTORE_OK) {
+            status = allocate_slots(parts, wanted_bits(parts));
+        }
+    }
+    return status;
+}
+
+kvstore_status kv_parts_put(struct kv_parts *parts, struct kv_table_slot slot)
+{
+    size_t part = (size_t)(slot.tag >> 1 >> (63 - parts->bits));
+    unsigned count = parts->counts[part]++;
+    parts->slots[part * KV_PARTS_CAPACITY + count] = slot;
+    return count + 1 == KV_PARTS_CAPACITY ? empty_full_part(parts, part)
+                                          : KVSTORE_OK;
 }

@@ -12,7 +12,7 @@
 #include "index/table.h"
 #include "kvstore.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
 struct kv_parts;
 
@@ -21,14 +21,17 @@ struct kv_parts;
 typedef kvstore_status (*kv_parts_visit)(void *context,
                                          struct kv_table_slot slot);
 
-/* Creates parts of a table, which is borrowed, and may grow. It will have about
- * table_size bytes; 0: all of it is one part. They take 128 KiB for each 2 MiB
- * of the table, but no more than 8 MiB; freed by kv_io_free(). */
+/* Creates parts of a table, which is borrowed, and may grow: then they are made
+ * anew. keeps_order: all of it is one part. They take 128 KiB for each 2 MiB of
+ * the table, no less than that, and no more than 8 MiB. */
 kvstore_status kv_parts_create(const struct kv_table *table,
-                               uint64_t table_size,
+                               bool keeps_order,
                                kv_parts_visit visit,
                                void *context,
                                struct kv_parts **parts_out);
+
+/* What waits is lost. */
+void kv_parts_free(struct kv_parts *parts);
 
 /* Has a slot visited, sooner or later: the slots of one part, and so those of
  * one key, in the order in which they were put. After a failure, slots that

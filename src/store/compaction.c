@@ -77,16 +77,14 @@ static kvstore_status prepare(struct kv_compaction *compaction)
     }
     kvstore_status status = kv_index_check_create(
         index, compaction->log, index->totals.applied, &compaction->check);
-    if (status == KVSTORE_OK) {
-        status = kv_compaction_begin_copy(compaction);
-    }
     if (status != KVSTORE_OK) {
         return status;
     }
     uint64_t key_count = compaction->keeps_removes ? index->totals.slots_used
                                                    : index->totals.counts.keys;
-    return kv_index_create_like(
+    status = kv_index_create_like(
         index, key_count, &compaction->new_log, &compaction->new_index);
+    return status == KVSTORE_OK ? kv_compaction_begin_copy(compaction) : status;
 }
 
 /* Folds the old log from where the copy has got to, up to an end. What looks
@@ -213,8 +211,8 @@ void kv_compaction_release(struct kv_compaction *compaction)
 {
     kv_error_hold();
     kv_io_free(compaction->buffer);
-    kv_io_free(compaction->newest);
-    kv_io_free(compaction->others);
+    kv_parts_free(compaction->newest);
+    kv_parts_free(compaction->others);
     kv_io_free(compaction->check);
     compaction->buffer = NULL;
     compaction->newest = NULL;

@@ -268,20 +268,19 @@ static kvstore_status copy(struct kv_compaction *compaction,
                            : keep(compaction, item, &slot);
 }
 
-/* Of the new index the old one's size is guessed. */
 kvstore_status kv_compaction_begin_copy(struct kv_compaction *compaction)
 {
-    const struct kv_table *old = &compaction->index->table;
-    uint64_t size = kv_table_region_size(old->bucket_count);
     kvstore_status status = kv_parts_create(&compaction->new_index.table,
-                                            size,
+                                            false,
                                             enter,
                                             compaction,
                                             &compaction->newest);
-    return status == KVSTORE_OK
-               ? kv_parts_create(
-                     old, size, check_other, compaction, &compaction->others)
-               : status;
+    return status == KVSTORE_OK ? kv_parts_create(&compaction->index->table,
+                                                  false,
+                                                  check_other,
+                                                  compaction,
+                                                  &compaction->others)
+                                : status;
 }
 
 kvstore_status kv_compaction_finish_copy(struct kv_compaction *compaction)

@@ -9,7 +9,8 @@
 #include "log/fold.h"
 #include "store/compaction_output.h"
 
-/* Before the first line. What this makes is freed with the compaction. */
+/* Before the first line, when there is a new index. What this makes is freed with
+ * the compaction. */
 kvstore_status kv_compaction_begin_copy(struct kv_compaction *compaction);
 
 /* Visits lines of the copy: those that are live go to the new log. The context

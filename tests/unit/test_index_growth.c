@@ -721,6 +721,42 @@ static kvstore_status try_to_set(const struct store_dir *dir,
     return status;
 }
 
+/* The samples of the log meet a hole, and no line: so the index begins small, and
+ * grows while many of its slots are on their way. */
+static void many_keys_after_a_hole_are_found(void **state)
+{
+    const uint64_t hole = (uint64_t)256 << 20;
+    const struct store_dir *dir = *state;
+    const unsigned count = 120000;
+    struct log_text text = LOG_TEXT_EMPTY;
+    char key[16];
+    log_text_set(&text, "first", "1");
+    store_dir_write_log(dir, &text);
+    store_dir_truncate(dir, KV_LOG_NAME, text.size + hole);
+    log_text_release(&text);
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        log_text_set(&text, key, "");
+    }
+    store_dir_append(dir, KV_LOG_NAME, text.bytes, text.size);
+    log_text_release(&text);
+
+    struct pair pair = open_pair(dir);
+
+    assert_int_equal(pair.index.totals.counts.keys, count + 1);
+    assert_int_equal(pair.index.totals.slots_used, count + 1);
+    for (unsigned i = 0; i < count; i += 997) {
+        struct kv_index_find find;
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(
+            kv_index_find(&pair.index, &pair.log, key, strlen(key), &find),
+            KVSTORE_OK);
+        assert_true(find.is_found);
+        kv_index_find_release(&find);
+    }
+    close_pair(&pair);
+}
+
 static void room_is_made_for_a_new_key_alone(void **state)
 {
     struct pair pair = make_full_pair(*state);
@@ -1240,6 +1276,7 @@ int main(void)
         STORE_TEST(growth_that_fails_changes_nothing),
         STORE_TEST(shrinking_that_fails_changes_nothing),
         STORE_TEST(many_keys_are_all_found),
+        STORE_TEST(many_keys_after_a_hole_are_found),
         STORE_TEST(room_is_made_for_a_new_key_alone),
         STORE_TEST(room_that_cannot_be_had_changes_nothing),
         STORE_TEST(full_index_in_use_takes_no_new_key),

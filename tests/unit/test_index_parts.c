@@ -33,24 +33,41 @@ static kvstore_status visit(void *context, struct kv_table_slot slot)
     return visits->count == visits->failing ? KVSTORE_IO : KVSTORE_OK;
 }
 
-static struct visits *begin(uint64_t table_size)
+static struct kv_table table_of(uint64_t bucket_count)
 {
     struct kv_table_secret secret = {{42}};
-    void *region = calloc(1, kv_table_region_size(KV_TABLE_BUCKETS_MIN));
-    struct visits *visits = calloc(1, sizeof *visits);
+    void *region = calloc(1, kv_table_region_size(bucket_count));
     assert_non_null(region);
+    return kv_table_format(region, bucket_count, &secret);
+}
+
+/* How many slots wait for a part, here; and tables of one part, of four, and of
+ * 64. */
+#define CAPACITY KV_PARTS_CAPACITY
+#define SMALL KV_TABLE_BUCKETS_MIN
+#define MIDDLE 256u
+#define LARGE 4096u
+
+static struct visits *begin_parts(uint64_t bucket_count, bool keeps_order)
+{
+    struct visits *visits = calloc(1, sizeof *visits);
     assert_non_null(visits);
-    visits->table = kv_table_format(region, KV_TABLE_BUCKETS_MIN, &secret);
+    visits->table = table_of(bucket_count);
     assert_int_equal(
         kv_parts_create(
-            &visits->table, table_size, visit, visits, &visits->parts),
+            &visits->table, keeps_order, visit, visits, &visits->parts),
         KVSTORE_OK);
     return visits;
 }
 
+static struct visits *begin(uint64_t bucket_count)
+{
+    return begin_parts(bucket_count, false);
+}
+
 static void end(struct visits *visits)
 {
-    kv_io_free(visits->parts);
+    kv_parts_free(visits->parts);
     free(visits->table.header);
     free(visits);
 }
@@ -67,9 +84,9 @@ static kvstore_status put(struct visits *visits, uint64_t tag, uint64_t number)
                         (struct kv_table_slot){.tag = tag, .pointer = number});
 }
 
-static void all_are_visited_once(unsigned count, uint64_t table_size)
+static void all_are_visited_once(unsigned count, uint64_t bucket_count)
 {
-    struct visits *visits = begin(table_size);
+    struct visits *visits = begin(bucket_count);
     static unsigned times[SLOTS_MAX];
     for (unsigned i = 0; i < count; i++) {
         times[i] = 0;
@@ -93,19 +110,19 @@ static void each_slot_is_visited_once(void **state)
 {
     (void)state;
     for (unsigned count = 0; count < 100; count++) {
-        all_are_visited_once(count, 0);
-        all_are_visited_once(count, 1000);
+        all_are_visited_once(count, SMALL);
+        all_are_visited_once(count, MIDDLE);
     }
-    all_are_visited_once(SLOTS_MAX, 0);
-    all_are_visited_once(SLOTS_MAX, 1000);
-    all_are_visited_once(SLOTS_MAX, UINT64_MAX);
+    all_are_visited_once(SLOTS_MAX, SMALL);
+    all_are_visited_once(SLOTS_MAX, MIDDLE);
+    all_are_visited_once(SLOTS_MAX, LARGE);
 }
 
 /* The first tag, the last one, and those around where a part ends. */
 static void each_tag_has_a_part(void **state)
 {
     (void)state;
-    struct visits *visits = begin(UINT64_MAX);
+    struct visits *visits = begin(LARGE);
     unsigned count = 0;
     for (unsigned bits = 0; bits < 64; bits++) {
         uint64_t tag = UINT64_C(1) << bits;
@@ -124,14 +141,14 @@ static void each_tag_has_a_part(void **state)
 static void parts_follow_each_other_as_in_the_table(void **state)
 {
     (void)state;
-    struct visits *visits = begin(1000);
-    uint64_t part_size = UINT64_MAX / 4 + 1;
-    for (uint64_t part = 4; part-- > 0;) {
+    struct visits *visits = begin(LARGE);
+    uint64_t part_size = UINT64_MAX / 64 + 1;
+    for (uint64_t part = 64; part-- > 0;) {
         assert_int_equal(put(visits, part * part_size + 7, part), KVSTORE_OK);
     }
     assert_int_equal(visits->count, 0);
     assert_int_equal(kv_parts_empty(visits->parts), KVSTORE_OK);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         assert_int_equal(visits->slots[i].pointer, i);
     }
     end(visits);
@@ -141,7 +158,7 @@ static void slots_of_one_key_stay_in_order(void **state)
 {
     (void)state;
     static uint64_t last_of[7];
-    struct visits *visits = begin(1000);
+    struct visits *visits = begin(LARGE);
     for (unsigned i = 0; i < SLOTS_MAX; i++) {
         assert_int_equal(put(visits, tag_of(i % 7), i + 1), KVSTORE_OK);
     }
@@ -156,11 +173,8 @@ static void slots_of_one_key_stay_in_order(void **state)
     end(visits);
 }
 
-/* As an index in use needs it. */
-static void one_part_keeps_all_in_order(void **state)
+static void order_is_kept(struct visits *visits)
 {
-    (void)state;
-    struct visits *visits = begin(0);
     for (unsigned i = 0; i < SLOTS_MAX; i++) {
         assert_int_equal(put(visits, tag_of(i), i), KVSTORE_OK);
     }
@@ -171,14 +185,23 @@ static void one_part_keeps_all_in_order(void **state)
     end(visits);
 }
 
+/* Of a small table, and of one that asks for it, as an index in use does. */
+static void one_part_keeps_all_in_order(void **state)
+{
+    (void)state;
+    for (unsigned is_large = 0; is_large < 2; is_large++) {
+        order_is_kept(is_large == 0 ? begin(SMALL) : begin_parts(LARGE, true));
+    }
+}
+
 static void failure_ends_the_visits(void **state)
 {
     (void)state;
-    for (unsigned failing = 1; failing <= 30; failing++) {
-        struct visits *visits = begin(1000);
+    for (unsigned failing = 1; failing <= 100; failing++) {
+        struct visits *visits = begin(MIDDLE);
         kvstore_status status = KVSTORE_OK;
         visits->failing = failing;
-        for (unsigned i = 0; i < 30 && status == KVSTORE_OK; i++) {
+        for (unsigned i = 0; i < 100 && status == KVSTORE_OK; i++) {
             status = put(visits, tag_of(i), i);
         }
         if (status == KVSTORE_OK) {
@@ -190,24 +213,78 @@ static void failure_ends_the_visits(void **state)
     }
 }
 
-static void *no_malloc(size_t size)
+/* As the table grows, there are more parts; slots that wait are visited first, in
+ * the order of the table. */
+static void parts_follow_a_table_that_grows(void **state)
 {
-    (void)size;
-    return NULL;
+    (void)state;
+    struct visits *visits = begin(SMALL);
+    for (unsigned i = 0; i < CAPACITY; i++) {
+        if (i == CAPACITY - 1) {
+            free(visits->table.header);
+            visits->table = table_of(LARGE);
+        }
+        assert_int_equal(visits->count, 0);
+        assert_int_equal(put(visits, tag_of(i), i), KVSTORE_OK);
+    }
+    assert_int_equal(visits->count, CAPACITY);
+    for (uint64_t part = 64; part-- > 0;) {
+        assert_int_equal(put(visits, (part << 58) + 7, part), KVSTORE_OK);
+    }
+    assert_int_equal(visits->count, CAPACITY);
+    assert_int_equal(kv_parts_empty(visits->parts), KVSTORE_OK);
+    for (unsigned i = 0; i < 64; i++) {
+        assert_int_equal(visits->slots[CAPACITY + i].pointer, i);
+    }
+    end(visits);
+}
+
+static unsigned mallocs_left;
+
+static void *few_mallocs(size_t size)
+{
+    return mallocs_left == 0
+               ? NULL
+               : (mallocs_left--, kv_io_system_table()->malloc(size));
 }
 
 static void lack_of_memory_is_told(void **state)
 {
     (void)state;
     struct kv_table none = {.bucket_count = 0};
-    struct kv_parts *parts = NULL;
     struct kv_io_table table = *kv_io_system_table();
-    table.malloc = no_malloc;
+    table.malloc = few_mallocs;
+    for (unsigned count = 0; count < 2; count++) {
+        struct kv_parts *parts = NULL;
+        mallocs_left = count;
+        kv_io_swap_table(&table);
+        kvstore_status status =
+            kv_parts_create(&none, false, visit, NULL, &parts);
+        kv_io_swap_table(kv_io_system_table());
+        assert_int_equal(status, KVSTORE_NO_MEMORY);
+        assert_null(parts);
+    }
+}
+
+/* Also where it is for more parts. */
+static void lack_of_memory_as_the_table_grows_is_told(void **state)
+{
+    (void)state;
+    struct visits *visits = begin(SMALL);
+    struct kv_io_table table = *kv_io_system_table();
+    table.malloc = few_mallocs;
+    free(visits->table.header);
+    visits->table = table_of(LARGE);
+    mallocs_left = 0;
     kv_io_swap_table(&table);
-    kvstore_status status = kv_parts_create(&none, 0, visit, NULL, &parts);
+    kvstore_status status = KVSTORE_OK;
+    for (unsigned i = 0; i < CAPACITY; i++) {
+        assert_int_equal(status, KVSTORE_OK);
+        status = put(visits, tag_of(i), i);
+    }
     kv_io_swap_table(kv_io_system_table());
     assert_int_equal(status, KVSTORE_NO_MEMORY);
-    assert_null(parts);
+    end(visits);
 }
 
 int main(void)
@@ -219,7 +296,9 @@ int main(void)
         cmocka_unit_test(slots_of_one_key_stay_in_order),
         cmocka_unit_test(one_part_keeps_all_in_order),
         cmocka_unit_test(failure_ends_the_visits),
+        cmocka_unit_test(parts_follow_a_table_that_grows),
         cmocka_unit_test(lack_of_memory_is_told),
+        cmocka_unit_test(lack_of_memory_as_the_table_grows_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
