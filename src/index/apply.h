@@ -6,7 +6,6 @@
 #define KV_INDEX_APPLY_H
 
 #include "index/index.h"
-#include "index/parts.h"
 #include "kvstore.h"
 #include "log/fold.h"
 #include "log/log.h"
@@ -78,27 +77,5 @@ bool kv_index_has_room(const struct kv_index *index, uint64_t more_keys);
 /* Notes that the last line applied, which is damaged, is so many bytes
  * longer. */
 void kv_index_lengthen_damage(struct kv_index *index, uint64_t bytes);
-
-/* --- Many lines --- */
-
-/* Applies lines in a row. */
-struct kv_index_queue {
-    struct kv_index *index;   /* Borrowed, as is */
-    const struct kv_log *log; /* the log. */
-    struct kv_parts *parts;   /* Slots that wait. */
-};
-
-/* The queue stays where it is. The caller releases it, also after a failure. */
-kvstore_status kv_index_queue_init(struct kv_index_queue *queue,
-                                   struct kv_index *index,
-                                   const struct kv_log *log);
-
-/* Applies a line that begins where the last one ended. It is sure to be in its
- * slot only after kv_index_queue_flush(); in an index in use, slots are stored in
- * log order. After a failure the index is good for nothing. */
-kvstore_status kv_index_queue_apply(struct kv_index_queue *queue,
-                                    const struct kv_fold_item *item);
-kvstore_status kv_index_queue_flush(struct kv_index_queue *queue);
-void kv_index_queue_release(struct kv_index_queue *queue);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "index/apply.h"
 #include "index/grow.h"
+#include "index/parts.h"
 #include "index/table.h"
 #include "os/error.h"
 #include "record/expiry.h"
@@ -27,16 +28,26 @@
 /* --- Folding into an index --- */
 
 struct folding {
-    struct kv_index_queue queue;
+    struct kv_index *index;
+    const struct kv_log *log;
+    struct kv_parts *parts; /* Slots on their way. */
     bool stops_at_damage;
     bool meets_damage;
     struct kv_expiry expiry;
     uint64_t expired_bytes; /* Of Sets, newest or not. */
 };
 
+static kvstore_status put_slot(void *context, struct kv_table_slot slot)
+{
+    const struct folding *folding = context;
+    bool is_new = false;
+    return kv_index_put_slot(folding->index, folding->log, slot, &is_new);
+}
+
 static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
 {
     struct folding *folding = context;
+    struct kv_table_slot slot;
     if (folding->stops_at_damage && item->type == KV_RECORD_DAMAGED) {
         folding->meets_damage = true;
         return KVSTORE_OK;
@@ -45,21 +56,32 @@ static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
         kv_expiry_has_come(&folding->expiry, item->record->expires_ms)) {
         folding->expired_bytes += item->pointer.length;
     }
-    return kv_index_queue_apply(&folding->queue, item);
+    kvstore_status status = kv_index_count_line(folding->index, item);
+    if (status != KVSTORE_OK || !kv_index_is_indexed(item)) {
+        return status;
+    }
+    status = kv_index_make_slot(&folding->index->table, item, &slot);
+    return status == KVSTORE_OK ? kv_parts_put(folding->parts, slot) : status;
 }
 
-/* Folds a range into the index of a queue. What was read before damage is
- * applied. */
+/* Folds a range into the index. What was read before damage is applied. In an
+ * index in use, slots are stored in log order. After a failure the index is good
+ * for nothing. */
 static kvstore_status fold_into(struct folding *folding,
                                 struct kv_fold_range range,
                                 struct kv_fold_result *result_out)
 {
+    const struct kv_index *index = folding->index;
     range.is_over = &folding->meets_damage;
-    kvstore_status status =
-        kv_fold(folding->queue.log, range, apply_item, folding, result_out);
+    kvstore_status status = kv_parts_create(
+        &index->table, index->is_in_use, put_slot, folding, &folding->parts);
     if (status == KVSTORE_OK) {
-        status = kv_index_queue_flush(&folding->queue);
+        status = kv_fold(folding->log, range, apply_item, folding, result_out);
     }
+    if (status == KVSTORE_OK) {
+        status = kv_parts_empty(folding->parts);
+    }
+    kv_parts_free(folding->parts);
     return status;
 }
 
@@ -141,14 +163,10 @@ kvstore_status kv_build_catch_up(const struct kv_log *log,
     struct kv_fold_result result;
     struct kv_fold_range range = rest_of(index, size);
     range.progress = progress;
-    struct folding folding = {.stops_at_damage = stops_at_damage};
-    kvstore_status status = kv_index_queue_init(&folding.queue, index, log);
-    if (status != KVSTORE_OK) {
-        return status;
-    }
+    struct folding folding = {
+        .index = index, .log = log, .stops_at_damage = stops_at_damage};
     kv_index_begin_publishing(index, size + 1);
-    status = fold_into(&folding, range, &result);
-    kv_index_queue_release(&folding.queue);
+    kvstore_status status = fold_into(&folding, range, &result);
     *is_whole_out = !folding.meets_damage;
     if (status != KVSTORE_OK) {
         index->is_in_doubt = true;
@@ -205,12 +223,8 @@ kvstore_status kv_build_build_range(const struct kv_log *log,
     if (status != KVSTORE_OK) {
         return status;
     }
-    struct folding folding = {.meets_damage = false};
-    status = kv_index_queue_init(&folding.queue, &index, log);
-    if (status == KVSTORE_OK) {
-        status = fold_into(&folding, range, result_out);
-    }
-    kv_index_queue_release(&folding.queue);
+    struct folding folding = {.index = &index, .log = log};
+    status = fold_into(&folding, range, result_out);
     if (status == KVSTORE_OK && index.is_in_doubt) {
         status = kv_fail(KVSTORE_IO,
                          "%s cannot be read, or was changed under a running "
