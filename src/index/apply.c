@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Changes the index: applies lines in log order, and counts bytes. A record
- * takes the place of its key's older one, of which only the slot is asked: its
- * kind and its length say what becomes stale. Only a record too long for that is
- * measured in the log.
+/* Changes the index: applies the lines of each key in log order, and counts
+ * bytes. A record takes the place of its key's older one, of which only the slot
+ * is asked: its kind and its length say what becomes stale. Only a record too
+ * long for that is measured in the log.
  *
  * Invariants:
  * 1. Live, stale, blank and damaged bytes add up to totals.applied, unless the

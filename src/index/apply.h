@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Applies records to an index in log order, and counts bytes. */
+/* Applies records to an index, and counts bytes. */
 
 #ifndef KV_INDEX_APPLY_H
 #define KV_INDEX_APPLY_H
@@ -27,13 +27,15 @@ void kv_index_end_publishing(struct kv_index *index, bool is_at_end);
 
 /* --- Applying --- */
 
-/* Counts a line that begins where the last one ended. */
+/* Counts a line that begins where the last one ended. Its key's older record
+ * stays counted until the slot is put. */
 kvstore_status kv_index_count_line(struct kv_index *index,
                                    const struct kv_fold_item *item);
 
-/* Puts the slot of a line that has been counted. Only an index that is not in
- * use grows for it; so nothing else fails for want of room. is_new_out: its key
- * had none of this kind. */
+/* Puts the slot of a line that has been counted: those of one key in log order.
+ * An index that is not in use grows for it; one in use fails with
+ * KVSTORE_TOO_LARGE if it has no room. is_new_out: its key had none of this
+ * kind. */
 kvstore_status kv_index_put_slot(struct kv_index *index,
                                  const struct kv_log *log,
                                  struct kv_table_slot slot,

@@ -30,14 +30,15 @@
 struct folding {
     struct kv_index *index;
     const struct kv_log *log;
-    struct kv_parts *parts; /* Slots on their way. */
+    struct kv_parts *parts; /* Slots on their way; NULL: each is put at once,
+                               as readers of an index in use need it. */
     bool stops_at_damage;
     bool meets_damage;
     struct kv_expiry expiry;
     uint64_t expired_bytes; /* Of Sets, newest or not. */
 };
 
-static kvstore_status put_slot(void *context, struct kv_table_slot slot)
+static kvstore_status put_now(void *context, struct kv_table_slot slot)
 {
     const struct folding *folding = context;
     bool is_new = false;
@@ -61,24 +62,30 @@ static kvstore_status apply_item(void *context, const struct kv_fold_item *item)
         return status;
     }
     status = kv_index_make_slot(&folding->index->table, item, &slot);
-    return status == KVSTORE_OK ? kv_parts_put(folding->parts, slot) : status;
+    if (status != KVSTORE_OK) {
+        return status;
+    }
+    return folding->parts != NULL ? kv_parts_put(folding->parts, slot)
+                                  : put_now(folding, slot);
 }
 
-/* Folds a range into the index. What was read before damage is applied. In an
- * index in use, slots are stored in log order. After a failure the index is good
- * for nothing. */
+/* Folds a range into the index. What was read before damage is applied. After a
+ * failure the index is good for nothing. */
 static kvstore_status fold_into(struct folding *folding,
                                 struct kv_fold_range range,
                                 struct kv_fold_result *result_out)
 {
     const struct kv_index *index = folding->index;
+    kvstore_status status = KVSTORE_OK;
     range.is_over = &folding->meets_damage;
-    kvstore_status status = kv_parts_create(
-        &index->table, index->is_in_use, put_slot, folding, &folding->parts);
+    if (!index->is_in_use) {
+        status =
+            kv_parts_create(&index->table, put_now, folding, &folding->parts);
+    }
     if (status == KVSTORE_OK) {
         status = kv_fold(folding->log, range, apply_item, folding, result_out);
     }
-    if (status == KVSTORE_OK) {
+    if (status == KVSTORE_OK && folding->parts != NULL) {
         status = kv_parts_empty(folding->parts);
     }
     kv_parts_free(folding->parts);

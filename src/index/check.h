@@ -45,7 +45,7 @@ void kv_index_check_meet(struct kv_index_check *check,
 
 /* Finds out whether the slot of a record that is not marked leads on to a later
  * one. One before the end is met by the check itself; one that was written since
- * is read. */
+ * is read, and so is the record at the offset, for its key. */
 kvstore_status kv_index_check_leads_on(const struct kv_index_check *check,
                                        struct kv_table_hash hash,
                                        uint64_t offset,

@@ -4,9 +4,10 @@
  * with the tag, whatever the table's size.
  *
  * Invariants:
- * 1. A part has room for 16 times as many slots as wait for it. So whatever order
- *    they come in, no part is much fuller than the others, and the walks in it
- *    stay short. */
+ * 1. Of several parts, each has at least 16 times as many slots of the table as
+ *    wait for it. So none becomes much fuller than the others while these wait,
+ *    and the walks in it stay short. Tags come in no order, so one part alone,
+ *    which is emptied in the order of the log, may be of any size. */
 
 #include "index/parts.h"
 
@@ -14,12 +15,12 @@
 
 #include <stddef.h>
 
-/* How many slots wait for a part. Tests have fewer. */
+/* How many slots may wait for a part. Tests have fewer. */
 #ifndef KV_PARTS_CAPACITY
 #define KV_PARTS_CAPACITY 8192u
 #endif
 
-#define PART_SIZE_MIN (KV_PARTS_CAPACITY * sizeof(struct kv_table_slot) * 16)
+#define PART_SIZE_MIN (16 * KV_PARTS_CAPACITY * sizeof(struct kv_table_slot))
 #define BITS_MAX 6u
 
 /* The bucket of a slot is prefetched before so many others are visited. */
@@ -27,7 +28,6 @@
 
 struct kv_parts {
     const struct kv_table *table;
-    bool keeps_order;
     kv_parts_visit visit;
     void *context;
     unsigned bits; /* Of a tag, that name its part. */
@@ -35,19 +35,18 @@ struct kv_parts {
     struct kv_table_slot *slots;
 };
 
-/* Returns into how many parts the table is to be divided, as so many bits. */
+/* Returns into how many parts the table is to be divided, as a number of bits. */
 static unsigned wanted_bits(const struct kv_parts *parts)
 {
     uint64_t size = parts->table->bucket_count * KV_TABLE_BUCKET_SIZE;
     unsigned bits = 0;
-    while (!parts->keeps_order && bits < BITS_MAX &&
-           size >> (bits + 1) >= PART_SIZE_MIN) {
+    while (bits < BITS_MAX && size >> (bits + 1) >= PART_SIZE_MIN) {
         bits++;
     }
     return bits;
 }
 
-/* Makes parts, of which no slot waits. */
+/* Makes room for the slots of so many parts, of which none waits. */
 static kvstore_status allocate_slots(struct kv_parts *parts, unsigned bits)
 {
     size_t count = (size_t)KV_PARTS_CAPACITY << bits;
@@ -58,7 +57,6 @@ static kvstore_status allocate_slots(struct kv_parts *parts, unsigned bits)
 }
 
 kvstore_status kv_parts_create(const struct kv_table *table,
-                               bool keeps_order,
                                kv_parts_visit visit,
                                void *context,
                                struct kv_parts **parts_out)
@@ -68,10 +66,8 @@ kvstore_status kv_parts_create(const struct kv_table *table,
     if (parts == NULL) {
         return KVSTORE_NO_MEMORY;
     }
-    *parts = (struct kv_parts){.table = table,
-                               .keeps_order = keeps_order,
-                               .visit = visit,
-                               .context = context};
+    *parts =
+        (struct kv_parts){.table = table, .visit = visit, .context = context};
     kvstore_status status = allocate_slots(parts, wanted_bits(parts));
     if (status != KVSTORE_OK) {
         kv_io_free(parts);

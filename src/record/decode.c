@@ -167,9 +167,9 @@ static bool decode_canonical(const char *line,
     return true;
 }
 
-/* Decodes what most lines are: a Set of plain texts, and a sum that fits. Its
- * end is found first, so that the value need not be searched for its own.
- * Returns the line's length, or 0. */
+/* Decodes what most lines are: a Set whose key has no escapes, whose value is plain
+ * ASCII, and whose sum fits. The line's end is found first, so that the value need
+ * not be searched for its own. Returns the line's length, or 0. */
 static size_t decode_plain_set(const char *line,
                                const char *limit,
                                struct kv_record *record)

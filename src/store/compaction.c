@@ -211,12 +211,9 @@ void kv_compaction_release(struct kv_compaction *compaction)
 {
     kv_error_hold();
     kv_io_free(compaction->buffer);
-    kv_parts_free(compaction->newest);
-    kv_parts_free(compaction->others);
+    kv_compaction_end_copy(compaction);
     kv_io_free(compaction->check);
     compaction->buffer = NULL;
-    compaction->newest = NULL;
-    compaction->others = NULL;
     compaction->check = NULL;
     kv_successor_discard(compaction->directory, &compaction->new_log);
     kv_index_release(&compaction->new_index);

@@ -22,8 +22,8 @@
 #include "index/apply.h"
 #include "index/check.h"
 #include "index/index.h"
+#include "index/parts.h"
 #include "index/table.h"
-#include "log/line.h"
 #include "log/log.h"
 #include "log/pointer.h"
 #include "os/error.h"
@@ -32,9 +32,6 @@
 #include "record/plan.h"
 #include "record/record.h"
 #include "record/text.h"
-
-#include <assert.h>
-#include <string.h>
 
 /* --- Batches --- */
 
@@ -158,7 +155,7 @@ static kvstore_status refuse_index(void)
 /* Puts a slot into the new index; one of no length is of a record that was
  * not kept, and only looked up. There must be no record of the key yet: else
  * the old index has led to one that is not the newest. */
-static kvstore_status enter(void *context, struct kv_table_slot slot)
+static kvstore_status put_new(void *context, struct kv_table_slot slot)
 {
     struct kv_compaction *compaction = context;
     struct kv_index *index = &compaction->new_index;
@@ -176,9 +173,9 @@ static kvstore_status enter(void *context, struct kv_table_slot slot)
                : status;
 }
 
-static kvstore_status enter_later(struct kv_compaction *compaction,
-                                  struct kv_table_slot slot,
-                                  struct kv_log_pointer pointer)
+static kvstore_status put_later(struct kv_compaction *compaction,
+                                struct kv_table_slot slot,
+                                struct kv_log_pointer pointer)
 {
     struct kv_table_entry entry = kv_table_entry_of(slot);
     entry.pointer = pointer;
@@ -222,7 +219,7 @@ static kvstore_status keep(struct kv_compaction *compaction,
         kv_io_free(line);
     }
     return status == KVSTORE_OK && slot != NULL
-               ? enter_later(compaction, *slot, moved)
+               ? put_later(compaction, *slot, moved)
                : status;
 }
 
@@ -246,7 +243,7 @@ static kvstore_status copy_record(struct kv_compaction *compaction,
     kv_index_check_meet(compaction->check, *slot);
     return is_kept_if_newest(compaction, item)
                ? keep(compaction, item, slot)
-               : enter_later(compaction, *slot, nowhere);
+               : put_later(compaction, *slot, nowhere);
 }
 
 static kvstore_status copy(struct kv_compaction *compaction,
@@ -270,17 +267,21 @@ static kvstore_status copy(struct kv_compaction *compaction,
 
 kvstore_status kv_compaction_begin_copy(struct kv_compaction *compaction)
 {
-    kvstore_status status = kv_parts_create(&compaction->new_index.table,
-                                            false,
-                                            enter,
-                                            compaction,
-                                            &compaction->newest);
+    kvstore_status status = kv_parts_create(
+        &compaction->new_index.table, put_new, compaction, &compaction->newest);
     return status == KVSTORE_OK ? kv_parts_create(&compaction->index->table,
-                                                  false,
                                                   check_other,
                                                   compaction,
                                                   &compaction->others)
                                 : status;
+}
+
+void kv_compaction_end_copy(struct kv_compaction *compaction)
+{
+    kv_parts_free(compaction->newest);
+    kv_parts_free(compaction->others);
+    compaction->newest = NULL;
+    compaction->others = NULL;
 }
 
 kvstore_status kv_compaction_finish_copy(struct kv_compaction *compaction)
@@ -289,6 +290,7 @@ kvstore_status kv_compaction_finish_copy(struct kv_compaction *compaction)
     if (status == KVSTORE_OK) {
         status = kv_parts_empty(compaction->others);
     }
+    kv_compaction_end_copy(compaction); /* Rounds have parts of their own. */
     return status == KVSTORE_OK && !kv_index_check_is_true(compaction->check)
                ? refuse_index()
                : status;

@@ -58,8 +58,9 @@ struct kv_compaction {
     struct kv_expiry expiry;
     struct kv_index_check *check;
     struct kv_parts *newest; /* Slots on their way to the new index. */
-    struct kv_parts *others; /* Of other records, to be looked up in the old. */
-    char *buffer;            /* Bytes of it that are not in the file yet. */
+    struct kv_parts
+        *others;  /* Of other records, to be looked up in the old one. */
+    char *buffer; /* Bytes of it that are not in the file yet. */
     size_t buffered;
 };
 

@@ -248,7 +248,7 @@ publish:
     when(is(APPLIED_BEFORE_SLOTS), next = own[APPLIED]; store_applied;
          own[APPLIED] = next);
     next = own[APPLIED] + 1;
-    /* publish_transaction(), kv_index_queue_flush(): point() */
+    /* publish_transaction(), kv_parts_empty(): point() */
     do
     :: next > whole -> break
     :: else ->

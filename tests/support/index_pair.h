@@ -27,7 +27,8 @@ struct pair make_pair(void **state, struct log_text *text);
 
 void close_pair(struct pair *pair);
 
-/* Applies a line of the log that begins where the last one ended. */
+/* Applies a line of the log that begins where the last one ended. Its slot is put
+ * first, so that a failure changes nothing. */
 kvstore_status apply_line(struct pair *pair, const struct kv_fold_item *item);
 
 #define NOWHERE UINT64_MAX

@@ -48,21 +48,15 @@ static struct kv_table table_of(uint64_t bucket_count)
 #define MIDDLE 256u
 #define LARGE 4096u
 
-static struct visits *begin_parts(uint64_t bucket_count, bool keeps_order)
+static struct visits *begin(uint64_t bucket_count)
 {
     struct visits *visits = calloc(1, sizeof *visits);
     assert_non_null(visits);
     visits->table = table_of(bucket_count);
     assert_int_equal(
-        kv_parts_create(
-            &visits->table, keeps_order, visit, visits, &visits->parts),
+        kv_parts_create(&visits->table, visit, visits, &visits->parts),
         KVSTORE_OK);
     return visits;
-}
-
-static struct visits *begin(uint64_t bucket_count)
-{
-    return begin_parts(bucket_count, false);
 }
 
 static void end(struct visits *visits)
@@ -173,8 +167,10 @@ static void slots_of_one_key_stay_in_order(void **state)
     end(visits);
 }
 
-static void order_is_kept(struct visits *visits)
+static void small_table_keeps_all_in_order(void **state)
 {
+    (void)state;
+    struct visits *visits = begin(SMALL);
     for (unsigned i = 0; i < SLOTS_MAX; i++) {
         assert_int_equal(put(visits, tag_of(i), i), KVSTORE_OK);
     }
@@ -183,15 +179,6 @@ static void order_is_kept(struct visits *visits)
         assert_int_equal(visits->slots[i].pointer, i);
     }
     end(visits);
-}
-
-/* Of a small table, and of one that asks for it, as an index in use does. */
-static void one_part_keeps_all_in_order(void **state)
-{
-    (void)state;
-    for (unsigned is_large = 0; is_large < 2; is_large++) {
-        order_is_kept(is_large == 0 ? begin(SMALL) : begin_parts(LARGE, true));
-    }
 }
 
 static void failure_ends_the_visits(void **state)
@@ -258,8 +245,7 @@ static void lack_of_memory_is_told(void **state)
         struct kv_parts *parts = NULL;
         mallocs_left = count;
         kv_io_swap_table(&table);
-        kvstore_status status =
-            kv_parts_create(&none, false, visit, NULL, &parts);
+        kvstore_status status = kv_parts_create(&none, visit, NULL, &parts);
         kv_io_swap_table(kv_io_system_table());
         assert_int_equal(status, KVSTORE_NO_MEMORY);
         assert_null(parts);
@@ -294,7 +280,7 @@ int main(void)
         cmocka_unit_test(each_tag_has_a_part),
         cmocka_unit_test(parts_follow_each_other_as_in_the_table),
         cmocka_unit_test(slots_of_one_key_stay_in_order),
-        cmocka_unit_test(one_part_keeps_all_in_order),
+        cmocka_unit_test(small_table_keeps_all_in_order),
         cmocka_unit_test(failure_ends_the_visits),
         cmocka_unit_test(parts_follow_a_table_that_grows),
         cmocka_unit_test(lack_of_memory_is_told),
