@@ -20,7 +20,7 @@
 #define KV_PARTS_CAPACITY 8192u
 #endif
 
-#define PART_SIZE_MIN (16 * KV_PARTS_CAPACITY * sizeof(struct kv_table_slot))
+#define PART_SIZE_MIN (sizeof(struct kv_table_slot) * 16 * KV_PARTS_CAPACITY)
 #define BITS_MAX 6u
 
 /* The bucket of a slot is prefetched before so many others are visited. */
