@@ -379,8 +379,7 @@ static kvstore_status fold_line(struct fold *fold,
                                 const struct kv_log_view *view,
                                 const struct kv_record *record)
 {
-    struct kv_fold_item item = {.pointer = {.offset = view->pointer.offset,
-                                            .length = view->pointer.length},
+    struct kv_fold_item item = {.pointer = view->pointer,
                                 .bytes = view->is_cut ? NULL : view->bytes,
                                 .size = view->is_cut ? 0 : view->size,
                                 .record = record};

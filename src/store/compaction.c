@@ -32,8 +32,6 @@
 #include "os/system.h"
 #include "store/compaction_copy.h"
 
-#include <assert.h>
-
 /* What a compaction would take out. */
 static uint64_t removable_bytes(const struct kv_table_counts *counts)
 {
