@@ -330,11 +330,13 @@ static void damaged_lines_do_not_grow_together(void **state)
 
 /* A closed last line after a run of NULs can move to the start of a sector: as
  * if a power cut had taken its first bytes. */
-static void closed_last_line_stays_closed(void **state)
+static void assert_last_line_stays_closed(const struct store_dir *dir,
+                                          size_t most,
+                                          const char *first)
 {
-    const struct store_dir *dir = *state;
-    for (size_t nuls = 1; nuls <= 1100; nuls++) {
+    for (size_t nuls = 1; nuls <= most; nuls++) {
         struct log_text text = LOG_TEXT_EMPTY;
+        log_text_set(&text, "first", first);
         log_text_set(&text, "a", "1");
         log_text_set(&text, "a", "2");
         log_text_fill(&text, '\0', nuls);
@@ -356,6 +358,23 @@ static void closed_last_line_stays_closed(void **state)
         close_pair(&old);
         close_pair(&new);
     }
+}
+
+static void closed_last_line_stays_closed(void **state)
+{
+    assert_last_line_stays_closed(*state, 1100, "");
+}
+
+/* What is before the line has not been written yet; something else has. */
+static void closed_last_line_after_a_large_one_stays_closed(void **state)
+{
+    const size_t size = (size_t)3 << 19;
+    char *value = malloc(size + 1);
+    assert_non_null(value);
+    memset(value, 'v', size);
+    value[size] = '\0';
+    assert_last_line_stays_closed(*state, 512, value);
+    free(value);
 }
 
 /* The same with tabs in the line, which may be a lost sector of a line that was
@@ -832,6 +851,31 @@ static void one_key_that_the_index_lacks_ends_it(void **state)
     close_pair(&pair);
 }
 
+/* Both of a key's slots lead to a record of it, and so the sums are equal; the
+ * newer record is a Set, or a Remove, which is not kept. */
+static void key_with_two_slots_ends_it(void **state)
+{
+    static const char *const keys[] = {"b", "d"};
+    const struct store_dir *dir = *state;
+    for (int i = 0; i < 2; i++) {
+        uint64_t offsets[3][4];
+        struct pair pair = make_rich_pair(dir, offsets);
+        struct kv_table_slot slot =
+            kv_table_load(&pair.index.table, slot_of(&pair, keys[i]));
+        struct kv_table_entry older = kv_table_entry_of(slot);
+        older.pointer = (struct kv_log_pointer){.offset = offsets[1][2 * i + 1],
+                                                .length = offsets[0][1]};
+        older.kind = KV_TABLE_SET;
+        atomic_store(pointer_of(&pair, keys[i]),
+                     kv_table_slot_of(kv_table_hash_of(slot), &older).pointer);
+        assert_true(kv_table_insert(&pair.index.table, slot));
+
+        assert_fails(dir, &pair, KVSTORE_CORRUPT);
+
+        close_pair(&pair);
+    }
+}
+
 static void older_record_of_one_key_ends_it(void **state)
 {
     const struct store_dir *dir = *state;
@@ -1267,6 +1311,7 @@ static const struct CMUnitTest tests[] = {
     STORE_TEST(broken_batches_are_kept_as_they_are),
     STORE_TEST(damaged_lines_do_not_grow_together),
     STORE_TEST(closed_last_line_stays_closed),
+    STORE_TEST(closed_last_line_after_a_large_one_stays_closed),
     STORE_TEST(closed_line_with_tabs_stays_closed),
     STORE_TEST(runs_of_nuls_that_meet_stay_apart),
     STORE_TEST(lines_larger_than_the_buffer_are_kept),
@@ -1283,6 +1328,7 @@ static const struct CMUnitTest tests[] = {
     STORE_TEST(index_that_lacks_a_key_ends_it),
     STORE_TEST(index_with_an_older_record_ends_it),
     STORE_TEST(one_key_that_the_index_lacks_ends_it),
+    STORE_TEST(key_with_two_slots_ends_it),
     STORE_TEST(older_record_of_one_key_ends_it),
     STORE_TEST(removed_key_is_not_brought_back_by_the_index),
     STORE_TEST(two_lies_that_balance_end_it),
